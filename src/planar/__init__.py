@@ -1,0 +1,1 @@
+"""Planar: typed entities, durable workflows and an HTTP API for business services."""

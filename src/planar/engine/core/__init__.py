@@ -1,0 +1,1 @@
+"""Pure decisions: import the part you mean."""
