@@ -1,0 +1,152 @@
+"""This step is called now: what does the record say? Pure: a journal, a decision, and nothing that acts.
+
+A step's identity in the journal is its path: ``3`` is the third call of the workflow, ``3.1`` the first call inside it,
+``3/b2.1`` the first call in branch 2 of it. What has ended carries ``seq``, its place in the order of recording, and is handed
+out on replay in that order; nothing new happens before the recorded history is used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from planar.engine.core.model import StepKind, StepRecord, StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StepIdentity:
+    """What makes a step the same step. ``name`` is shown, ``qualname`` and ``kind`` are compared: moved code stays the same."""
+
+    name: str
+    qualname: str
+    kind: StepKind = StepKind.COMPUTE
+    display_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UseResult:
+    """The step succeeded: hand out what it returned."""
+
+    record: StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class UseError:
+    """The step failed for good, or was cancelled: raise that again."""
+
+    record: StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Nothing final is recorded: run the body. ``mark`` is what an earlier attempt left."""
+
+    mark: StepRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Others were recorded before this: hand them out first. ``record`` is the one whose turn it is."""
+
+    record: StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Diverged:
+    """The code calls something else than the record says."""
+
+    step_id: int
+    what: str
+    previous: str
+    current: str
+
+
+Decision = UseResult | UseError | Execute | NotYet | Diverged
+
+
+class Journal:
+    """The recorded steps of one run, and how far they have been handed out."""
+
+    def __init__(self, records: Iterable[StepRecord] = ()) -> None:
+        self._by_path = {record.path: record for record in records}
+        ended = [record for record in self._by_path.values() if record.seq is not None]
+        self._order = sorted(ended, key=lambda record: record.seq or 0)
+        self._position = 0
+        self._closed: set[str] = set()
+        self.last_seq = self._order[-1].seq or 0 if self._order else 0
+        self.last_step_id = max((record.step_id for record in self._by_path.values()), default=0)
+
+    def __len__(self) -> int:
+        return len(self._by_path)
+
+    def __iter__(self) -> Iterator[StepRecord]:
+        return iter(self._by_path.values())
+
+    def get(self, path: str) -> StepRecord | None:
+        """What is recorded at *path*."""
+        return self._by_path.get(path)
+
+    def next(self) -> StepRecord | None:
+        """The record whose turn it is to be handed out; None once the history is used up."""
+        while self._position < len(self._order):
+            record = self._order[self._position]
+            if not self._is_closed(record.path):
+                return record
+            self._position += 1
+        return None
+
+    def close(self, path: str) -> None:
+        """*path* was handed out, and with it everything nested in it."""
+        self._closed.add(path)
+
+    def leftover(self) -> StepRecord | None:
+        """A record that the code never asked for, when its function has ended."""
+        ended = self.next()
+        if ended is not None:
+            return ended
+        return next((record for record in self._by_path.values() if record.seq is None and not self._is_closed(record.path)), None)
+
+    def _is_closed(self, path: str) -> bool:
+        return path in self._closed or any(outer in self._closed for outer in enclosing(path))
+
+
+def enclosing(path: str) -> Iterator[str]:
+    """The paths around *path*, innermost first: ``3/b2.1`` is in ``3/b2``, which is in ``3``."""
+    for index in range(len(path) - 1, 0, -1):
+        if path[index] in "./":
+            yield path[:index]
+
+
+def is_inside(path: str, outer: str) -> bool:
+    """Whether *path* is nested in *outer*."""
+    return len(path) > len(outer) and path.startswith(outer) and path[len(outer)] in "./"
+
+
+def decide(journal: Journal, path: str, identity: StepIdentity, args: str | None, kwargs: str | None) -> Decision:
+    """What to do about the call of *identity* at *path* with the arguments *args* and *kwargs* (JSON texts)."""
+    record = journal.get(path)
+    turn = journal.next()
+    if record is not None:
+        difference = _difference(record, identity, args, kwargs)
+        if difference is not None:
+            return difference
+    if turn is not None and turn.path != path and not is_inside(turn.path, path):
+        return NotYet(turn)
+    if record is None or record.seq is None:
+        return Execute(record)
+    return UseResult(record) if record.status is StepStatus.SUCCEEDED else UseError(record)
+
+
+def _difference(record: StepRecord, identity: StepIdentity, args: str | None, kwargs: str | None) -> Diverged | None:
+    if record.qualname != identity.qualname:
+        return Diverged(record.step_id, "function name", record.name, identity.name)
+    if record.kind is not identity.kind:
+        return Diverged(record.step_id, "step type", record.kind.value, identity.kind.value)
+    if record.seq is not None:
+        return None
+    # What will run again must run with what it was begun with; what has ended is not run, so its arguments decide nothing.
+    if record.args is not None and args is not None and record.args != args:
+        return Diverged(record.step_id, "args", record.args, args)
+    if record.kwargs is not None and kwargs is not None and record.kwargs != kwargs:
+        return Diverged(record.step_id, "kwargs", record.kwargs, kwargs)
+    return None

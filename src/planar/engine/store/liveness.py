@@ -1,0 +1,66 @@
+"""Is that worker alive? On one host a locked file tells, at once and without a clock: the lock ends with the process.
+
+A lease could not tell on SQLite, where a user's long transaction keeps heartbeats from being written.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from uuid import UUID
+
+
+class LockFiles:
+    """One file a worker in *folder*, locked as long as the worker lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: dict[UUID, int] = {}
+
+    def hold(self, worker_id: UUID) -> None:
+        """Prove from now on that *worker_id* lives, until `release` or the end of the process."""
+        self._folder.mkdir(exist_ok=True)
+        handle = os.open(self._path(worker_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._held[worker_id] = handle
+
+    def release(self, worker_id: UUID) -> None:
+        """*worker_id* has stopped."""
+        handle = self._held.pop(worker_id, None)
+        if handle is not None:
+            self._path(worker_id).unlink(missing_ok=True)
+            os.close(handle)
+            self._remove_folder()
+
+    def release_all(self) -> None:
+        """Everything that this object holds has stopped."""
+        for worker_id in list(self._held):
+            self.release(worker_id)
+
+    def is_dead(self, worker_id: UUID) -> bool:
+        """Whether nobody holds the file of *worker_id* any more; the remains are removed."""
+        if worker_id in self._held:
+            return False
+        try:
+            handle = os.open(self._path(worker_id), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            self._path(worker_id).unlink(missing_ok=True)
+            return True
+        finally:
+            os.close(handle)
+
+    def _path(self, worker_id: UUID) -> Path:
+        return self._folder / f"{worker_id.hex}.lock"
+
+    def _remove_folder(self) -> None:
+        try:
+            self._folder.rmdir()
+        except OSError:
+            return  # other workers' files are in it

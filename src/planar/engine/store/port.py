@@ -1,0 +1,252 @@
+"""What does the engine ask of a database? A lane of entries, applied in order and in groups, and a few reads.
+
+An entry says what was decided; the store applies it whole or not at all and never decides. Entries of one process go through
+one lane, first in, first out, many in one transaction. Every entry that writes for a run carries the epoch under which its
+worker claimed the run and is refused with `StaleEpoch` if that is no longer the newest.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from planar.db.session import PlanarSession
+from planar.engine.core.model import Claim, Event, Reason, Run, RunStatus, StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who writes for which run: the fence of every write."""
+
+    run_id: UUID
+    worker_id: UUID
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """A new run; with *worker_id* claimed at once by its inserter. Outcome: `Started`."""
+
+    run: Run
+    worker_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run of a start. Not *created*: the id or the idempotency key had been used before, this is that run."""
+
+    run_id: UUID
+    created: bool
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SaveStep:
+    """A step's record or mark, with the start or the event that belongs to it in the same transaction."""
+
+    holder: Holder
+    record: StepRecord
+    start: StartRun | None = None
+    emit: Emit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventWait:
+    """The oldest event of *key* that this run has not taken.
+
+    Targeted at the run, or global and not older than *since*; beyond *after* in the total order and none of *taken*.
+    """
+
+    key: str
+    run_id: UUID
+    since: datetime
+    after: int = 0
+    taken: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Nothing to do until *due_at*, or until what is waited for has come; the run is nobody's meanwhile.
+
+    Checked and stored as one: if what it waits for is there already, or somebody asked for the run's cancellation, the run stays
+    its worker's. Outcome: `Slept`.
+    """
+
+    holder: Holder
+    reason: Reason
+    due_at: datetime | None = None
+    event: EventWait | None = None
+    child_id: UUID | None = None
+    marks: tuple[StepRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Slept:
+    """Whether the run sleeps; if not, the event or the ended run that was waited for, or nothing (due, or to be cancelled)."""
+
+    asleep: bool
+    event: Event | None = None
+    ended: Run | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndRun:
+    """The end of a run, and the waking of who waits for it."""
+
+    holder: Holder
+    status: RunStatus
+    result: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The run is nobody's and due at once: its worker hands it over."""
+
+    holder: Holder
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """An event, and the waking of who waits for it. Outcome: `Emitted`."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """The event as it is stored, and how many runs it woke. Not *created*: the key had been used, this is that event."""
+
+    event: Event
+    woken: int
+    created: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ask for the end of a run and of its children. Outcome: `Cancelled`, or None for an unknown run."""
+
+    run_id: UUID
+    reason: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What a request to cancel found: *status* is what the run is now."""
+
+    status: RunStatus
+    already_ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDue:
+    """Up to *limit* due runs of the workflows in *names* become this worker's, each under a new epoch. Outcome: `Claims`."""
+
+    worker_id: UUID
+    limit: int
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What was claimed, and when the next run (of a known workflow) is due; *unknown* names have due runs that nobody here knows."""
+
+    claims: tuple[Claim, ...]
+    next_due: datetime | None
+    unknown: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterWorker:
+    """A worker says that it is there, and what proves that it lives."""
+
+    worker_id: UUID
+    host: str
+    boot_id: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetireWorker:
+    """A worker is gone (*died* or stopped): whatever it still holds is due again. Outcome: how many runs that were."""
+
+    worker_id: UUID
+    died: bool = False
+
+
+Entry = StartRun | SaveStep | Sleep | EndRun | Release | Emit | Cancel | ClaimDue | RegisterWorker | RetireWorker
+
+
+@dataclass(slots=True)
+class News:
+    """What a committed batch changed that somebody may wait for."""
+
+    due: bool = False
+    ended: dict[UUID, RunStatus] = field(default_factory=dict[UUID, RunStatus])
+    cancel: dict[UUID, str] = field(default_factory=dict[UUID, str])
+    foreign: bool = False
+    """Another process wrote: anything may have happened."""
+
+    def __bool__(self) -> bool:
+        return self.due or self.foreign or bool(self.ended) or bool(self.cancel)
+
+
+class Store(Protocol):
+    """What is remembered. Memory, SQLite and PostgreSQL pass one contract suite."""
+
+    async def open(self) -> None:
+        """Be ready. May be called once after each close."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was submitted, then let go of everything. May be called twice."""
+        ...
+
+    def now(self) -> datetime:
+        """The time that decides: timers, order of events, what is stored."""
+        ...
+
+    def submit(self, entry: Entry) -> Future[Any]:
+        """Put *entry* in the lane. The future has its outcome once it is durable, or the error that refused this entry alone."""
+        ...
+
+    async def submit_in(self, session: PlanarSession, entries: Sequence[Entry]) -> list[Any]:
+        """Apply *entries* inside the open transaction of *session*; they become durable, and news, with its commit."""
+        ...
+
+    def subscribe(self, listener: Callable[[News], None]) -> Callable[[], None]:
+        """Call *listener* on the event loop after each commit that has news; the answer ends that."""
+        ...
+
+    async def enlist(self, worker_id: UUID) -> None:
+        """This worker is there from now on; what proves that it lives ends with the process."""
+        ...
+
+    async def discharge(self, worker_id: UUID) -> None:
+        """This worker stops; whatever it still holds is due again."""
+        ...
+
+    async def load_run(self, run_id: UUID) -> Run | None:
+        """A run as it was committed last."""
+        ...
+
+    async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
+        """All that is recorded of these runs' steps, in one query."""
+        ...
+
+    async def find_event(self, wait: EventWait) -> Event | None:
+        """The event that *wait* would take now."""
+        ...
+
+    async def cancel_requests(self, worker_id: UUID) -> dict[UUID, str]:
+        """The runs that *worker_id* holds and somebody wants to end, with the reasons."""
+        ...
+
+    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
+        """Workers other than *worker_id* that hold runs or count as alive, and are gone."""
+        ...

@@ -1,0 +1,111 @@
+"""What is a row of the engine's tables, and the value it stands for? Formats are those of `planar.db.types` on SQLite."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from planar.engine.core.model import Event, Run, RunStatus, StepKind, StepRecord, StepStatus
+
+RUN_COLUMNS = "id, function_name, parent_id, status, args, kwargs, result, error, principal, idempotency_key, created_at, updated_at"
+
+STEP_COLUMNS = (
+    "workflow_id, path, seq, step_id, parent_step_id, function_name, qualname, display_name, status, step_type, args, kwargs, result,"
+    " error, sub_step_count, retry_count, wakeup_at, child_id, event_seq, created_at, updated_at"
+)
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """*moment* as it is stored: UTC, microseconds, no offset, so that text order is time order."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds") if moment is not None else None
+
+
+def moment(text: str | None) -> datetime | None:
+    """The stored *text* as an aware time."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text is not None else None
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text is not None else None
+
+
+def run_from_row(row: Any) -> Run:
+    """A row of `RUN_COLUMNS` as a value."""
+    run_id, name, parent, status, args, kwargs, result, error, principal, key, created, _ = row
+    return Run(
+        id=UUID(run_id),
+        workflow=name,
+        args=args or "[]",
+        kwargs=kwargs or "{}",
+        created_at=_moment(created),
+        parent_id=_uuid(parent),
+        principal=principal,
+        idempotency_key=key,
+        status=RunStatus(status),
+        result=result,
+        error=error,
+    )
+
+
+def step_to_row(run_id: UUID, record: StepRecord, now: str | None) -> tuple[Any, ...]:
+    """A step record as a row of `STEP_COLUMNS`."""
+    return (
+        run_id.hex,
+        record.path,
+        record.seq,
+        record.step_id,
+        record.parent_step_id,
+        record.name,
+        record.qualname,
+        record.display_name,
+        record.status.value,
+        record.kind.value,
+        record.args,
+        record.kwargs,
+        record.result,
+        record.error,
+        record.sub_step_count,
+        record.retry_count,
+        stamp(record.wakeup_at),
+        record.child_id.hex if record.child_id else None,
+        record.event_seq,
+        stamp(record.created_at) or now,
+        now,
+    )
+
+
+def step_from_row(row: Any) -> StepRecord:
+    """A row of `STEP_COLUMNS` as a value."""
+    return StepRecord(
+        path=row[1],
+        seq=row[2],
+        step_id=row[3],
+        parent_step_id=row[4],
+        name=row[5],
+        qualname=row[6],
+        display_name=row[7],
+        status=StepStatus(row[8]),
+        kind=StepKind(row[9]),
+        args=row[10],
+        kwargs=row[11],
+        result=row[12],
+        error=row[13],
+        sub_step_count=row[14],
+        retry_count=row[15],
+        wakeup_at=moment(row[16]),
+        child_id=_uuid(row[17]),
+        event_seq=row[18],
+        created_at=moment(row[19]),
+        updated_at=moment(row[20]),
+    )
+
+
+def event_from_row(row: Any) -> Event:
+    """A row of ``seq, id, event_key, workflow_id, payload, timestamp`` as a value."""
+    seq, event_id, key, run_id, payload, timestamp = row
+    return Event(UUID(event_id), key, payload, _uuid(run_id), _moment(timestamp), seq)

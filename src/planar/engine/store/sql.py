@@ -1,0 +1,312 @@
+"""How does an entry become rows? The statements of the store, applied one entry at a time on whatever can execute SQL.
+
+The same code serves the writer's own connection and, for what must be part of a user's transaction, the connection of a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from planar.engine.core.model import ENDED, Claim, Event, Run, RunStatus, StepRecord
+from planar.engine.errors import StaleEpoch
+from planar.engine.store.port import (
+    Cancel,
+    Cancelled,
+    ClaimDue,
+    Claims,
+    Emit,
+    Emitted,
+    EndRun,
+    Entry,
+    EventWait,
+    Holder,
+    News,
+    RegisterWorker,
+    Release,
+    RetireWorker,
+    SaveStep,
+    Sleep,
+    Slept,
+    Started,
+    StartRun,
+)
+from planar.engine.store.rows import (
+    RUN_COLUMNS,
+    STEP_COLUMNS,
+    event_from_row,
+    moment,
+    run_from_row,
+    stamp,
+    step_to_row,
+)
+
+from planar.errors import InternalError
+
+
+class Cursor(Protocol):
+    """What an executed statement answers."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> Sequence[Any]: ...
+
+
+Execute = Callable[[str, tuple[Any, ...]], Cursor]
+
+FENCE = "select 1 from workflow_claim where run_id = ? and epoch = ? and worker_id = ?"
+
+INSERT_RUN = f"insert into workflow_run ({RUN_COLUMNS}) values (?, ?, ?, ?, ?, ?, null, null, ?, ?, ?, ?) on conflict do nothing"
+INSERT_CLAIM = "insert into workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason) values (?, ?, ?, ?, ?, 'ready')"
+SAVE_STEP = f"""
+insert into workflow_step ({STEP_COLUMNS})
+select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? where exists ({FENCE})
+on conflict (workflow_id, path) do update set
+    seq = excluded.seq, status = excluded.status, args = excluded.args, kwargs = excluded.kwargs, result = excluded.result,
+    error = excluded.error, sub_step_count = excluded.sub_step_count, retry_count = excluded.retry_count,
+    wakeup_at = excluded.wakeup_at, child_id = excluded.child_id, event_seq = excluded.event_seq, updated_at = excluded.updated_at
+where workflow_step.seq is null
+"""
+FIND_EVENT = """
+select seq, id, event_key, workflow_id, payload, timestamp from workflow_event
+where event_key = ? and seq > ? and (workflow_id = ? or (workflow_id is null and timestamp >= ?))
+order by seq
+"""
+
+
+class SqlEntries:
+    """Applies entries. *now* is the store's clock."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._apply: dict[type, Callable[[Execute, Any, News], Any]] = {
+            StartRun: self._start_run,
+            SaveStep: self._save_step,
+            Sleep: self._sleep,
+            EndRun: self._end_run,
+            Release: self._release,
+            Emit: self._emit,
+            Cancel: self._cancel,
+            ClaimDue: self._claim_due,
+            RegisterWorker: self._register_worker,
+            RetireWorker: self._retire_worker,
+        }
+
+    def apply(self, execute: Execute, entry: Entry, news: News) -> Any:
+        """Apply *entry* within the open transaction; what it changes for others is added to *news*.
+
+        Raises:
+            StaleEpoch: the run is not its writer's any more; nothing was written.
+        """
+        return self._apply[type(entry)](execute, entry, news)
+
+    def _start_run(self, execute: Execute, entry: StartRun, news: News) -> Started:
+        run = entry.run
+        created = stamp(run.created_at)
+        row = (run.id.hex, run.workflow, _hex(run.parent_id), run.status.value, run.args, run.kwargs, run.principal, run.idempotency_key)
+        if execute(INSERT_RUN, (*row, created, created)).rowcount == 0:
+            return self._existing(execute, run)
+        worker = _hex(entry.worker_id)
+        epoch = 1 if worker else 0
+        execute(INSERT_CLAIM, (run.id.hex, run.workflow, created, worker, epoch))
+        if not worker:
+            news.due = True
+        return Started(run.id, created=True, epoch=epoch)
+
+    def _existing(self, execute: Execute, run: Run) -> Started:
+        found = execute("select id from workflow_run where function_name = ? and idempotency_key = ?", (run.workflow, run.idempotency_key))
+        row = found.fetchone()
+        return Started(UUID(row[0]) if row else run.id, created=False)
+
+    def _save_step(self, execute: Execute, entry: SaveStep, news: News) -> Any:
+        self._write_step(execute, entry.holder, entry.record)
+        if entry.start is not None:
+            return self._start_run(execute, entry.start, news)
+        if entry.emit is not None:
+            return self._emit(execute, entry.emit, news)
+        return None
+
+    def _write_step(self, execute: Execute, holder: Holder, record: StepRecord) -> None:
+        row = step_to_row(holder.run_id, record, stamp(self._now()))
+        if execute(SAVE_STEP, (*row, *_fence(holder))).rowcount == 0:
+            raise StaleEpoch(f"Step {record.step_id} of run {holder.run_id} was refused: another worker holds the run.")
+
+    def _sleep(self, execute: Execute, entry: Sleep, news: News) -> Slept:
+        holder = entry.holder
+        row = execute("select cancel_reason from workflow_claim where run_id = ? and epoch = ? and worker_id = ?", _fence(holder)).fetchone()
+        if row is None:
+            raise StaleEpoch(f"Run {holder.run_id} was not put to sleep: another worker holds it.")
+        awake = Slept(asleep=False) if row[0] is not None else self._already_there(execute, entry)
+        if awake is not None:
+            return awake
+        for mark in entry.marks:
+            execute(SAVE_STEP, (*step_to_row(holder.run_id, mark, stamp(self._now())), *_fence(holder)))
+        for key in _wait_keys(entry):
+            execute("insert or ignore into workflow_wait (key, run_id) values (?, ?)", (key, holder.run_id.hex))
+        execute(
+            "update workflow_claim set worker_id = null, due_at = ?, reason = ?, waiting_for_event = ? where run_id = ?",
+            (stamp(entry.due_at), entry.reason.value, entry.event.key if entry.event else None, holder.run_id.hex),
+        )
+        return Slept(asleep=True)
+
+    def _already_there(self, execute: Execute, entry: Sleep) -> Slept | None:
+        if entry.event is not None:
+            event = self.find_event(execute, entry.event)
+            if event is not None:
+                return Slept(asleep=False, event=event)
+        if entry.child_id is not None:
+            run = self.load_run(execute, entry.child_id)
+            if run is not None and run.status in ENDED:
+                return Slept(asleep=False, ended=run)
+        if entry.due_at is not None and entry.due_at <= self._now():
+            return Slept(asleep=False)
+        return None
+
+    def _end_run(self, execute: Execute, entry: EndRun, news: News) -> None:
+        holder = entry.holder
+        if execute("delete from workflow_claim where run_id = ? and epoch = ? and worker_id = ?", _fence(holder)).rowcount == 0:
+            raise StaleEpoch(f"The end of run {holder.run_id} was refused: another worker holds the run.")
+        self._close_run(execute, holder.run_id.hex, entry.status, entry.result, entry.error, news)
+
+    def _close_run(self, execute: Execute, run: str, status: RunStatus, result: str | None, error: str | None, news: News) -> None:
+        execute(
+            "update workflow_run set status = ?, result = ?, error = ?, updated_at = ? where id = ?",
+            (status.value, result, error, stamp(self._now()), run),
+        )
+        news.ended[UUID(run)] = status
+        self._wake(execute, f"run:{run}", None, news)
+
+    def _release(self, execute: Execute, entry: Release, news: News) -> None:
+        released = execute(
+            "update workflow_claim set worker_id = null, due_at = ?, reason = 'ready', waiting_for_event = null"
+            " where run_id = ? and epoch = ? and worker_id = ?",
+            (stamp(self._now()), *_fence(entry.holder)),
+        )
+        news.due = news.due or released.rowcount > 0
+
+    def _emit(self, execute: Execute, entry: Emit, news: News) -> Emitted:
+        event = entry.event
+        row = (event.id.hex, event.key, _hex(event.run_id), event.payload, stamp(event.timestamp), event.idempotency_key)
+        inserted = execute(
+            "insert into workflow_event (id, event_key, workflow_id, payload, timestamp, idempotency_key)"
+            " values (?, ?, ?, ?, ?, ?) on conflict do nothing",
+            row,
+        )
+        where, value = ("id", event.id.hex) if inserted.rowcount else ("idempotency_key", event.idempotency_key)
+        stored = execute(
+            f"select seq, id, event_key, workflow_id, payload, timestamp from workflow_event where event_key = ? and {where} = ?",
+            (event.key, value),
+        ).fetchone()
+        if inserted.rowcount == 0:
+            return Emitted(event_from_row(stored), woken=0, created=False)
+        return Emitted(event_from_row(stored), woken=self._wake(execute, f"event:{event.key}", event.run_id, news))
+
+    def _wake(self, execute: Execute, key: str, only: UUID | None, news: News) -> int:
+        """The runs that wait for *key* are due now, without having taken anything: they look for themselves."""
+        sleepers = [row[0] for row in execute("select run_id from workflow_wait where key = ?", (key,)).fetchall()]
+        if only is not None:
+            sleepers = [run for run in sleepers if run == only.hex]
+        for run in sleepers:
+            execute("delete from workflow_wait where run_id = ?", (run,))
+            execute(
+                "update workflow_claim set due_at = ?, reason = 'ready', waiting_for_event = null where run_id = ? and worker_id is null",
+                (stamp(self._now()), run),
+            )
+            news.due = True
+        return len(sleepers)
+
+    def _cancel(self, execute: Execute, entry: Cancel, news: News) -> Cancelled | None:
+        run = entry.run_id.hex
+        row = execute("select status from workflow_run where id = ?", (run,)).fetchone()
+        if row is None:
+            return None
+        if RunStatus(row[0]) in ENDED:
+            return Cancelled(RunStatus(row[0]), already_ended=True)
+        children = execute("select id from workflow_run where parent_id = ? and status = 'pending'", (run,)).fetchall()
+        held = execute(
+            "update workflow_claim set cancel_reason = coalesce(cancel_reason, ?) where run_id = ? and worker_id is not null",
+            (entry.reason, run),
+        )
+        if held.rowcount:
+            news.cancel[entry.run_id] = entry.reason
+        else:
+            execute("delete from workflow_wait where run_id = ?", (run,))
+            execute("delete from workflow_claim where run_id = ?", (run,))
+            self._close_run(execute, run, RunStatus.CANCELLED, None, entry.error, news)
+        for (child,) in children:
+            self._cancel(execute, Cancel(UUID(child), entry.reason, entry.error), news)
+        return Cancelled(RunStatus.RUNNING if held.rowcount else RunStatus.CANCELLED, already_ended=False)
+
+    def _claim_due(self, execute: Execute, entry: ClaimDue, news: News) -> Claims:
+        now = stamp(self._now())
+        names = tuple(sorted(entry.names))
+        known = f"function_name in ({', '.join('?' * len(names))})"
+        due = "from workflow_claim where worker_id is null and due_at <= ?"
+        rows = execute(
+            f"select run_id, epoch, recoveries, cancel_reason {due} and {known} order by due_at limit ?", (now, *names, entry.limit)
+        ).fetchall()
+        claims = tuple(self._claim(execute, row, entry.worker_id) for row in rows)
+        # With room to spare every known run is taken: what is still due belongs to workflows that nobody here knows.
+        unknown = execute(f"select distinct function_name {due}", (now,)).fetchall() if len(rows) < entry.limit else []
+        upcoming = execute(
+            "select due_at from workflow_claim where worker_id is null and due_at > ? order by due_at limit 1", (now,)
+        ).fetchone()
+        return Claims(claims, moment(upcoming[0]) if upcoming else None, frozenset(row[0] for row in unknown))
+
+    def _claim(self, execute: Execute, row: Any, worker_id: UUID) -> Claim:
+        run, epoch, recoveries, cancel_reason = row
+        execute("delete from workflow_wait where run_id = ?", (run,))
+        execute(
+            "update workflow_claim set worker_id = ?, epoch = ?, due_at = null, reason = 'ready', waiting_for_event = null where run_id = ?",
+            (worker_id.hex, epoch + 1, run),
+        )
+        claimed = self.load_run(execute, UUID(run))
+        if claimed is None:
+            raise InternalError(f"There is a claim on run {run}, but no such run.")
+        return Claim(claimed, epoch + 1, recoveries, cancel_reason)
+
+    def _register_worker(self, execute: Execute, entry: RegisterWorker, news: News) -> None:
+        now = stamp(self._now())
+        execute(
+            "insert into workflow_worker (id, host, boot_id, pid, alive, started_at, beat_at) values (?, ?, ?, ?, 1, ?, ?)"
+            " on conflict (id) do update set alive = 1, beat_at = excluded.beat_at",
+            (entry.worker_id.hex, entry.host, entry.boot_id, entry.pid, now, now),
+        )
+
+    def _retire_worker(self, execute: Execute, entry: RetireWorker, news: News) -> int:
+        execute("update workflow_worker set alive = 0, beat_at = ? where id = ?", (stamp(self._now()), entry.worker_id.hex))
+        freed = execute(
+            "update workflow_claim set worker_id = null, due_at = ?, reason = 'ready', recoveries = recoveries + ? where worker_id = ?",
+            (stamp(self._now()), int(entry.died), entry.worker_id.hex),
+        ).rowcount
+        news.due = news.due or freed > 0
+        return freed
+
+    def load_run(self, execute: Execute, run_id: UUID) -> Run | None:
+        """The run as it is stored."""
+        row = execute(f"select {RUN_COLUMNS} from workflow_run where id = ?", (run_id.hex,)).fetchone()
+        return run_from_row(row) if row else None
+
+    def find_event(self, execute: Execute, wait: EventWait) -> Event | None:
+        """The oldest event that *wait* may take."""
+        taken = set(wait.taken)
+        limit = len(taken) + 1
+        rows = execute(f"{FIND_EVENT} limit ?", (wait.key, wait.after, wait.run_id.hex, stamp(wait.since), limit)).fetchall()
+        row = next((row for row in rows if row[0] not in taken), None)
+        return event_from_row(row) if row else None
+
+
+def _wait_keys(entry: Sleep) -> list[str]:
+    keys = [f"event:{entry.event.key}"] if entry.event else []
+    return [*keys, f"run:{entry.child_id.hex}"] if entry.child_id else keys
+
+
+def _fence(holder: Holder) -> tuple[str, int, str]:
+    return (holder.run_id.hex, holder.epoch, holder.worker_id.hex)
+
+
+def _hex(value: UUID | None) -> str | None:
+    return value.hex if value is not None else None

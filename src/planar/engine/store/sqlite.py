@@ -1,0 +1,156 @@
+"""What does SQLite do its own way? One writer thread, one reading thread, and locked files that prove that workers live."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import event as sqlalchemy_event
+
+from planar.clock import SYSTEM_CLOCK, Clock
+from planar.db.manager import DatabaseManager
+from planar.db.session import PlanarSession
+from planar.engine.core.model import Event, Run, StepRecord
+from planar.engine.store.liveness import LockFiles
+from planar.engine.store.port import Entry, EventWait, News, RegisterWorker, RetireWorker
+from planar.engine.store.rows import STEP_COLUMNS, step_from_row
+from planar.engine.store.sql import SqlEntries
+from planar.engine.store.writer import Writer
+from planar.errors import InternalError
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 1.0
+
+
+class SqliteStore:
+    """The engine's tables in the application's own SQLite file."""
+
+    def __init__(self, manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._manager = manager
+        self._clock = clock
+        self._entries = SqlEntries(clock.now)
+        self._listeners: list[Callable[[News], None]] = []
+        self._writer: Writer | None = None
+        self._reader: ThreadPoolExecutor | None = None
+        self._reading: sqlite3.Connection | None = None
+        self._alive: LockFiles | None = None
+
+    async def open(self) -> None:
+        path = self._manager.sqlite_path
+        if path is None:
+            raise InternalError("The database is not connected to an SQLite file.")
+        self._alive = LockFiles(path.with_name(path.name + "-workers"))
+        self._writer = Writer(lambda: _connect(path), lambda connection, entry, news: self._apply(connection, entry, news), self._publish)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="planar-reader")
+        self._reading = await self._read(lambda: _connect(path))
+        self._manager.write_gate = self._writer
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            self._manager.write_gate = None
+            await writer.close()
+        if self._reader is not None and self._reading is not None:
+            await self._read(self._reading.close)
+            self._reader.shutdown()
+            self._reader = self._reading = None
+        if self._alive is not None:
+            self._alive.release_all()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def submit(self, entry: Entry) -> asyncio.Future[Any]:
+        if self._writer is None:
+            raise InternalError("The store is closed.")
+        return self._writer.submit(entry)
+
+    async def submit_in(self, session: PlanarSession, entries: Sequence[Entry]) -> list[Any]:
+        news = News()
+        connection = await session.connection()
+        outcomes = await connection.run_sync(lambda sync: [self._entries.apply(_driver(sync), entry, news) for entry in entries])
+        if news:
+            sqlalchemy_event.listen(session.sync_session, "after_commit", lambda _: self._publish(news), once=True)
+        return outcomes
+
+    def subscribe(self, listener: Callable[[News], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    async def enlist(self, worker_id: UUID) -> None:
+        assert self._alive is not None
+        self._alive.hold(worker_id)
+        await self.submit(RegisterWorker(worker_id, socket.gethostname(), "", os.getpid()))
+
+    async def discharge(self, worker_id: UUID) -> None:
+        await self.submit(RetireWorker(worker_id))
+        if self._alive is not None:
+            self._alive.release(worker_id)
+
+    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
+        rows = await self._query("select id from workflow_worker where alive = 1 and id <> ?", (worker_id.hex,))
+        others = [UUID(row[0]) for row in rows]
+        return [other for other in others if self._alive is not None and self._alive.is_dead(other)]
+
+    async def load_run(self, run_id: UUID) -> Run | None:
+        return await self._read(lambda: self._entries.load_run(self._reading_connection().execute, run_id))
+
+    async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
+        wanted = [run_id.hex for run_id in run_ids]
+        marks = ", ".join("?" * len(wanted))
+        rows = await self._query(f"select {STEP_COLUMNS} from workflow_step where workflow_id in ({marks}) order by workflow_id, seq", wanted)
+        found: dict[UUID, list[StepRecord]] = {UUID(run_id): [] for run_id in wanted}
+        for row in rows:
+            found[UUID(row[0])].append(step_from_row(row))
+        return found
+
+    async def find_event(self, wait: EventWait) -> Event | None:
+        return await self._read(lambda: self._entries.find_event(self._reading_connection().execute, wait))
+
+    async def cancel_requests(self, worker_id: UUID) -> dict[UUID, str]:
+        rows = await self._query(
+            "select run_id, cancel_reason from workflow_claim where worker_id = ? and cancel_reason is not null", (worker_id.hex,)
+        )
+        return {UUID(row[0]): row[1] for row in rows}
+
+    def _apply(self, connection: sqlite3.Connection, entry: Entry, news: News) -> Any:
+        return self._entries.apply(connection.execute, entry, news)
+
+    def _publish(self, news: News) -> None:
+        for listener in list(self._listeners):
+            listener(news)
+
+    async def _query(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        return await self._read(lambda: self._reading_connection().execute(statement, tuple(parameters)).fetchall())
+
+    async def _read(self, question: Callable[[], T]) -> T:
+        if self._reader is None:
+            raise InternalError("The store is closed.")
+        return await asyncio.get_running_loop().run_in_executor(self._reader, question)
+
+    def _reading_connection(self) -> sqlite3.Connection:
+        if self._reading is None:
+            raise InternalError("The store is closed.")
+        return self._reading
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = full")
+    connection.execute("pragma foreign_keys = on")
+    return connection
+
+
+def _driver(connection: SyncConnection) -> Callable[[str, tuple[Any, ...]], Any]:
+    return lambda statement, parameters: connection.exec_driver_sql(statement, parameters)

@@ -1,0 +1,192 @@
+"""Who writes? One thread that owns the connection, takes everything that is waiting and commits it as one transaction.
+
+There is no timer: alone, an entry waits for nothing; under load hundreds share a commit. The queue is also the gate for the
+transactions of users: a session that wants to write puts a pause in it, and the writer rests until the session is done, so that
+neither waits in SQLite's sleeping busy handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from planar.clock import SYSTEM_CLOCK
+from planar.engine.errors import StaleEpoch
+from planar.engine.store.port import Entry, News
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
+
+LOOK_SECONDS = 0.05
+"""How often an idle writer looks whether another process wrote."""
+
+LARGEST_BATCH = 1000
+
+Apply = Callable[[sqlite3.Connection, Entry, News], Any]
+Item = tuple[Entry, "asyncio.Future[Any]"]
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """A session's turn to write. While it lasts the writer rests."""
+
+    holder: str
+    granted: asyncio.Future[None]
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def release(self) -> None:
+        """The session is done. May be called twice."""
+        self.done.set()
+
+
+class Writer:
+    """The lane. *apply* turns an entry into statements; *publish* is called on the event loop with the news of each commit."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], apply: Apply, publish: Callable[[News], None]) -> None:
+        self._connect = connect
+        self._apply = apply
+        self._publish = publish
+        self._queue: queue.SimpleQueue[Item | Turn | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="planar-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, entry: Entry) -> asyncio.Future[Any]:
+        """Put *entry* in the lane."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._queue.put((entry, future))
+        return future
+
+    async def enter(self, holder: str) -> Turn:
+        """Wait for the turn of *holder* to write; the writer rests until it is released."""
+        turn = Turn(holder, self._loop.create_future())
+        self._queue.put(turn)
+        try:
+            await turn.granted
+        except BaseException:
+            turn.release()
+            raise
+        return turn
+
+    async def close(self) -> None:
+        """Write what is waiting, then stop."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        connection = self._connect()
+        version = _data_version(connection)
+        try:
+            while True:
+                try:
+                    item = self._queue.get(timeout=LOOK_SECONDS)
+                except queue.Empty:
+                    version = self._look(connection, version)
+                    continue
+                batch, last = self._drain(item)
+                if batch:
+                    self._write(connection, batch)
+                if isinstance(last, Turn):
+                    self._rest(last)
+                elif last is None:
+                    return
+        finally:
+            connection.close()
+
+    def _drain(self, item: Item | Turn | None) -> tuple[list[Item], Item | Turn | None]:
+        """Everything up to the next pause or stop, and that."""
+        batch: list[Item] = []
+        while isinstance(item, tuple):
+            batch.append(item)
+            if len(batch) >= LARGEST_BATCH:
+                return batch, item
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, batch[-1]
+        return batch, item
+
+    def _rest(self, turn: Turn) -> None:
+        self._call(lambda: turn.granted.done() or turn.granted.set_result(None))
+        turn.done.wait()
+
+    def _look(self, connection: sqlite3.Connection, version: int) -> int:
+        newest = _data_version(connection)
+        if newest != version:
+            self._call(lambda: self._publish(News(foreign=True)))
+        return newest
+
+    def _write(self, connection: sqlite3.Connection, batch: Sequence[Item]) -> None:
+        news = News()
+        try:
+            outcomes = self._transact(connection, [entry for entry, _ in batch], news)
+        except Exception as error:
+            if len(batch) == 1:
+                outcomes, news = [error], News()
+            else:
+                # One bad entry must hurt its own run only: each gets a transaction of its own.
+                for item in batch:
+                    self._write(connection, [item])
+                return
+        futures = [future for _, future in batch]
+        self._call(lambda: self._resolve(futures, outcomes, news))
+
+    def _transact(self, connection: sqlite3.Connection, entries: Sequence[Entry], news: News) -> list[Any]:
+        _begin(connection)
+        try:
+            outcomes = [self._outcome(connection, entry, news) for entry in entries]
+            connection.execute("commit")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            raise
+        return outcomes
+
+    def _outcome(self, connection: sqlite3.Connection, entry: Entry, news: News) -> Any:
+        try:
+            return self._apply(connection, entry, news)
+        except StaleEpoch as refusal:
+            # The fence is the first statement of an entry, so nothing of it was written.
+            return refusal
+
+    def _resolve(self, futures: Sequence[asyncio.Future[Any]], outcomes: Sequence[Any], news: News) -> None:
+        for future, outcome in zip(futures, outcomes, strict=True):
+            if future.done():
+                continue
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+                # Whoever does not wait for a record learns of its refusal at the run's next barrier.
+                future.exception()
+            else:
+                future.set_result(outcome)
+        if news:
+            self._publish(news)
+
+    def _call(self, function: Callable[[], Any]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            logger.debug("the event loop has ended before its writer")
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begin, however long another process holds the lock: giving up would fail runs that did nothing wrong."""
+    since = SYSTEM_CLOCK.monotonic()
+    while True:
+        try:
+            connection.execute("begin immediate")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            logger.warning("another process holds the write lock", seconds=round(SYSTEM_CLOCK.monotonic() - since, 1))
+        else:
+            return
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("pragma data_version").fetchone()[0])
