@@ -1,0 +1,1 @@
+"""Building blocks for users' tables: import the part you mean."""

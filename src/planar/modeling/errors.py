@@ -1,0 +1,47 @@
+"""What can be wrong with a value, a filter or a signature.
+
+::
+
+    ModelingError
+    ├── InvalidDecimal          also ValueError
+    ├── InvalidJSON             also ValueError
+    ├── InvalidFilter           also ValueError
+    └── UnsupportedSignature    also TypeError
+"""
+
+from __future__ import annotations
+
+from planar.errors import PlanarError
+
+
+class ModelingError(PlanarError):
+    """A value or a declaration does not fit the model."""
+
+    code = "modeling_error"
+
+
+class InvalidDecimal(ModelingError, ValueError):
+    """This is not a decimal that the column can hold."""
+
+    code = "invalid_decimal"
+    status = 422
+
+
+class InvalidJSON(ModelingError, ValueError):
+    """This value is not JSON."""
+
+    code = "invalid_json"
+    status = 422
+
+
+class InvalidFilter(ModelingError, ValueError):
+    """This filter or page cannot be understood."""
+
+    code = "invalid_filter"
+    status = 422
+
+
+class UnsupportedSignature(ModelingError, TypeError):
+    """A function with this signature cannot be described as a form."""
+
+    code = "unsupported_signature"
