@@ -1,0 +1,69 @@
+# From a fresh clone with Python 3.11 and make, every target sets up what it needs by itself (in .venv, once).
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: env ## Run the expense approval example through HTTP and go on serving it; ONCE=1 ends after the result
+	@ONCE=$(ONCE) $(PY) examples/expense_approval_workflow/demo.py
+
+.PHONY: test
+test: env ## Run every test, after the unit tests on each other Python found; FAST=1 leaves those out, ARGS= goes to pytest
+ifdef FAST
+	@echo "== Other Pythons: left out, as FAST is set"
+	@$(PY) -m pytest $(ARGS)
+else
+	@others=0; scripts/test-other-pythons $(VENV) || others=1; $(PY) -m pytest $(ARGS) && exit $$others
+endif
+
+.PHONY: check
+check: lint types contracts sizes text test-quick ## Everything quick: lint, types, contracts, sizes, text, unit and surface tests
+
+.PHONY: lint
+lint: env ## Ruff: rules and format
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+.PHONY: format
+format: env ## Write every file in the house's format
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format .
+
+.PHONY: types
+types: env ## Pyright, strict, over the package
+	@$(VENV)/bin/pyright --pythonpath $(PY)
+
+.PHONY: contracts
+contracts: env ## Import-linter: who may import whom
+	@$(VENV)/bin/lint-imports
+
+.PHONY: sizes
+sizes: env ## Print long files and functions; fail on those that are too long
+	@$(PY) scripts/check_sizes.py
+
+.PHONY: text
+text: env ## Nothing in the repository points at one machine or one package registry
+	@$(PY) scripts/check_text.py
+
+.PHONY: test-quick
+test-quick: env ## Unit and surface tests only
+	@$(PY) -m pytest -q tests/unit tests/surface $(ARGS)
+
+.PHONY: record-surface
+record-surface: env ## Write the public names of each package into tests/surface/recorded_all.toml
+	@$(PY) scripts/record_surface.py
+
+.PHONY: env
+env: ## Make or mend the development environment in .venv
+	@python=$$(PYTHON="$(PYTHON)" scripts/find-python) && "$$python" scripts/environment.py $(VENV) --extra dev
+
+.PHONY: clean
+clean: ## Remove the environments, caches and builds
+	rm -rf .venv .venvs build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
