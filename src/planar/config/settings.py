@@ -1,0 +1,83 @@
+"""What can be set? One section from each package, joined in `PlanarConfig`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from sqlalchemy.engine import URL
+
+from planar.config.later import AIProvidersConfig, SseHub, StorageConfig, default_storage_config
+from planar.db.config import Connection, PoolConfig, PostgreSQLConfig, SQLiteConfig
+from planar.engine.config import WorkerConfig
+from planar.logging.config import LoggerConfig, OtelConfig
+from planar.security.config import AuthzConfig, CorsConfig, JWTConfig
+
+
+class Environment(StrEnum):
+    """What the app is run for: ``dev`` on a developer's machine, ``prod`` everywhere else."""
+
+    DEV = "dev"
+    PROD = "prod"
+
+
+class AppConfig(BaseModel):
+    """What concerns the app as a whole."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    db_connection: str
+    """The name, in ``db_connections``, of the database to use."""
+    max_db_conflict_retries: int | None = Field(default=None, ge=0)
+    """How often a transaction is repeated after a conflict. 0 means never; null leaves it to the database layer."""
+
+
+class PlanarConfig(BaseModel):
+    """Everything that can be set. An unknown key is an error; secrets are masked wherever they would be printed."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    db_connections: dict[str, Connection] = Field(min_length=1)
+    app: AppConfig
+    ai_providers: AIProvidersConfig | None = None
+    storage: StorageConfig | None = Field(default_factory=default_storage_config)
+    sse_hub: SseHub = Field(default=False, repr=False)
+    cors: CorsConfig = Field(default_factory=CorsConfig)
+    environment: Environment = Environment.DEV
+    jwt: JWTConfig | None = None
+    authz: AuthzConfig | None = None
+    logging: dict[str, LoggerConfig] | None = None
+    use_alembic: bool | None = True
+    otel: OtelConfig | None = None
+    workflows: WorkerConfig = Field(default_factory=WorkerConfig)
+
+    @field_validator("db_connections")
+    @classmethod
+    def _named(cls, value: dict[str, Connection]) -> dict[str, Connection]:
+        if "" in value:
+            raise ValueError("a connection needs a name")
+        return value
+
+    @model_validator(mode="after")
+    def _connection_exists(self) -> Self:
+        if self.app.db_connection not in self.db_connections:
+            known = ", ".join(sorted(self.db_connections))
+            raise ValueError(
+                f"app.db_connection names {self.app.db_connection!r}, which db_connections does not define (it defines: {known})"
+            )
+        return self
+
+    def connection(self) -> SQLiteConfig | PostgreSQLConfig | URL:
+        """The active entry of ``db_connections``, as it was given."""
+        return self.db_connections[self.app.db_connection]
+
+    def connection_url(self) -> URL:
+        """The address of the active database. It holds the password; its text form masks it."""
+        active = self.connection()
+        return active if isinstance(active, URL) else active.connection_url()
+
+    def pool(self) -> PoolConfig:
+        """How many connections to keep to the active database. The defaults, unless its entry says otherwise."""
+        active = self.connection()
+        return active.pool if isinstance(active, PostgreSQLConfig) else PoolConfig()

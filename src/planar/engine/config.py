@@ -1,0 +1,28 @@
+"""How does a worker behave? Its lease, its patience when it stops, and its limits. All times are seconds."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class WorkerConfig(BaseModel):
+    """The worker of one process: the ``workflows`` section of the settings file."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    lease_seconds: float = Field(default=5, gt=0)
+    """How long after its last sign of life a worker's runs are taken over by another one."""
+    drain_seconds: float = Field(default=3, ge=0)
+    """How long a step in progress may go on after the process was asked to stop."""
+    cancel_seconds: float = Field(default=10, ge=0)
+    """How long a cancelled run may take for its own clean-up."""
+    poll_seconds: float = Field(default=60, gt=0)
+    """How often the worker looks for due runs of which no news reached it."""
+    max_concurrent_runs: int = Field(default=1000, ge=1)
+    """How many runs one process advances at once; the others wait in the database."""
+    max_parked_runs: int = Field(default=10_000, ge=0)
+    """How many waiting runs stay in memory; older ones are replayed from the journal when they go on."""
+    max_recoveries: int = Field(default=10, ge=0)
+    """How often a run may be taken over from a dead worker before it fails instead of killing the next one."""
+    max_argument_bytes: int = Field(default=1024 * 1024, ge=1)
+    """The largest stored form of a run's arguments."""
