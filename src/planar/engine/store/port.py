@@ -111,6 +111,13 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Reclaim:
+    """A sleeping run becomes its last worker's again, if nobody claimed it meanwhile. Outcome: the new epoch."""
+
+    holder: Holder
+
+
+@dataclass(frozen=True, slots=True)
 class Emit:
     """An event, and the waking of who waits for it. Outcome: `Emitted`."""
 
@@ -179,7 +186,7 @@ class RetireWorker:
     died: bool = False
 
 
-Entry = StartRun | SaveStep | Sleep | EndRun | Release | Emit | Cancel | ClaimDue | RegisterWorker | RetireWorker
+Entry = StartRun | SaveStep | Sleep | EndRun | Release | Reclaim | Emit | Cancel | ClaimDue | RegisterWorker | RetireWorker
 
 
 @dataclass(slots=True)
@@ -187,13 +194,20 @@ class News:
     """What a committed batch changed that somebody may wait for."""
 
     due: bool = False
+    next_due: datetime | None = None
+    """The earliest time at which a run that went to sleep wants to wake."""
     ended: dict[UUID, RunStatus] = field(default_factory=dict[UUID, RunStatus])
     cancel: dict[UUID, str] = field(default_factory=dict[UUID, str])
     foreign: bool = False
     """Another process wrote: anything may have happened."""
 
+    def note_due(self, due: datetime | None) -> None:
+        """A run sleeps until *due*."""
+        if due is not None and (self.next_due is None or due < self.next_due):
+            self.next_due = due
+
     def __bool__(self) -> bool:
-        return self.due or self.foreign or bool(self.ended) or bool(self.cancel)
+        return self.due or self.foreign or self.next_due is not None or bool(self.ended) or bool(self.cancel)
 
 
 class Store(Protocol):
@@ -249,4 +263,8 @@ class Store(Protocol):
 
     async def dead_workers(self, worker_id: UUID) -> list[UUID]:
         """Workers other than *worker_id* that hold runs or count as alive, and are gone."""
+        ...
+
+    async def other_workers(self, worker_id: UUID) -> list[UUID]:
+        """Workers other than *worker_id* that count as alive: one that dies leaves runs to take over."""
         ...

@@ -24,6 +24,7 @@ from planar.engine.store.port import (
     EventWait,
     Holder,
     News,
+    Reclaim,
     RegisterWorker,
     Release,
     RetireWorker,
@@ -88,6 +89,7 @@ class SqlEntries:
             Sleep: self._sleep,
             EndRun: self._end_run,
             Release: self._release,
+            Reclaim: self._reclaim,
             Emit: self._emit,
             Cancel: self._cancel,
             ClaimDue: self._claim_due,
@@ -150,6 +152,7 @@ class SqlEntries:
             "update workflow_claim set worker_id = null, due_at = ?, reason = ?, waiting_for_event = ? where run_id = ?",
             (stamp(entry.due_at), entry.reason.value, entry.event.key if entry.event else None, holder.run_id.hex),
         )
+        news.note_due(entry.due_at)
         return Slept(asleep=True)
 
     def _already_there(self, execute: Execute, entry: Sleep) -> Slept | None:
@@ -186,6 +189,18 @@ class SqlEntries:
             (stamp(self._now()), *_fence(entry.holder)),
         )
         news.due = news.due or released.rowcount > 0
+
+    def _reclaim(self, execute: Execute, entry: Reclaim, news: News) -> int:
+        holder = entry.holder
+        claimed = execute(
+            "update workflow_claim set worker_id = ?, epoch = epoch + 1, due_at = null, reason = 'ready', waiting_for_event = null"
+            " where run_id = ? and epoch = ? and worker_id is null",
+            (holder.worker_id.hex, holder.run_id.hex, holder.epoch),
+        )
+        if claimed.rowcount == 0:
+            raise StaleEpoch(f"Run {holder.run_id} was claimed, or ended, while it slept.")
+        execute("delete from workflow_wait where run_id = ?", (holder.run_id.hex,))
+        return holder.epoch + 1
 
     def _emit(self, execute: Execute, entry: Emit, news: News) -> Emitted:
         event = entry.event
@@ -277,7 +292,7 @@ class SqlEntries:
         )
 
     def _retire_worker(self, execute: Execute, entry: RetireWorker, news: News) -> int:
-        execute("update workflow_worker set alive = 0, beat_at = ? where id = ?", (stamp(self._now()), entry.worker_id.hex))
+        execute("delete from workflow_worker where id = ?", (entry.worker_id.hex,))
         freed = execute(
             "update workflow_claim set worker_id = null, due_at = ?, reason = 'ready', recoveries = recoveries + ? where worker_id = ?",
             (stamp(self._now()), int(entry.died), entry.worker_id.hex),

@@ -98,9 +98,12 @@ class SqliteStore:
             self._alive.release(worker_id)
 
     async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        rows = await self._query("select id from workflow_worker where alive = 1 and id <> ?", (worker_id.hex,))
-        others = [UUID(row[0]) for row in rows]
+        others = await self.other_workers(worker_id)
         return [other for other in others if self._alive is not None and self._alive.is_dead(other)]
+
+    async def other_workers(self, worker_id: UUID) -> list[UUID]:
+        rows = await self._query("select id from workflow_worker where alive = 1 and id <> ?", (worker_id.hex,))
+        return [UUID(row[0]) for row in rows]
 
     async def load_run(self, run_id: UUID) -> Run | None:
         return await self._read(lambda: self._entries.load_run(self._reading_connection().execute, run_id))

@@ -1,0 +1,235 @@
+"""Start, cancel, announce, wait for: what can be done to runs from outside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from planar.db.session import SessionScope, current_scope
+from planar.engine.catalog import Definition, Registry
+from planar.engine.codec import load_failure, restore_failure
+from planar.engine.core.model import ENDED, Claim, Event, Run, RunStatus
+from planar.engine.errors import ArgumentNotStorable, PayloadTooLarge, RunAlreadyEnded, RunCancelled, RunNotFound, WorkflowError
+from planar.engine.events import NoticeKind, Notices
+from planar.engine.execution.driver import cancelled_error
+from planar.engine.store.port import Cancel, Cancelled, Emit, Emitted, Entry, News, Started, StartRun, Store
+from planar.engine.worker import Worker
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
+
+
+class Client:
+    """One app's way to its runs."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        notices: Notices,
+        *,
+        worker: Worker | None = None,
+        dump_actor: Callable[[], str | None] = lambda: None,
+        max_argument_bytes: int = 1024 * 1024,
+    ) -> None:
+        self.store = store
+        self.registry = registry
+        self._notices = notices
+        self._worker = worker
+        self._dump_actor = dump_actor
+        self._max_argument_bytes = max_argument_bytes
+        self._waiting: dict[UUID, set[asyncio.Future[None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unsubscribe = store.subscribe(self._hear)
+
+    def close(self) -> None:
+        """Hear no more news."""
+        self._unsubscribe()
+
+    # -- start --------------------------------------------------------------------------------------------------------
+
+    def new_run(
+        self,
+        definition: Definition,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        parent_id: UUID | None = None,
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """The value of a run that is to be started.
+
+        Raises:
+            ArgumentNotStorable: an argument cannot be written down; the message names it.
+            PayloadTooLarge: the arguments are larger than the app allows.
+            WorkflowNameTaken: the workflow's name means another function in this app.
+        """
+        self.registry.check(definition)
+        args_text, kwargs_text = definition.codec.dump_call(args, kwargs)
+        size = len(args_text.encode()) + len(kwargs_text.encode())
+        if size > self._max_argument_bytes:
+            raise PayloadTooLarge(
+                f"The arguments of '{definition.name}' take {size} bytes, more than the {self._max_argument_bytes} that are allowed"
+                " (workflows.max_argument_bytes). Pass a reference, to a file or a row, instead."
+            )
+        return Run(
+            id=uuid7(),
+            workflow=definition.name,
+            args=args_text,
+            kwargs=kwargs_text,
+            created_at=self.store.now(),
+            parent_id=parent_id,
+            principal=self._dump_actor(),
+            idempotency_key=idempotency_key,
+        )
+
+    async def start(self, run: Run) -> Started:
+        """Insert *run*; durable on return. In a session that has written, it becomes part of that transaction instead."""
+        scope = await _written_scope()
+        if scope is not None:
+            outcomes = await self.store.submit_in(scope.get(), [StartRun(run)])
+            return outcomes[0]
+        mine = self._worker.reserve(run.workflow) if self._worker is not None and run.idempotency_key is None else None
+        inserting = self.store.submit(StartRun(run, mine))
+        if mine is not None and self._worker is not None:
+            self._worker.adopt(Claim(run, epoch=1), inserting)
+        started: Started = await asyncio.shield(inserting)
+        if started.created:
+            self._notices.publish(NoticeKind.WORKFLOW_STARTED, run)
+        return started
+
+    # -- wait ---------------------------------------------------------------------------------------------------------
+
+    async def ended(self, run_id: UUID, timeout: float | None = None) -> Run:
+        """The run once it has ended.
+
+        Raises:
+            RunNotFound: there is no such run.
+            TimeoutError: it did not end within *timeout* seconds.
+        """
+        await self._commit_first("a run was waited for")
+        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(run_id, set()).add(news)
+        try:
+            async with asyncio.timeout(timeout):
+                run = await self._load(run_id)
+                while run.status not in ENDED:
+                    await news
+                    run = await self._load(run_id)
+                return run
+        finally:
+            waiting = self._waiting.get(run_id)
+            if waiting is not None:
+                waiting.discard(news)
+                if not waiting:
+                    del self._waiting[run_id]
+
+    async def run_to_end(self, run: Run) -> Run:
+        """Start *run* and wait for its end."""
+        await self._commit_first("a workflow was called")
+        started = await self.start(run)
+        return await self.ended(started.run_id)
+
+    async def must_exist(self, run_id: UUID) -> None:
+        """Whether there is a run to wait for.
+
+        Raises:
+            RunNotFound: there is not.
+        """
+        await self._load(run_id)
+
+    async def _load(self, run_id: UUID) -> Run:
+        run = await self.store.load_run(run_id)
+        if run is None:
+            raise RunNotFound(f"There is no run {run_id}.")
+        return run
+
+    def _hear(self, news: News) -> None:
+        for run_id in news.ended:
+            self._call(run_id)
+        if news.foreign and self._waiting:
+            task = asyncio.ensure_future(self._look(list(self._waiting)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _look(self, run_ids: list[UUID]) -> None:
+        """Another process wrote: perhaps it ended a run that somebody waits for here."""
+        for run_id in run_ids:
+            run = await self.store.load_run(run_id)
+            if run is None or run.status in ENDED:
+                self._call(run_id)
+
+    def _call(self, run_id: UUID) -> None:
+        for waiting in self._waiting.get(run_id, ()):
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def _commit_first(self, what: str) -> None:
+        scope = await _written_scope()
+        if scope is not None:
+            logger.warning("the session had written: it was committed, because the run could not go on otherwise", cause=what)
+            await scope.commit()
+
+    # -- cancel and announce ------------------------------------------------------------------------------------------
+
+    async def cancel(self, run_id: UUID, reason: str) -> RunStatus:
+        """Ask for the end of a run and of its children; the status that this leaves it in.
+
+        Raises:
+            RunNotFound: there is no such run.
+            RunAlreadyEnded: it has ended; the message says how.
+        """
+        outcome: Cancelled | None = await self._write(Cancel(run_id, reason, cancelled_error(reason)))
+        if outcome is None:
+            raise RunNotFound(f"There is no run {run_id}.")
+        if outcome.already_ended:
+            raise RunAlreadyEnded(f"Run {run_id} has {outcome.status.value} already.", run_status=outcome.status.value)
+        return outcome.status
+
+    async def emit(self, event: Event) -> Emitted:
+        """Announce *event*: it is kept, and who waits for it is woken."""
+        return await self._write(Emit(event))
+
+    def new_event(self, key: str, payload: str, run_id: UUID | None = None, idempotency_key: str | None = None) -> Event:
+        """The value of an event that is to be emitted; *payload* is JSON text."""
+        if not key:
+            raise ArgumentNotStorable("An event needs a key that is not empty.")
+        return Event(uuid7(), key, payload, run_id, self.store.now(), idempotency_key=idempotency_key)
+
+    def now(self) -> datetime:
+        """The time that decides."""
+        return self.store.now()
+
+    async def _write(self, entry: Entry) -> Any:
+        scope = await _written_scope()
+        if scope is not None:
+            return (await self.store.submit_in(scope.get(), [entry]))[0]
+        return await asyncio.shield(self.store.submit(entry))
+
+
+async def _written_scope() -> SessionScope | None:
+    """The session of this task if its open transaction has written: the writer rests meanwhile, so what we write goes with it."""
+    scope = current_scope()
+    if scope is None or scope.session is None or not await scope.flush():
+        return None
+    return scope
+
+
+def outcome_of(run: Run, load_result: Callable[[str | None], Any]) -> Any:
+    """What an ended run returned.
+
+    Raises:
+        RunCancelled: it was cancelled.
+        Exception: what it raised, as the class that it was, or `WorkflowError`.
+    """
+    if run.status is RunStatus.SUCCEEDED:
+        return load_result(run.result)
+    failure = load_failure(run.error or "")
+    if run.status is RunStatus.CANCELLED:
+        raise RunCancelled(f"Run {run.id} was cancelled: {failure.message}")
+    raise restore_failure(failure, fallback=WorkflowError)

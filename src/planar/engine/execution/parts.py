@@ -1,0 +1,45 @@
+"""What does an execution need of its worker? The parts, handed in once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
+
+from planar.context import Actor
+from planar.db.manager import DatabaseManager
+from planar.engine.catalog import Registry
+from planar.engine.events import Notices
+from planar.engine.execution.marks import RunningMarks
+from planar.engine.store.port import Store
+
+if TYPE_CHECKING:
+    from planar.engine.execution.run import LiveRun
+
+
+class Host(Protocol):
+    """The worker, as its runs see it."""
+
+    def slept(self, live: LiveRun) -> None:
+        """*live* sleeps now, and needs no slot."""
+        ...
+
+    def woke(self, live: LiveRun) -> None:
+        """*live* goes on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One worker's surroundings."""
+
+    worker_id: UUID
+    store: Store
+    registry: Registry
+    notices: Notices
+    marks: RunningMarks
+    host: Host
+    manager: DatabaseManager | None = None
+    load_actor: Callable[[str], Actor] | None = None
+    """A run's stored principal as a value; the engine does not know its class."""

@@ -1,0 +1,278 @@
+"""Where is this run, here and now? Its journal, its fence, what is still on the way to the database, and whether it must stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from planar.engine.catalog import Definition
+from planar.engine.core.model import Claim, StepRecord, StepStatus
+from planar.engine.core.replay import Decision, Diverged, Journal, NotYet, StepIdentity, decide
+from planar.engine.errors import NonDeterministicStepCallError, RunDetached, StaleEpoch
+from planar.engine.events import NoticeKind
+from planar.engine.execution.parts import Parts
+from planar.engine.execution.taken import TakenEvents
+from planar.engine.store.port import Entry, Holder, Reclaim, SaveStep, Sleep, Slept
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
+
+_STEP_NOTICES = {
+    StepStatus.RUNNING: NoticeKind.STEP_RUNNING,
+    StepStatus.SUCCEEDED: NoticeKind.STEP_SUCCEEDED,
+    StepStatus.FAILED: NoticeKind.STEP_FAILED,
+    StepStatus.CANCELLED: NoticeKind.STEP_CANCELLED,
+}
+
+
+@dataclass(slots=True)
+class Cancellation:
+    """Somebody asked for the run's end. *delivered* once the function has been told by a CancelledError."""
+
+    reason: str
+    delivered: bool = False
+
+
+class LiveRun:
+    """One run in this worker, from claim to end, hand-over or eviction."""
+
+    def __init__(self, parts: Parts, claim: Claim, definition: Definition, records: Iterable[StepRecord]) -> None:
+        self.parts = parts
+        self.run = claim.run
+        self.definition = definition
+        self.epoch = claim.epoch
+        self.journal = Journal(records)
+        self.task: asyncio.Task[None] | None = None
+        self.detached = False
+        """Nothing that this run does here counts any more."""
+        self.leaving = False
+        """The worker stops: a step in progress may end, no other begins."""
+        self.asleep = False
+        self.refused: Exception | None = None
+        """What the database said when it refused a record of this run."""
+        self.diverged: NonDeterministicStepCallError | None = None
+        self.cancellation = Cancellation(claim.cancel_reason) if claim.cancel_reason is not None else None
+        self.taken = TakenEvents(self.journal)
+        self._seq = self.journal.last_seq
+        self._step_id = self.journal.last_step_id
+        self._pending: asyncio.Future[Any] | None = None
+        self._wake: asyncio.Future[Claim] | None = None
+
+    @property
+    def id(self) -> UUID:
+        """The run's id."""
+        return self.run.id
+
+    @property
+    def holder(self) -> Holder:
+        """The fence of what this run writes."""
+        return Holder(self.run.id, self.parts.worker_id, self.epoch)
+
+    def now(self) -> datetime:
+        """The store's time."""
+        return self.parts.store.now()
+
+    def next_seq(self) -> int:
+        """The next place in the order of recording."""
+        self._seq += 1
+        return self._seq
+
+    def next_step_id(self) -> int:
+        """The next number that people see."""
+        self._step_id += 1
+        return self._step_id
+
+    @property
+    def last_step_id(self) -> int:
+        """The newest number given."""
+        return self._step_id
+
+    # -- replay -------------------------------------------------------------------------------------------------------
+
+    def decide(self, path: str, identity: StepIdentity, args: str | None, kwargs: str | None) -> Decision:
+        """What the record says of this call.
+
+        Raises:
+            NonDeterministicStepCallError: the code took another way than the record says.
+            RunDetached: this worker has let go of the run.
+        """
+        self.check()
+        decision = decide(self.journal, path, identity, args, kwargs)
+        match decision:
+            case Diverged(step_id, what, previous, current):
+                raise self._diverge(step_id, f"its {what} was {previous!r} and is now {current!r}")
+            case NotYet(record):
+                raise self._diverge(record.step_id, f"it was a call of {record.name!r} and is now a call of {identity.name!r}")
+            case _:
+                return decision
+
+    def check_leftover(self) -> None:
+        """The function has ended: was everything that is recorded asked for?
+
+        Raises:
+            NonDeterministicStepCallError: a recorded step was not called.
+        """
+        record = self.journal.leftover()
+        if record is not None:
+            raise self._diverge(record.step_id, f"it was a call of {record.name!r}, and now the workflow ended without it")
+
+    def _diverge(self, step_id: int, what: str) -> NonDeterministicStepCallError:
+        self.diverged = NonDeterministicStepCallError(
+            f"Non-deterministic step call detected at step ID {step_id}. On replay of run {self.id} {what}."
+            " Workflow code must call the same steps in the same order; the recorded steps are kept."
+        )
+        return self.diverged
+
+    def check(self) -> None:
+        """May this run go on here?
+
+        Raises:
+            RunDetached: this worker has let go of it.
+            NonDeterministicStepCallError: it has diverged before; catching that does not mend it.
+        """
+        if self.detached or self.leaving:
+            raise RunDetached
+        if self.diverged is not None:
+            raise self.diverged
+
+    # -- records ------------------------------------------------------------------------------------------------------
+
+    def save(self, record: StepRecord, **joined: Any) -> asyncio.Future[Any]:
+        """Put *record* in the lane. Workflow code may go on at once; `durable` waits for it."""
+        future = self.parts.store.submit(SaveStep(self.holder, record, **joined))
+        self._pending = future
+        if self.parts.notices:
+            future.add_done_callback(lambda done: self._tell(done, record))
+        return future
+
+    def depend_on(self, starting: asyncio.Future[Any]) -> None:
+        """Nothing that this run does may be seen before *starting*, its own insert, is durable."""
+        self._pending = starting
+
+    def mark(self, record: StepRecord) -> None:
+        """Put a mark in the lane. Nobody waits for it, and it may be refused: the step may have ended meanwhile."""
+        future = self.parts.store.submit(SaveStep(self.holder, record))
+        if self.parts.notices:
+            future.add_done_callback(lambda done: self._tell(done, record))
+
+    def tell(self, record: StepRecord) -> None:
+        """Tell listeners of a record that is durable."""
+        self.parts.notices.publish(_STEP_NOTICES[record.status], self.run, record)
+
+    def _tell(self, done: asyncio.Future[Any], record: StepRecord) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self.tell(record)
+
+    async def durable(self) -> None:
+        """Wait until everything that this run recorded is on disk.
+
+        Raises:
+            RunDetached: a record was refused, because another worker holds the run.
+        """
+        pending = self._pending
+        if pending is None:
+            return
+        try:
+            # The record goes its way even if this run is cancelled meanwhile.
+            await (pending if pending.done() else asyncio.shield(pending))
+        except StaleEpoch as refusal:
+            raise self.lose(refusal) from None
+        except Exception as error:
+            # Not the user's to catch: what the run recorded is not on disk, so its code may not go on.
+            self.refused = error
+            self.detached = True
+            raise RunDetached from None
+        self._pending = None
+
+    async def commit(self, entry: Entry) -> Any:
+        """Put *entry* in the lane and wait for its outcome."""
+        try:
+            return await asyncio.shield(self.parts.store.submit(entry))
+        except StaleEpoch as refusal:
+            raise self.lose(refusal) from None
+
+    def lose(self, refusal: StaleEpoch) -> RunDetached:
+        """Another worker holds the run: stop here, without another word to the database."""
+        logger.warning("a stale write was refused, the run goes on elsewhere", workflow_id=self.id, detail=str(refusal))
+        self.detached = True
+        return RunDetached()
+
+    # -- sleep --------------------------------------------------------------------------------------------------------
+
+    async def park(self, sleep: Sleep) -> Slept:
+        """Sleep as *sleep* says; return when this worker has claimed the run again, or at once if there is nothing to wait for.
+
+        Raises:
+            RunDetached: the run is evicted and will be replayed.
+            CancelledError: the run is being cancelled, or something in the user's code gave up waiting.
+        """
+        self.check()
+        if self.cancellation is not None:
+            # Cleaning up may record, but not wait.
+            self.cancellation.delivered = True
+            raise asyncio.CancelledError(self.cancellation.reason)
+        # Made before the entry: a claim may come before the news that the run sleeps.
+        wake = self._wake = asyncio.get_running_loop().create_future()
+        slept: Slept = await self.commit(sleep)
+        self._pending = None
+        if not slept.asleep:
+            self._wake = None
+            if self.cancellation is not None and not self.cancellation.delivered:
+                self.cancellation.delivered = True
+                raise asyncio.CancelledError(self.cancellation.reason)
+            return slept
+        self.asleep = True
+        self.parts.host.slept(self)
+        for mark in sleep.marks:
+            self.tell(mark)
+        self.parts.notices.publish(NoticeKind.WORKFLOW_SUSPENDED, self.run)
+        try:
+            claim = await wake
+        except asyncio.CancelledError:
+            await self._reclaim()
+            raise
+        finally:
+            self.asleep = False
+            self._wake = None
+            self.parts.host.woke(self)
+        self.epoch = claim.epoch
+        self.parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, self.run)
+        return Slept(asleep=True)
+
+    async def _reclaim(self) -> None:
+        """Something in the user's code (a timeout around a wait) woke the run, which is nobody's now."""
+        epoch = await self.commit(Reclaim(self.holder))
+        self.epoch = epoch
+
+    def resume(self, claim: Claim) -> bool:
+        """Go on under *claim*. False if this copy is not what was claimed: it is stale, or does not sleep."""
+        if self._wake is None or self._wake.done() or claim.epoch != self.epoch + 1:
+            return False
+        self.epoch = claim.epoch
+        self._wake.set_result(claim)
+        return True
+
+    def leave(self) -> None:
+        """Go on no further than the step in progress."""
+        self.leaving = True
+        if self.asleep:
+            self.evict()
+
+    def evict(self) -> None:
+        """Let go of a sleeping run: its code is unwound, and no step that it calls meanwhile runs."""
+        self.detached = True
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_exception(RunDetached())
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def request_cancel(self, reason: str) -> None:
+        """Deliver a CancelledError at the function's next await."""
+        if self.cancellation is None:
+            self.cancellation = Cancellation(reason, delivered=True)
+            if self.task is not None:
+                self.task.cancel(reason)

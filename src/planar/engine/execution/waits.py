@@ -1,0 +1,55 @@
+"""What does a run wait for? A time, an event, another run: each is a step that ends when what it waits for has come."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from planar.engine.core.model import ENDED, Event, Reason, Run
+from planar.engine.execution.steps import OpenStep
+from planar.engine.store.port import Slept, Sleep
+from planar.errors import InternalError
+
+
+async def sleep_until(step: OpenStep, due: datetime) -> None:
+    """Return when *due* has come by the store's clock; the time stands in the step's mark, so that a restart keeps it."""
+    due = step.wakeup_at or due
+    while step.live.now() < due:
+        await step.live.park(Sleep(step.live.holder, Reason.TIMER, due, marks=step.marks(wakeup_at=due)))
+
+
+async def poll(step: OpenStep, question: Callable[[], Awaitable[bool]], interval: Callable[[], datetime], deadline: datetime | None) -> bool:
+    """Ask *question* until it says yes, sleeping until *interval* says; False once *deadline* has passed without a yes."""
+    while not await question():
+        now = step.live.now()
+        if deadline is not None and now >= deadline:
+            return False
+        due = interval() if deadline is None else min(interval(), deadline)
+        await step.live.park(Sleep(step.live.holder, Reason.TIMER, due, marks=step.marks()))
+    return True
+
+
+async def take_event(step: OpenStep, key: str, since: datetime | None, deadline: datetime | None) -> Event | None:
+    """The oldest event of *key* that this run may see and has not taken; None once *deadline* has passed without one."""
+    live = step.live
+    wait = live.taken.wait(live.run, key, since)
+    while True:
+        slept: Slept = await live.park(Sleep(live.holder, Reason.EVENT, deadline, event=wait, marks=step.marks()))
+        if slept.event is not None:
+            live.taken.add(key, slept.event.seq, widened=since is not None)
+            step.extra["event_seq"] = slept.event.seq
+            return slept.event
+        if not slept.asleep and deadline is not None and live.now() >= deadline:
+            return None
+
+
+async def await_run(step: OpenStep, run_id: UUID) -> Run:
+    """The run *run_id* once it has ended."""
+    while True:
+        slept: Slept = await step.live.park(Sleep(step.live.holder, Reason.CHILD, child_id=run_id, marks=step.marks()))
+        if slept.ended is not None:
+            if slept.ended.status not in ENDED:
+                raise InternalError(f"Run {run_id} was reported as ended and is {slept.ended.status}.")
+            return slept.ended

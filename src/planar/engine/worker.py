@@ -1,0 +1,290 @@
+"""The loop: claim what is due, execute it, wait for the next. It begins runs, keeps those that sleep, and lets go in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from planar.clock import SYSTEM_CLOCK, Clock
+from planar.context import Actor
+from planar.db.manager import DatabaseManager
+from planar.engine.catalog import Registry
+from planar.engine.config import WorkerConfig
+from planar.engine.core.failure import Failure
+from planar.engine.core.model import Claim, RunStatus, StepRecord
+from planar.engine.codec import dump_failure
+from planar.engine.events import NoticeKind, Notices
+from planar.engine.execution.driver import drive
+from planar.engine.execution.marks import RunningMarks
+from planar.engine.execution.parts import Parts
+from planar.engine.execution.run import LiveRun
+from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, RetireWorker, Store
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
+
+RUNNING_MARK_SECONDS = 0.25
+LIVENESS_SECONDS = 1.0
+BACKOFF_SECONDS = 1.0
+
+
+class Worker:
+    """Executes the runs of one app in this process."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        notices: Notices,
+        config: WorkerConfig,
+        *,
+        manager: DatabaseManager | None = None,
+        load_actor: Callable[[str], Actor] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.id: UUID = uuid7()
+        self.last_look: datetime | None = None
+        """When this worker last asked what is due, by the store's clock: its heartbeat for readiness checks."""
+        self._store = store
+        self._registry = registry
+        self._config = config
+        marks = RunningMarks(RUNNING_MARK_SECONDS, clock)
+        self._parts = Parts(self.id, store, registry, notices, marks, self, manager, load_actor)
+        self._live: dict[UUID, LiveRun] = {}
+        self._sleeping: OrderedDict[UUID, LiveRun] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+        self._next_due: datetime | None = None
+        self._foreign = True
+        self._due = True
+        self._full = False
+        self._others: list[UUID] = []
+        self._unknown: frozenset[str] = frozenset()
+        self._stopping = False
+        self._loop_task: asyncio.Task[None] | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+        self._context = contextvars.copy_context()
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take over what dead workers left, then look for work until `stop`."""
+        await self._store.enlist(self.id)
+        self._context = contextvars.copy_context()
+        self._unsubscribe = self._store.subscribe(self._hear)
+        self._loop_task = asyncio.create_task(self._work(), name="planar-worker")
+
+    async def stop(self) -> None:
+        """Begin nothing, let steps in progress end within the drain time, and hand everything over."""
+        self._stopping = True
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.wait([self._loop_task])
+            self._loop_task = None
+        for live in list(self._live.values()):
+            live.leave()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._config.drain_seconds)
+        for live in list(self._live.values()):
+            live.evict()
+            if live.task is not None:
+                live.task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        self._parts.marks.close()
+        await self._store.discharge(self.id)
+
+    def is_alive(self) -> bool:
+        """Whether the loop is running."""
+        return self._loop_task is not None and not self._loop_task.done()
+
+    @property
+    def executing(self) -> int:
+        """How many runs use a slot now."""
+        return len(self._live) - len(self._sleeping)
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def reserve(self, name: str) -> UUID | None:
+        """This worker's id if a new run of *name* may be claimed with its insert, else None: it will be found when there is room."""
+        if self._stopping or not self.is_alive() or self.executing >= self._config.max_concurrent_runs:
+            return None
+        return self.id if self._registry.find(name) is not None else None
+
+    def adopt(self, claim: Claim, starting: asyncio.Future[object]) -> None:
+        """Begin a run that is being inserted under *claim*: its code runs at once, the body of its first step waits for *starting*."""
+        live = self._begin(claim, [])
+        if live is not None:
+            live.depend_on(starting)
+
+    def slept(self, live: LiveRun) -> None:
+        self._sleeping[live.id] = live
+        while len(self._sleeping) > self._config.max_parked_runs:
+            _, oldest = self._sleeping.popitem(last=False)
+            oldest.evict()
+        self._slot_freed()
+
+    def woke(self, live: LiveRun) -> None:
+        if self._sleeping.get(live.id) is live:
+            del self._sleeping[live.id]
+
+    def _hear(self, news: News) -> None:
+        for run_id, reason in news.cancel.items():
+            self._cancel(run_id, reason)
+        for run_id in news.ended:
+            live = self._live.get(run_id)
+            if live is not None and live.asleep:
+                live.evict()
+        self._foreign = self._foreign or news.foreign
+        self._due = self._due or news.due or news.foreign
+        if news.next_due is not None and (self._next_due is None or news.next_due < self._next_due):
+            self._next_due = news.next_due
+            self._news.set()
+        if self._due:
+            self._news.set()
+
+    def _slot_freed(self) -> None:
+        """There is room again: if there was none before, more may be due."""
+        if self._full:
+            self._full = False
+            self._due = True
+            self._news.set()
+
+    def _cancel(self, run_id: UUID, reason: str) -> None:
+        live = self._live.get(run_id)
+        if live is not None and live.cancellation is None:
+            live.request_cancel(reason)
+        if live is not None:
+            asyncio.get_running_loop().call_later(self._config.cancel_seconds, self._insist, live)
+
+    def _insist(self, live: LiveRun) -> None:
+        """The time for cleaning up is over: no step runs any more, and whatever the code awaits is cancelled."""
+        if live.task is not None and not live.task.done() and self._live.get(live.id) is live:
+            logger.warning("a cancelled run used up its time for cleaning up", workflow_id=live.id, seconds=self._config.cancel_seconds)
+            live.detached = True
+            live.task.cancel()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                if self._foreign:
+                    await self._look_around()
+                if self._due:
+                    await self._claim_due()
+            except Exception:
+                # Whatever failed hurts this look only: the next comes.
+                logger.exception("looking for due runs failed")
+                self._due = True
+                await asyncio.sleep(BACKOFF_SECONDS)
+            else:
+                await self._wait()
+
+    async def _look_around(self) -> None:
+        """Another process wrote, or this one has just begun: who died, and who was cancelled from there."""
+        self._foreign = False
+        self._others = []
+        for dead in await self._store.dead_workers(self.id):
+            freed = await self._store.submit(RetireWorker(dead, died=True))
+            logger.info("took over from a worker that died", worker=dead, runs=freed)
+        self._others = await self._store.other_workers(self.id)
+        for run_id, reason in (await self._store.cancel_requests(self.id)).items():
+            self._cancel(run_id, reason)
+
+    async def _claim_due(self) -> None:
+        self._due = False
+        room = self._config.max_concurrent_runs - self.executing
+        self.last_look = self._store.now()
+        self._full = room <= 0
+        if self._full:
+            return
+        found: Claims = await self._store.submit(ClaimDue(self.id, room, self._registry.names()))
+        self._next_due = found.next_due
+        self._full = len(found.claims) == room
+        self._report_unknown(found.unknown)
+        fresh = [claim for claim in found.claims if not self._resume(claim)]
+        if fresh:
+            records = await self._store.load_steps(claim.run.id for claim in fresh)
+            for claim in fresh:
+                self._begin(claim, records[claim.run.id])
+
+    async def _wait(self) -> None:
+        """Until there is news or something is due; the poll is a net under both."""
+        if self._due or self._foreign:
+            return
+        seconds = self._config.poll_seconds
+        if self._next_due is not None:
+            seconds = min(seconds, max(0.0, (self._next_due - self._store.now()).total_seconds()))
+        if self._others:
+            seconds = min(seconds, LIVENESS_SECONDS)
+        self._news.clear()
+        try:
+            await asyncio.wait_for(self._news.wait(), seconds)
+        except TimeoutError:
+            self._foreign = bool(self._others)
+            self._due = True
+
+    def _report_unknown(self, names: frozenset[str]) -> None:
+        for name in sorted(names - self._unknown):
+            logger.warning("runs wait for a worker that knows their workflow; this one does not", workflow=name)
+        self._unknown = names
+
+    def _resume(self, claim: Claim) -> bool:
+        live = self._live.get(claim.run.id)
+        if live is None:
+            return False
+        if live.resume(claim):
+            return True
+        # Somebody else has had the run meanwhile: this copy is history.
+        live.evict()
+        return False
+
+    def _begin(self, claim: Claim, records: list[StepRecord]) -> LiveRun | None:
+        definition = self._registry.find(claim.run.workflow)
+        if definition is None or claim.recoveries > self._config.max_recoveries:
+            self._give_up(claim)
+            return None
+        live = LiveRun(self._parts, claim, definition, records)
+        previous = self._live.get(live.id)
+        self._live[live.id] = live
+        if records:
+            self._parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, live.run)
+        # A strong reference to the task: the loop itself keeps none, and a run that is collected is silently gone.
+        task = asyncio.create_task(self._execute(live, previous), name=f"run {live.id}", context=self._context.copy())
+        live.task = task
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._finished(done, live))
+        if claim.cancel_reason is not None:
+            asyncio.get_running_loop().call_later(self._config.cancel_seconds, self._insist, live)
+        return live
+
+    async def _execute(self, live: LiveRun, previous: LiveRun | None) -> None:
+        if previous is not None and previous.task is not None:
+            await asyncio.wait([previous.task], timeout=1.0)
+        await drive(live)
+
+    def _finished(self, task: asyncio.Task[None], live: LiveRun) -> None:
+        self._tasks.discard(task)
+        if self._live.get(live.id) is live:
+            del self._live[live.id]
+        self.woke(live)
+        self._slot_freed()
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a run's task failed", workflow_id=live.id, error=repr(task.exception()))
+
+    def _give_up(self, claim: Claim) -> None:
+        message = f"The worker of this run died {claim.recoveries} times while it executed the run."
+        error = dump_failure(Failure("TooManyRecoveries", message))
+        holder = Holder(claim.run.id, self.id, claim.epoch)
+        self._store.submit(EndRun(holder, RunStatus.FAILED, None, error))
+        logger.error("a run was given up", workflow_id=claim.run.id, recoveries=claim.recoveries)

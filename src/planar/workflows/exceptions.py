@@ -1,0 +1,29 @@
+"""What can go wrong in a run, under the names that users import."""
+
+from __future__ import annotations
+
+from planar.engine.errors import (
+    EventTimeout,
+    ForeignTaskError,
+    NonDeterministicStepCallError,
+    RunAlreadyEnded,
+    RunCancelled,
+    RunNotFound,
+    StepError,
+    WorkflowError,
+    WorkflowNameTaken,
+    WorkflowNotRegistered,
+)
+
+__all__ = [
+    "EventTimeout",
+    "ForeignTaskError",
+    "NonDeterministicStepCallError",
+    "RunAlreadyEnded",
+    "RunCancelled",
+    "RunNotFound",
+    "StepError",
+    "WorkflowError",
+    "WorkflowNameTaken",
+    "WorkflowNotRegistered",
+]

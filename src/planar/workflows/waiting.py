@@ -1,0 +1,217 @@
+"""Sleep, wait for an event, announce one, ask again until it is so: what takes time in a workflow."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID, uuid5
+
+from planar.context import current_services
+from planar.engine.client import Client
+from planar.engine.codec import CallCodec
+from planar.engine.core.model import Event, RunStatus
+from planar.engine.core.replay import StepIdentity
+from planar.engine.current import Frame, find_frame
+from planar.engine.errors import ArgumentNotStorable, EventTimeout
+from planar.engine.execution.steps import OpenStep, StepCall, perform
+from planar.engine.execution.waits import poll, sleep_until, take_event
+from planar.workflows.decorators import step
+from planar.workflows.models import WorkflowEvent
+from planar.workflows.rows import event_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def _call(frame: Frame, function: Callable[..., Any], args: tuple[Any, ...], body: Callable[[OpenStep], Awaitable[T]], title: str) -> T:
+    """Call a step of ours: *function* says its name and its types, *body* what it does."""
+    identity = StepIdentity(f"{function.__module__}.{function.__qualname__}", function.__qualname__, display_name=title)
+    codec = _codec(function)
+    args_text, kwargs_text = codec.dump_call(args, {})
+    return await perform(frame, StepCall(identity, args_text, kwargs_text, body, codec))
+
+
+@functools.cache
+def _codec(function: Callable[..., Any]) -> CallCodec:
+    return CallCodec(function)
+
+
+def _frame_for(what: str) -> Frame:
+    frame = find_frame()
+    if frame is None:
+        raise RuntimeError(f"{what} is for workflow code; it was called outside a run.")
+    return frame
+
+
+async def suspend(*, interval: timedelta | None = None, wakeup_at: datetime | None = None) -> None:
+    """Sleep for *interval*, or until *wakeup_at*: for seconds or for months, across restarts. Never shorter.
+
+    Raises:
+        ValueError: both or neither are given, or *wakeup_at* has no time zone.
+    """
+    frame = _frame_for("suspend")
+    if (interval is None) == (wakeup_at is None):
+        raise ValueError("Give suspend either interval= or wakeup_at=.")
+    if wakeup_at is not None and wakeup_at.tzinfo is None:
+        raise ValueError("wakeup_at needs a time zone: which clock does it mean? For UTC, datetime(..., tzinfo=UTC).")
+
+    async def body(step: OpenStep) -> None:
+        due = wakeup_at.astimezone(UTC) if wakeup_at is not None else step.created_at + (interval or timedelta())
+        await sleep_until(step, due)
+
+    await _call(frame, suspend_step, (interval, wakeup_at), body, "Suspend")
+
+
+async def suspend_step(interval: timedelta | None, wakeup_at: datetime | None) -> None:
+    """The recorded form of `suspend`."""
+
+
+@step(display_name="Get deadline")
+async def get_deadline(max_wait_time: float) -> datetime:
+    """The time *max_wait_time* seconds from now; recorded, so that a replay keeps it."""
+    return current_services().get(Client).now() + timedelta(seconds=max_wait_time)
+
+
+async def wait_for_event(event_key: str, max_wait_time: float = -1, *, since: datetime | None = None) -> Any:
+    """Wait for the oldest event of *event_key* that this run has not taken, and take it.
+
+    Events emitted since the run was started count, and with *since* older ones too; those targeted at another run never do.
+
+    Args:
+        event_key: the key under which the event is emitted.
+        max_wait_time: seconds to wait; negative waits for ever.
+        since: look at events from this time on.
+
+    Returns:
+        The event's payload.
+
+    Raises:
+        EventTimeout: nothing came in time.
+    """
+    frame = _frame_for("wait_for_event")
+
+    async def body(step: OpenStep) -> Any:
+        deadline = await get_deadline(max_wait_time) if max_wait_time >= 0 else None
+        event = await take_event(step, event_key, since, deadline)
+        if event is None:
+            raise EventTimeout(f"Timeout waiting for event {event_key}: nothing came within {max_wait_time:g} seconds.")
+        return json.loads(event.payload)
+
+    return await _call(frame, wait_for_event_step, (event_key, max_wait_time, since), body, "Wait for event")
+
+
+async def wait_for_event_step(event_key: str, max_wait_time: float, since: datetime | None):  # noqa: ANN201 - its result is any JSON
+    """The recorded form of `wait_for_event`."""
+
+
+def wait(poll_interval: float = 60.0, max_wait_time: float = 3600.0) -> Callable[[Callable[P, Awaitable[bool]]], Callable[P, Awaitable[None]]]:
+    """Make an ``async def`` that answers yes or no a step that ends when the answer is yes.
+
+    Args:
+        poll_interval: seconds between two questions; the run sleeps meanwhile.
+        max_wait_time: seconds until it gives up; negative never does.
+
+    Raises:
+        EventTimeout: (from the step) the answer was still no at the deadline; also a ValueError.
+    """
+
+    def decorate(question: Callable[P, Awaitable[bool]]) -> Callable[P, Awaitable[None]]:
+        codec = CallCodec(question, return_type=type(None))
+        name = f"{question.__module__}.{question.__qualname__}"
+        identity = StepIdentity(name, question.__qualname__, display_name=f"Wait for {question.__name__}")
+
+        @functools.wraps(question)
+        async def waiting(*args: P.args, **kwargs: P.kwargs) -> None:
+            frame = _frame_for(question.__name__)
+
+            async def body(step: OpenStep) -> None:
+                deadline = await get_deadline(max_wait_time) if max_wait_time >= 0 else None
+                interval = timedelta(seconds=poll_interval)
+                if not await poll(step, lambda: question(*args, **kwargs), lambda: step.live.now() + interval, deadline):
+                    raise EventTimeout("Timeout waiting for condition to be met")
+
+            await perform(frame, StepCall(identity, *codec.dump_call(args, kwargs), body, codec))
+
+        return waiting
+
+    return decorate
+
+
+async def emit_event(
+    event_key: str,
+    payload: Any = None,
+    workflow_id: UUID | None = None,
+    *,
+    idempotency_key: str | None = None,
+) -> tuple[WorkflowEvent, int]:
+    """Announce something: to the run *workflow_id*, or to every run that waits for *event_key* and to those that will.
+
+    In a run it happens once, however often the code is replayed. With *idempotency_key* a second call is the first one's event.
+
+    Returns:
+        The event, and how many runs it woke.
+
+    Raises:
+        ArgumentNotStorable: the payload is not JSON, or the key is empty.
+    """
+    frame = find_frame()
+    client = current_services().get(Client)
+    text = _payload_text(payload)
+    event = client.new_event(event_key, text, workflow_id, idempotency_key)
+    if frame is None:
+        emitted = await client.emit(event)
+        return event_of(emitted.event), emitted.woken
+    if frame.step_id is not None:
+        emitted = await client.emit(_placed(event, frame.run.id, frame.next_path()))
+        return event_of(emitted.event), emitted.woken
+
+    async def body(step: OpenStep) -> dict[str, Any]:
+        emitted = await client.emit(_placed(event, step.live.id, step.path))
+        return {**event_of(emitted.event).model_dump(mode="json"), "woken": emitted.woken}
+
+    stored = dict(await _call(frame, emit_event_step, (event_key, payload, workflow_id), body, "Emit event"))
+    woken = int(stored.pop("woken"))
+    return WorkflowEvent.model_validate(stored), woken
+
+
+async def emit_event_step(event_key: str, payload: Any, workflow_id: UUID | None) -> dict[str, Any]:
+    """The recorded form of `emit_event`."""
+    raise NotImplementedError
+
+
+def _payload_text(payload: Any) -> str:
+    try:
+        return json.dumps({} if payload is None else payload, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ArgumentNotStorable(f"The payload of an event must be JSON: {error}. Convert it to plain JSON values first.") from error
+
+
+def _placed(event: Event, run_id: UUID, path: str) -> Event:
+    """*event* with an id that its place in the run gives, so that a body that runs again emits nothing again."""
+    return Event(uuid5(run_id, path), event.key, event.payload, event.run_id, event.timestamp, idempotency_key=event.idempotency_key)
+
+
+async def cancel(run_id: UUID, reason: str = "cancelled") -> RunStatus:
+    """Ask for the end of a run and of its children.
+
+    One that sleeps or waits ends at once. One that executes gets a ``CancelledError`` at its next await and some time for
+    cleaning up, in which its steps still record.
+
+    Returns:
+        The status that this leaves the run in: ``cancelled``, or ``running`` until it has cleaned up.
+
+    Raises:
+        RunNotFound: there is no such run.
+        RunAlreadyEnded: it has ended.
+    """
+    if find_frame() is not None:
+        return await _cancel_step(run_id, reason)
+    return await current_services().get(Client).cancel(run_id, reason)
+
+
+@step(display_name="Cancel run")
+async def _cancel_step(run_id: UUID, reason: str) -> RunStatus:
+    return await current_services().get(Client).cancel(run_id, reason)
