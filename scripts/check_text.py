@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Folders that every machine has: a text may name them, even if the checkout stands in one.
+ORDINARY = {Path(name) for name in ("/", "/tmp", "/var", "/var/tmp", "/opt", "/srv", "/usr", "/app")}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ def rules(root: Path) -> list[Rule]:
         Rule(re.compile(r"(?<![\w.])/(?:home|Users)/[\w.-]+/|(?<![\w.])/root[/]"), "A path of one machine: make it relative."),
         Rule(re.compile(r"\b(?:TODO|FIXME|XXX)\b"), "Finish it, or leave it out and open an issue.", folder="src/"),
     ]
-    parent = f"{root.parent.as_posix().rstrip('/')}/"
-    if parent != "/":
-        found.append(Rule(re.compile(r"(?<![\w.])" + re.escape(parent)), "A path of this machine: make it relative."))
-    return found
+    places = sorted({root, root.parent} - ORDINARY)
+    return found + [
+        Rule(re.compile(rf"(?<![\w.]){re.escape(str(place))}/"), "A path of this machine: make it relative.") for place in places
+    ]
 
 
 def texts(root: Path) -> Iterator[tuple[str, str]]:
