@@ -1,0 +1,59 @@
+"""What can somebody do? Every action that a route, or code below one, asks permission for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+
+class WorkflowAction(StrEnum):
+    """What can be done with a workflow and its runs."""
+
+    LIST = "Workflow::List"
+    VIEW_DETAILS = "Workflow::ViewDetails"
+    RUN = "Workflow::Run"
+    CANCEL = "Workflow::Cancel"
+
+
+class AgentAction(StrEnum):
+    """What can be done with an agent."""
+
+    LIST = "Agent::List"
+    VIEW_DETAILS = "Agent::ViewDetails"
+    RUN = "Agent::Run"
+    UPDATE = "Agent::Update"
+    SIMULATE = "Agent::Simulate"
+
+
+class RuleAction(StrEnum):
+    """What can be done with a rule."""
+
+    LIST = "Rule::List"
+    VIEW_DETAILS = "Rule::ViewDetails"
+    UPDATE = "Rule::Update"
+    SIMULATE = "Rule::Simulate"
+
+
+class EventAction(StrEnum):
+    """What can be done with events."""
+
+    LIST = "Event::List"
+    EMIT = "Event::Emit"
+
+
+class SystemAction(StrEnum):
+    """What can be asked about the app itself."""
+
+    VIEW_INFO = "System::ViewInfo"
+
+
+class HealthAction(StrEnum):
+    """Whether the app lives and is ready; asked by machines that have no identity."""
+
+    VIEW = "Health::View"
+
+
+Action: TypeAlias = WorkflowAction | AgentAction | RuleAction | EventAction | SystemAction | HealthAction
+
+PUBLIC_ACTIONS: Final[frozenset[Action]] = frozenset({HealthAction.VIEW})
+"""Allowed to everybody, whatever the policies say."""

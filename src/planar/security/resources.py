@@ -1,0 +1,94 @@
+"""What are actions done to? A kind of thing, or one thing of that kind by its name.
+
+A resource without a name stands for the kind as a whole; it is not the same as one that is called ``"None"``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+from planar.security.actions import AgentAction, EventAction, HealthAction, RuleAction, SystemAction, WorkflowAction
+
+
+class ResourceType(StrEnum):
+    """The kinds of things that actions are done to."""
+
+    WORKFLOW = "Workflow"
+    AGENT = "Agent"
+    RULE = "Rule"
+    ENTITY = "Entity"
+    EVENT = "Event"
+    SYSTEM = "System"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowResource:
+    """A workflow with its runs, by the workflow's name."""
+
+    function_name: str | None = None
+
+    type: ClassVar[ResourceType] = ResourceType.WORKFLOW
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (WorkflowAction,)
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.function_name
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResource:
+    """An agent, by its name."""
+
+    id: str | None = None
+
+    type: ClassVar[ResourceType] = ResourceType.AGENT
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (AgentAction,)
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResource:
+    """A rule, by its name."""
+
+    rule_name: str | None = None
+
+    type: ClassVar[ResourceType] = ResourceType.RULE
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (RuleAction,)
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.rule_name
+
+
+@dataclass(frozen=True, slots=True)
+class EventResource:
+    """Events, by their key."""
+
+    event_key: str | None = None
+
+    type: ClassVar[ResourceType] = ResourceType.EVENT
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (EventAction,)
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.event_key
+
+
+@dataclass(frozen=True, slots=True)
+class SystemResource:
+    """The app itself."""
+
+    type: ClassVar[ResourceType] = ResourceType.SYSTEM
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (SystemAction, HealthAction)
+
+    @property
+    def resource_id(self) -> str | None:
+        return None
+
+
+ResourceDescriptor: TypeAlias = WorkflowResource | AgentResource | RuleResource | EventResource | SystemResource
