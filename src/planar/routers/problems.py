@@ -90,7 +90,8 @@ def _answer(error: Exception) -> Response:
 def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error of *app*'s routes, and requests that reach none, in the one shape.
 
-    Call it after other middlewares were added: what it adds must stand outside of them.
+    What it adds should stand outside of middlewares that may fail, and inside of `CORSMiddleware`, so that a page of another
+    origin can read the answer to an unexpected error too: call it between the two.
     """
     for kind in (PlanarError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _handle)

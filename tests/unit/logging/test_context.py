@@ -39,8 +39,13 @@ async def test_a_task_keeps_the_fields_that_were_bound_when_it_was_started() -> 
 
 
 async def test_the_mapping_cannot_be_changed_in_place() -> None:
-    with bind_log_fields(run_id="r1"), pytest.raises(TypeError):
-        get_context_metadata()["run_id"] = "r2"  # type: ignore[index]  (that it is refused is the claim)
+    with bind_log_fields(run_id="r1"):
+        bound = get_context_metadata()
+        set_context_metadata("user", "ann")
+        for fields in (bound, get_context_metadata()):
+            with pytest.raises(TypeError):
+                fields["run_id"] = "r2"  # type: ignore[index]  (that it is refused is the claim)
+    assert dict(bound) == {"run_id": "r1"}
 
 
 async def test_an_inner_block_hides_the_outer_value_and_gives_it_back_even_after_an_error() -> None:
