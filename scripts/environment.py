@@ -63,6 +63,15 @@ def is_usable(environment: Path) -> bool:
     return runs(environment, "-c", same) and runs(environment, "-m", "pip", "--version")
 
 
+def is_mended(environment: Path, extra: str) -> bool:
+    """Does an installation on top of what is there succeed, and leave everything in its place?"""
+    try:
+        install(environment, extra)
+    except subprocess.CalledProcessError:
+        return False
+    return runs(environment, "-c", PROBE)
+
+
 def install(environment: Path, extra: str) -> None:
     """Install the tools of the build first, so that the second call needs no isolated environment with versions of its own."""
     pip = [interpreter(environment), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--constraint", CONSTRAINTS]
@@ -74,7 +83,7 @@ def prepare(environment: Path, extra: str) -> None:
     """Leave *environment* complete and stamped.
 
     Raises:
-        subprocess.CalledProcessError: pip failed twice, the second time in a new environment.
+        subprocess.CalledProcessError: pip failed, even in a new environment.
     """
     wanted = fingerprint(extra)
     if is_ready(environment, wanted):
@@ -83,14 +92,7 @@ def prepare(environment: Path, extra: str) -> None:
     name = environment.relative_to(ROOT)
     print(f"Setting up {name} with Python {version} (once; a minute or two)...", flush=True)
     (environment / STAMP).unlink(missing_ok=True)
-    if is_usable(environment):
-        try:
-            install(environment, extra)
-        except subprocess.CalledProcessError:
-            print(f"{name} could not be mended: making it anew.", flush=True)
-            create(environment)
-            install(environment, extra)
-    else:
+    if not (is_usable(environment) and is_mended(environment, extra)):
         create(environment)
         install(environment, extra)
     (environment / STAMP).write_text(wanted)
