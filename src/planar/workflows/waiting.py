@@ -27,8 +27,9 @@ T = TypeVar("T")
 
 
 async def _call(frame: Frame, function: Callable[..., Any], args: tuple[Any, ...], body: Callable[[OpenStep], Awaitable[T]], title: str) -> T:
-    """Call a step of ours: *function* says its name and its types, *body* what it does."""
-    identity = StepIdentity(f"{function.__module__}.{function.__qualname__}", function.__qualname__, display_name=title)
+    """Call a step of ours: *function* says its name (that of the public one, which it stands for) and its types, *body* what it does."""
+    name = function.__name__.lstrip("_")
+    identity = StepIdentity(f"planar.workflows.{name}", name, display_name=title)
     codec = _codec(function)
     args_text, kwargs_text = codec.dump_call(args, {})
     return await perform(frame, StepCall(identity, args_text, kwargs_text, body, codec))
@@ -62,10 +63,10 @@ async def suspend(*, interval: timedelta | None = None, wakeup_at: datetime | No
         due = wakeup_at.astimezone(UTC) if wakeup_at is not None else step.created_at + (interval or timedelta())
         await sleep_until(step, due)
 
-    await _call(frame, suspend_step, (interval, wakeup_at), body, "Suspend")
+    await _call(frame, _suspend, (interval, wakeup_at), body, "Suspend")
 
 
-async def suspend_step(interval: timedelta | None, wakeup_at: datetime | None) -> None:
+async def _suspend(interval: timedelta | None, wakeup_at: datetime | None) -> None:
     """The recorded form of `suspend`."""
 
 
@@ -100,10 +101,10 @@ async def wait_for_event(event_key: str, max_wait_time: float = -1, *, since: da
             raise EventTimeout(f"Timeout waiting for event {event_key}: nothing came within {max_wait_time:g} seconds.")
         return json.loads(event.payload)
 
-    return await _call(frame, wait_for_event_step, (event_key, max_wait_time, since), body, "Wait for event")
+    return await _call(frame, _wait_for_event, (event_key, max_wait_time, since), body, "Wait for event")
 
 
-async def wait_for_event_step(event_key: str, max_wait_time: float, since: datetime | None):  # noqa: ANN201 - its result is any JSON
+async def _wait_for_event(event_key: str, max_wait_time: float, since: datetime | None):  # noqa: ANN201 - its result is any JSON
     """The recorded form of `wait_for_event`."""
 
 
@@ -133,7 +134,8 @@ def wait(poll_interval: float = 60.0, max_wait_time: float = 3600.0) -> Callable
                 if not await poll(step, lambda: question(*args, **kwargs), lambda: step.live.now() + interval, deadline):
                     raise EventTimeout("Timeout waiting for condition to be met")
 
-            await perform(frame, StepCall(identity, *codec.dump_call(args, kwargs), body, codec))
+            args_text, kwargs_text = codec.dump_call(args, kwargs)
+            await perform(frame, StepCall(identity, args_text, kwargs_text, body, codec))
 
         return waiting
 
@@ -172,12 +174,12 @@ async def emit_event(
         emitted = await client.emit(_placed(event, step.live.id, step.path))
         return {**event_of(emitted.event).model_dump(mode="json"), "woken": emitted.woken}
 
-    stored = dict(await _call(frame, emit_event_step, (event_key, payload, workflow_id), body, "Emit event"))
+    stored = dict(await _call(frame, _emit_event, (event_key, payload, workflow_id), body, "Emit event"))
     woken = int(stored.pop("woken"))
     return WorkflowEvent.model_validate(stored), woken
 
 
-async def emit_event_step(event_key: str, payload: Any, workflow_id: UUID | None) -> dict[str, Any]:
+async def _emit_event(event_key: str, payload: Any, workflow_id: UUID | None) -> dict[str, Any]:
     """The recorded form of `emit_event`."""
     raise NotImplementedError
 

@@ -83,7 +83,7 @@ async def _call(live: LiveRun) -> Outcome:
     except Exception as error:
         if live.diverged is None and live.cancellation is None:
             failure = capture_failure(error)
-            logger.info("workflow failed", workflow=live.run.workflow, error=f"{failure.type}: {failure.message}")
+            logger.info("workflow failed", workflow=live.run.workflow, error=failure.type)
             return Raised(dump_failure(failure))
         result = None
     if live.cancellation is not None and live.cancellation.delivered:
@@ -117,6 +117,8 @@ async def _fail_bad_record(live: LiveRun, error: Exception) -> None:
     text = dump_failure(Failure("RecordRefused", f"The database refused a record of this run: {error}"))
     try:
         await live.commit(EndRun(live.holder, RunStatus.FAILED, None, text))
+    except RunDetached:
+        return
     except Exception:
         logger.exception("a run could not be ended")
         await _release(live)

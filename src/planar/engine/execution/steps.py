@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from planar.db.session import SessionScope, bind_session
 from planar.engine.codec import capture_failure, dump_failure, load_failure, restore_failure
@@ -61,14 +62,14 @@ class OpenStep:
     retries: int = 0
     wakeup_at: datetime | None = None
     marked: bool = False
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Fields of the record that only some steps have: the event taken, the child started."""
-    joined: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What is written in the transaction of the record: a start, an event."""
+    child_id: UUID | None = None
+    """The run that this step started and waits for."""
+    event_seq: int | None = None
+    """The event that this step took."""
     scope: SessionScope | None = None
 
-    def record(self, status: StepStatus, **fields: Any) -> StepRecord:
-        """What the journal keeps of this step now; with ``seq`` it has ended."""
+    def record(self, status: StepStatus, *, seq: int | None = None, result: str | None = None, error: str | None = None) -> StepRecord:
+        """What the journal keeps of this step now; with *seq* it has ended."""
         identity = self.call.identity
         return StepRecord(
             path=self.path,
@@ -77,14 +78,19 @@ class OpenStep:
             qualname=identity.qualname,
             kind=identity.kind,
             status=status,
+            seq=seq,
             parent_step_id=self.caller.step_id,
             display_name=identity.display_name,
             args=self.call.args,
             kwargs=self.call.kwargs,
+            result=result,
+            error=error,
             sub_step_count=self.live.last_step_id - self.step_id,
             retry_count=self.retries,
+            wakeup_at=self.wakeup_at if seq is None else None,
+            child_id=self.child_id,
+            event_seq=self.event_seq,
             created_at=self.created_at,
-            **{"wakeup_at": self.wakeup_at, **self.extra, **fields},
         )
 
     def mark_running(self) -> None:
@@ -94,9 +100,15 @@ class OpenStep:
             self.marked = True
             self.live.mark(self.record(StepStatus.RUNNING))
 
-    def marks(self, **fields: Any) -> tuple[StepRecord, ...]:
+    def marks(self, status: StepStatus = StepStatus.RUNNING, error: str | None = None) -> tuple[StepRecord, ...]:
         """The marks that a sleep inside this step leaves: this step's, and those around it that have none yet."""
-        return (self.record(StepStatus.RUNNING, **fields), *_unmarked_around(self.caller))
+        self.set_marked()
+        return (self.record(status, error=error), *_unmarked_around(self.caller))
+
+    def set_marked(self) -> None:
+        """It has a mark now, and needs none for running long."""
+        self.marked = True
+        self.live.parts.marks.discard(self)
 
 
 @dataclass(slots=True, eq=False)
@@ -111,7 +123,7 @@ def _unmarked_around(frame: Frame | None) -> list[StepRecord]:
     while frame is not None:
         step = frame.step if isinstance(frame, StepFrame) else None
         if step is not None and not step.marked:
-            step.marked = True
+            step.set_marked()
             found.append(step.record(StepStatus.RUNNING))
         frame = frame.outer
     return found
@@ -168,9 +180,8 @@ async def _execute(live: LiveRun, frame: Frame, call: StepCall, path: str, mark:
         retries=mark.retry_count if mark else 0,
         wakeup_at=mark.wakeup_at if mark else None,
         marked=mark is not None,
+        child_id=mark.child_id if mark else None,
     )
-    if mark is not None and mark.child_id is not None:
-        step.extra["child_id"] = mark.child_id
     if mark is not None and mark.status is StepStatus.FAILED:
         await _await_retry(step, mark.error)
     with bind_log_fields(step_id=step.step_id):
@@ -225,8 +236,7 @@ class _Again(Exception):
 async def _await_retry(step: OpenStep, error: str | None) -> None:
     """Sleep until the next attempt; the failure that led to it is kept with the mark."""
     while step.wakeup_at is not None and step.live.now() < step.wakeup_at:
-        marks = (step.record(StepStatus.FAILED, error=error), *_unmarked_around(step.caller))
-        await step.live.park(Sleep(step.live.holder, Reason.RETRY, step.wakeup_at, marks=marks))
+        await step.live.park(Sleep(step.live.holder, Reason.RETRY, step.wakeup_at, marks=step.marks(StepStatus.FAILED, error)))
     step.wakeup_at = None
 
 
@@ -266,11 +276,11 @@ async def _succeed(step: OpenStep, value: Any) -> Any:
         raise RunDetached
     wrote = scope is not None and await scope.flush()
     live.parts.marks.discard(step)
-    record = step.record(StepStatus.SUCCEEDED, seq=live.next_seq(), result=text, wakeup_at=None)
+    record = step.record(StepStatus.SUCCEEDED, seq=live.next_seq(), result=text)
     if wrote and scope is not None:
-        await _undisturbed(live, _commit_with(live, scope, SaveStep(live.holder, record, **step.joined)))
+        await _undisturbed(live, _commit_with(live, scope, SaveStep(live.holder, record)))
     else:
-        live.save(record, **step.joined)
+        live.save(record)
     return restored
 
 
@@ -311,13 +321,12 @@ async def _fail(step: OpenStep, error: Exception) -> Any:
     failure = capture_failure(error)
     text = dump_failure(failure)
     again = None if isinstance(error, ResultNotStorable) else next_attempt(step.call.retry, step.retries, live.now())
-    detail = f"{failure.type}: {failure.message}"
     if again is not None:
-        logger.info("step failed, it will be tried again", step=step.call.identity.name, error=detail, retry=step.retries + 1)
+        logger.info("step failed, it will be tried again", step=step.call.identity.name, error=failure.type, retry=step.retries + 1)
         step.retries += 1
         step.wakeup_at = again
         raise _Again(text) from None
-    logger.info("step failed", step=step.call.identity.name, error=detail)
+    logger.info("step failed", step=step.call.identity.name, error=failure.type)
     step.wakeup_at = None
     live.save(step.record(StepStatus.FAILED, seq=live.next_seq(), error=text))
     raise restore_failure(failure) from error
@@ -332,7 +341,7 @@ def _give_up(step: OpenStep) -> BaseException:
     reason = asked.reason if asked is not None else "cancelled from outside the step"
     path = CANCELLED_BY_REQUEST if asked is not None else None
     text = dump_failure(Failure("CancelledError", reason, path))
-    live.save(step.record(StepStatus.CANCELLED, seq=live.next_seq(), error=text, wakeup_at=None))
+    live.save(step.record(StepStatus.CANCELLED, seq=live.next_seq(), error=text))
     return asyncio.CancelledError(reason)
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from planar.engine.core.model import ENDED, Event, Reason, Run
 from planar.engine.execution.steps import OpenStep
-from planar.engine.store.port import Slept, Sleep
+from planar.engine.store.port import Sleep, Slept
 from planar.errors import InternalError
 
 
 async def sleep_until(step: OpenStep, due: datetime) -> None:
     """Return when *due* has come by the store's clock; the time stands in the step's mark, so that a restart keeps it."""
-    due = step.wakeup_at or due
+    due = step.wakeup_at = step.wakeup_at or due
     while step.live.now() < due:
-        await step.live.park(Sleep(step.live.holder, Reason.TIMER, due, marks=step.marks(wakeup_at=due)))
+        await step.live.park(Sleep(step.live.holder, Reason.TIMER, due, marks=step.marks()))
 
 
 async def poll(step: OpenStep, question: Callable[[], Awaitable[bool]], interval: Callable[[], datetime], deadline: datetime | None) -> bool:
@@ -39,7 +38,7 @@ async def take_event(step: OpenStep, key: str, since: datetime | None, deadline:
         slept: Slept = await live.park(Sleep(live.holder, Reason.EVENT, deadline, event=wait, marks=step.marks()))
         if slept.event is not None:
             live.taken.add(key, slept.event.seq, widened=since is not None)
-            step.extra["event_seq"] = slept.event.seq
+            step.event_seq = slept.event.seq
             return slept.event
         if not slept.asleep and deadline is not None and live.now() >= deadline:
             return None

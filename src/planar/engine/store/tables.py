@@ -68,7 +68,7 @@ class Workflow(PlanarInternalBase, table=True):
     status: RunStatus = Field(sa_type=EnumText(RunStatus))
     args: list[Any] | None = Field(default=None, sa_type=JSONText)
     kwargs: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
-    result: Any = Field(default=None, sa_type=JSONText)
+    result: Any = Field(default=None, sa_type=JSONText, nullable=True)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
     principal: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
     idempotency_key: str | None = None
@@ -109,7 +109,7 @@ class WorkflowRun(PlanarInternalBase, table=True):
     status: RunStatus = Field(sa_type=EnumText(RunStatus))
     args: list[Any] | None = Field(default=None, sa_type=JSONText)
     kwargs: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
-    result: Any = Field(default=None, sa_type=JSONText)
+    result: Any = Field(default=None, sa_type=JSONText, nullable=True)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
     principal: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
     idempotency_key: str | None = None
@@ -178,7 +178,7 @@ class WorkflowStep(PlanarInternalBase, table=True):
     step_type: StepKind = Field(sa_type=EnumText(StepKind))
     args: list[Any] | None = Field(default=None, sa_type=JSONText)
     kwargs: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
-    result: Any = Field(default=None, sa_type=JSONText)
+    result: Any = Field(default=None, sa_type=JSONText, nullable=True)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
     sub_step_count: int = 0
     retry_count: int = 0
@@ -210,7 +210,7 @@ class WorkflowEvent(PlanarInternalBase, table=True):
     id: UUID
     event_key: str
     workflow_id: UUID | None = None
-    payload: Any = Field(default=None, sa_type=JSONText)
+    payload: Any = Field(default=None, sa_type=JSONText, nullable=True)
     timestamp: datetime = Field(sa_type=UTCDateTime)
     idempotency_key: str | None = None
 

@@ -1,0 +1,200 @@
+"""PlanarApp: what a user registers, and the ASGI entry."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, ParamSpec, Self, TypeVar
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from planar.app.assembly import Running, default_services
+from planar.app.binding import BindingMiddleware
+from planar.app.docs import add_api_docs
+from planar.app.lifespan import OnStartup, running, script_session
+from planar.app.readiness import AppReadiness
+from planar.config import PlanarConfig, check_supported, load_environment_aware_config
+from planar.db import DatabaseManager
+from planar.engine.catalog import Registry
+from planar.engine.events import Notices
+from planar.engine.worker import Worker
+from planar.logging import configure_logging, get_logger
+from planar.object_registry import ObjectRegistry
+from planar.routers import create_health_router, create_info_router, create_workflow_router
+from planar.routers.health import Readiness
+from planar.routers.limits import BodyLimitMiddleware
+from planar.routers.problems import install_problem_handlers
+from planar.security.authenticator import Authenticator
+from planar.security.authorization import Authorizer
+from planar.workflows import WorkflowWrapper
+
+logger = get_logger(__name__)
+
+PLANAR_BASE_PATH = "/planar"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class PlanarApp:
+    """One business service: its workflows, its routes, and everything that serves them.
+
+    Args:
+        config: the settings; by default those of the environment (`planar.config.load_environment_aware_config`).
+        title, description: what the API's documentation says.
+        on_startup: awaited with the database engine once everything runs, before requests are served.
+
+    Raises:
+        InvalidConfigurationError: the settings are wrong, or switch on what this version does not have.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: PlanarConfig | None = None,
+        title: str | None = None,
+        description: str | None = None,
+        on_startup: OnStartup | None = None,
+    ) -> None:
+        self.config = config or load_environment_aware_config()
+        check_supported(self.config)
+        configure_logging(self.config.logging)
+        self.notices = Notices()
+        self.registry = Registry()
+        self.db_manager = DatabaseManager(
+            self.config.connection_url(),
+            pool=self.config.pool(),
+            max_conflict_retries=self.config.app.max_db_conflict_retries,
+        )
+        self.services = default_services(self.config, self.db_manager, self.registry)
+        self._object_registry = self.services.add(ObjectRegistry, ObjectRegistry(self.registry))
+        self._on_startup = on_startup
+        self._running: Running | None = None
+        self._readiness = AppReadiness(self.services)
+        self.services.add(Readiness, self._readiness)
+        self.fastapi = FastAPI(
+            title=title or "Planar API",
+            description=description or "Planar API",
+            lifespan=self._lifespan,
+            docs_url=None,
+            redoc_url=None,
+        )
+        self.router_v1 = APIRouter(prefix=f"{PLANAR_BASE_PATH}/v1", tags=["Planar API v1"])
+        self._add_routes()
+        self._add_middleware()
+
+    # -- registration -------------------------------------------------------------------------------------------------
+
+    def register_workflow(self, wrapper: WorkflowWrapper[..., Any]) -> Self:
+        """Serve a workflow.
+
+        Raises:
+            WorkflowNameTaken: another workflow of this app has the name.
+            TypeError: it is not a workflow, or a parameter cannot be an input over HTTP.
+        """
+        if not isinstance(wrapper, WorkflowWrapper):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            raise TypeError(f"register_workflow takes what @workflow() returns, not {wrapper!r}.")
+        self._object_registry.register(wrapper)
+        return self
+
+    def register_router(self, router: APIRouter, prefix: str | None = None, **options: Any) -> Self:
+        """Serve routes of the user's own, at the root of the app. A router without tags is tagged by its first path segment."""
+        path = prefix or router.prefix
+        if not router.tags and "tags" not in options:
+            segment = path.strip("/").split("/")[0]
+            if segment:
+                options["tags"] = [segment.replace("-", " ").replace("_", " ").title()]
+            else:
+                logger.warning("a router without tags and prefix was registered: its routes stand without a heading in the API docs")
+        self.fastapi.include_router(router, prefix=prefix or "", **options)
+        return self
+
+    def use_authenticator(self, authenticator: Authenticator) -> Self:
+        """Let *authenticator* tell who sends a request."""
+        self.services.add(Authenticator, authenticator)
+        return self
+
+    def use_authorizer(self, authorizer: Authorizer) -> Self:
+        """Let *authorizer* decide who may do what."""
+        self.services.add(Authorizer, authorizer)
+        return self
+
+    @property
+    def middleware(self) -> Callable[..., Any]:
+        """FastAPI's decorator for a middleware of the user's own."""
+        return self.fastapi.middleware
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def run_standalone(self, func: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Start the app without a server, await *func*, stop the app; what *func* returned.
+
+        Workflows, sessions and events work in it as in a request; many runs may be awaited at once.
+        """
+        async with self._lifespan(self.fastapi):
+            async with script_session(self.services, getattr(func, "__name__", "run_standalone")):
+                return await func(*args, **kwargs)
+
+    async def graceful_shutdown(self) -> None:
+        """The server was asked to stop: say so to whoever asks for readiness. The rest follows with the lifespan's end."""
+        self._readiness.stopping = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI entry."""
+        await self.fastapi(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncGenerator[None]:
+        async with running(self.services, self.notices, self._on_startup) as parts:
+            self._running, self._readiness.stopping = parts, False
+            try:
+                yield
+            finally:
+                self._running = None
+
+    @property
+    def worker(self) -> Worker:
+        """The worker, while the app runs.
+
+        Raises:
+            RuntimeError: it does not.
+        """
+        if self._running is None:
+            raise RuntimeError("The app is not running: use it through a server, or through run_standalone.")
+        return self._running.worker
+
+    # -- construction -------------------------------------------------------------------------------------------------
+
+    def _add_routes(self) -> None:
+        self.router_v1.include_router(create_health_router())
+        self.router_v1.include_router(create_info_router(self.fastapi.title, self.fastapi.description))
+        self.router_v1.include_router(create_workflow_router())
+        self.fastapi.include_router(self.router_v1)
+        add_api_docs(self.fastapi)
+
+    def _add_middleware(self) -> None:
+        """From the innermost to the outermost: each one added stands around those before it."""
+        add = self.fastapi.add_middleware
+        add(BindingMiddleware, services=self.services)
+        add(LimitedBase, max_body_bytes=self.config.workflows.max_argument_bytes + _ENVELOPE_BYTES)
+        install_problem_handlers(self.fastapi)
+        # Outside of the net for errors, so that a page of another origin can read those as well.
+        add(CORSMiddleware, **self.config.cors.middleware_options())
+
+
+_ENVELOPE_BYTES = 64 * 1024
+"""What a request may carry beside the arguments, whose own limit is exact."""
+
+
+class LimitedBase:
+    """The limit on bodies for the framework's routes; those of users set their own."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self._app = app
+        self._limited = BodyLimitMiddleware(app, max_body_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope.get("path", "").startswith(PLANAR_BASE_PATH + "/")
+        await (self._limited if ours else self._app)(scope, receive, send)

@@ -1,0 +1,58 @@
+"""Config in, services out: the one place that wires the parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planar.clock import SYSTEM_CLOCK, Clock
+from planar.config import Environment, PlanarConfig
+from planar.context import Services, current_actor
+from planar.db import DatabaseManager
+from planar.engine.catalog import Registry
+from planar.engine.client import Client
+from planar.engine.events import Notices
+from planar.engine.store.opening import open_store
+from planar.engine.store.port import Store
+from planar.engine.worker import Worker
+from planar.security.auth_context import dump_principal, load_principal
+from planar.security.authenticator import Authenticator, DevUser, Nobody
+from planar.security.authorization import AllowAll, Authorizer
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The parts of an app that lives, from the start of its lifespan to the end."""
+
+    services: Services
+    store: Store
+    worker: Worker
+    client: Client
+
+
+def default_services(config: PlanarConfig, manager: DatabaseManager, registry: Registry) -> Services:
+    """What an app has before it runs. `Authenticator` and `Authorizer` may be replaced until then."""
+    services = Services()
+    services.add(PlanarConfig, config)
+    services.add(DatabaseManager, manager)
+    services.add(Registry, registry)
+    services.add(Authenticator, DevUser() if config.environment is Environment.DEV else Nobody())
+    services.add(Authorizer, AllowAll())
+    return services
+
+
+def assemble(services: Services, notices: Notices, clock: Clock = SYSTEM_CLOCK) -> Running:
+    """Build the engine around a connected database. Nothing runs yet."""
+    config, manager, registry = services.get(PlanarConfig), services.get(DatabaseManager), services.get(Registry)
+    store = open_store(manager, clock)
+    worker = Worker(store, registry, notices, config.workflows, manager=manager, load_actor=load_principal)
+    client = Client(
+        store,
+        registry,
+        notices,
+        worker=worker,
+        dump_actor=lambda: dump_principal(current_actor()),
+        max_argument_bytes=config.workflows.max_argument_bytes,
+    )
+    services.add(Worker, worker)
+    services.add(Client, client)
+    return Running(services, store, worker, client)

@@ -1,0 +1,54 @@
+"""The start order and the stop order, as one list: what was started last is stopped first, also when a start fails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from planar.app.assembly import Running, assemble
+from planar.config import PlanarConfig
+from planar.context import Services, bind_services
+from planar.db import DatabaseManager, SessionScope
+from planar.db.session import bind_session
+from planar.engine.events import Notices
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
+
+OnStartup = Callable[[AsyncEngine], Awaitable[None]]
+
+
+@asynccontextmanager
+async def running(services: Services, notices: Notices, on_startup: OnStartup | None) -> AsyncGenerator[Running]:
+    """Everything that an app needs while it lives, in order."""
+    manager = services.get(DatabaseManager)
+    async with AsyncExitStack() as stack:
+        await manager.connect()
+        stack.push_async_callback(manager.disconnect)
+        await manager.migrate(bool(services.get(PlanarConfig).use_alembic))
+        parts = assemble(services, notices)
+        await parts.store.open()
+        stack.push_async_callback(parts.store.close)
+        stack.callback(parts.client.close)
+        stack.enter_context(bind_services(services))
+        await parts.worker.start()
+        stack.push_async_callback(parts.worker.stop)
+        if on_startup is not None:
+            async with script_session(services, "on_startup"):
+                await on_startup(manager.get_engine())
+        logger.info("app started", worker=parts.worker.id)
+        yield parts
+        logger.info("app stops")
+
+
+@asynccontextmanager
+async def script_session(services: Services, label: str) -> AsyncGenerator[None]:
+    """A session for code that is neither a request nor a step; what it does not commit is undone."""
+    scope = SessionScope(services.get(DatabaseManager), label=label)
+    try:
+        with bind_session(scope):
+            yield
+    finally:
+        await scope.close()
