@@ -112,6 +112,7 @@ def test_a_syntax_error_is_shown_and_the_next_edit_serves_again(main: Path) -> N
         assert (status, '"code": "not_running"' in body) == (503, True)
         edit(main, 'TEXT = "one', 'TEXT = "two"')
         until(lambda: fetch(f"{address}/text") == (200, "two"), within=10)
+        assert {fetch(f"{address}/text") for _ in range(30)} == {(200, "two")}
 
 
 def test_a_crash_of_the_server_is_reported_and_the_next_edit_serves_again(main: Path) -> None:

@@ -1,0 +1,117 @@
+"""What can be typed? Names, arguments and options only: what a command does is loaded when it is called.
+
+So `planar --version` and `planar --help` load neither the web framework nor the database layer.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Protocol, cast
+
+import typer
+
+from planar._version import VERSION
+from planar.cli.options import ConfigOptions, ServeOptions
+from planar.errors import PlanarError
+
+RUN_DEV = "planar.cli.dev:run_dev"
+RUN_PROD = "planar.cli.prod:run_prod"
+SHOW_CONFIG = "planar.cli.config_commands:show"
+CHECK_CONFIG = "planar.cli.config_commands:check"
+TARGETS = (RUN_DEV, RUN_PROD, SHOW_CONFIG, CHECK_CONFIG)
+"""The functions behind the commands, as ``module:name``."""
+
+app = typer.Typer(
+    name="planar",
+    help="Serve a Planar app, and look at its settings.",
+    # A traceback with local variables would print secrets.
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+config_app = typer.Typer(help="Look at the settings: what they are, and whether they can be used.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+AppPath = Annotated[Path | None, typer.Argument(metavar="PATH", help="The file with the app. Without it: app.py, then main.py.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="The settings file to use.")]
+Variable = Annotated[str, typer.Option("--app", help="The name of the app in its file.")]
+Script = Annotated[bool, typer.Option("--script", help="Run the file as a program instead of serving it.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+EnvironmentName = Annotated[str | None, typer.Option("--env", help="dev or prod. Without it: PLANAR_ENV, else dev.")]
+
+
+@app.callback(invoke_without_command=True)
+def planar(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    """Serve a Planar app, and look at its settings."""
+    if version:
+        typer.echo(f"planar {VERSION}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def dev(
+    path: AppPath = None,
+    port: Port = 8000,
+    host: Host = "127.0.0.1",
+    config: ConfigFile = None,
+    variable: Variable = "app",
+    script: Script = False,
+) -> None:
+    """Serve an app on this machine, and again whenever its code changes."""
+    _end_with(RUN_DEV, ServeOptions("dev", path, host, port, config, variable, script))
+
+
+@app.command()
+def prod(
+    path: AppPath = None,
+    port: Port = 8000,
+    host: Host = "0.0.0.0",
+    config: ConfigFile = None,
+    variable: Variable = "app",
+    script: Script = False,
+) -> None:
+    """Serve an app in production."""
+    _end_with(RUN_PROD, ServeOptions("prod", path, host, port, config, variable, script))
+
+
+@config_app.command("show")
+def show_config(path: AppPath = None, environment: EnvironmentName = None, config: ConfigFile = None) -> None:
+    """Print the settings that an app would get, with secrets masked."""
+    _end_with(SHOW_CONFIG, ConfigOptions(environment, path, config))
+
+
+@config_app.command("check")
+def check_config(path: AppPath = None, environment: EnvironmentName = None, config: ConfigFile = None) -> None:
+    """Tell whether an app could start with its settings; exit code 1 if not."""
+    _end_with(CHECK_CONFIG, ConfigOptions(environment, path, config))
+
+
+def main() -> None:
+    """The `planar` command."""
+    app()
+
+
+class _Target(Protocol):
+    def __call__(self, options: ServeOptions | ConfigOptions, /) -> int: ...
+
+
+def load_target(target: str) -> _Target:
+    """The function named ``module:name``, imported now."""
+    module, _, name = target.partition(":")
+    return cast("_Target", getattr(import_module(module), name))
+
+
+def _end_with(target: str, options: ServeOptions | ConfigOptions) -> None:
+    """Run a command's function and end with its code; an error that users cause is one message."""
+    try:
+        code = load_target(target)(options)
+    except PlanarError as error:
+        typer.echo(f"Error: {error}", err=True)
+        code = 1
+    raise typer.Exit(code)

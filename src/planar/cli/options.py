@@ -1,0 +1,86 @@
+"""What was typed, and what does it mean for the process? Paths are checked and the environment variables set here."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from planar.cli.errors import CommandFailed
+
+ENTRY_NAMES = ("app.py", "main.py")
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What `planar dev` and `planar prod` were given."""
+
+    environment: str
+    path: Path | None
+    host: str
+    port: int
+    config: Path | None
+    variable: str
+    script: bool
+
+
+@dataclass(frozen=True)
+class ConfigOptions:
+    """What `planar config ...` was given."""
+
+    environment: str | None
+    path: Path | None
+    config: Path | None
+
+
+def find_entry_file(path: Path | None, folder: Path) -> Path:
+    """The absolute path of the file with the app: *path*, else the first of ``app.py`` and ``main.py`` in *folder*.
+
+    Raises:
+        CommandFailed: there is no such file.
+    """
+    if path is not None:
+        if not path.is_file():
+            raise CommandFailed(f"Specified app path {path} not found or is not a file")
+        return Path(os.path.abspath(path))
+    for name in ENTRY_NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    raise CommandFailed(f"Could not find app.py or main.py in {folder}. Give the file: planar dev path/to/file.py")
+
+
+def apply_serving(options: ServeOptions) -> Path:
+    """Set the variables by which the app finds its settings.
+
+    Returns:
+        The absolute path of the file with the app.
+
+    Raises:
+        CommandFailed: a file that was named does not exist.
+    """
+    _apply_config(options.config)
+    entry = find_entry_file(options.path, Path.cwd())
+    os.environ["PLANAR_ENV"] = options.environment
+    os.environ["PLANAR_ENTRY_POINT"] = str(entry)
+    return entry
+
+
+def apply_config_options(options: ConfigOptions) -> None:
+    """Set the variables by which the settings are found. Without a path, and without an app here, there is no entry point.
+
+    Raises:
+        CommandFailed: a file that was named does not exist.
+    """
+    _apply_config(options.config)
+    if options.environment is not None:
+        os.environ["PLANAR_ENV"] = options.environment
+    if options.path is not None:
+        os.environ["PLANAR_ENTRY_POINT"] = str(find_entry_file(options.path, Path.cwd()))
+
+
+def _apply_config(config: Path | None) -> None:
+    if config is None:
+        return
+    if not config.is_file():
+        raise CommandFailed(f"Config file {config} not found")
+    os.environ["PLANAR_CONFIG"] = os.path.abspath(config)
