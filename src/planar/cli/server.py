@@ -9,7 +9,7 @@ import math
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import FrameType
 
@@ -82,8 +82,17 @@ def serve(
 
 def ready_line(app: object, address: str) -> str:
     """What is printed when requests are answered: the address, and that of the API docs if *app* has them."""
-    docs = getattr(getattr(app, "fastapi", app), "docs_url", None)
-    return f"Planar is ready: {address}" + (f" (API docs: {address}{docs})" if isinstance(docs, str) else "")
+    docs = _docs_path(getattr(app, "fastapi", app))
+    return f"Planar is ready: {address}" + (f" (API docs: {address}{docs})" if docs else "")
+
+
+def _docs_path(app: object) -> str | None:
+    """Where FastAPI serves its docs, or the app a page of its own at the same place."""
+    docs = getattr(app, "docs_url", None)
+    if isinstance(docs, str):
+        return docs
+    routes: Iterable[object] = getattr(app, "routes", ())
+    return "/docs" if any(getattr(route, "path", None) == "/docs" for route in routes) else None
 
 
 class PlanarServer(uvicorn.Server):

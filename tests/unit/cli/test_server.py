@@ -29,6 +29,10 @@ def test_an_app_without_settings_is_stopped_by_the_defaults() -> None:
         (SimpleNamespace(fastapi=SimpleNamespace(docs_url="/docs")), "Planar is ready: http://h (API docs: http://h/docs)"),
         (SimpleNamespace(docs_url="/d"), "Planar is ready: http://h (API docs: http://h/d)"),
         (SimpleNamespace(docs_url=None), "Planar is ready: http://h"),
+        (
+            SimpleNamespace(fastapi=SimpleNamespace(docs_url=None, routes=[object(), SimpleNamespace(path="/docs")])),
+            "Planar is ready: http://h (API docs: http://h/docs)",
+        ),
         (object(), "Planar is ready: http://h"),
     ],
 )
