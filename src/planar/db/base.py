@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 
+from planar.utils import camel_case_to_snake_case
+
 PLANAR_SCHEMA = "planar"
 """The schema of the framework's tables on PostgreSQL; on SQLite they stand beside the application's."""
 
 PLANAR_FRAMEWORK_METADATA = MetaData(schema=PLANAR_SCHEMA)
 """Every table that belongs to the framework."""
-
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class PlanarInternalBase(SQLModel, registry=registry(metadata=PLANAR_FRAMEWORK_METADATA)):
@@ -30,4 +29,4 @@ class PlanarInternalBase(SQLModel, registry=registry(metadata=PLANAR_FRAMEWORK_M
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__tablename__" not in cls.__dict__:
-            cls.__tablename__ = _WORD_START.sub("_", cls.__name__).lower()
+            cls.__tablename__ = camel_case_to_snake_case(cls.__name__)

@@ -52,6 +52,8 @@ class PoolConfig(BaseModel):
     max_overflow: int = Field(default=10, ge=0)
     timeout_seconds: float = Field(default=30, gt=0)
     recycle_seconds: float = Field(default=1800, gt=0)
+    idle_in_transaction_seconds: float = Field(default=60, gt=0)
+    """A transaction in which nothing happens for so long is ended by the server."""
 
 
 class PostgreSQLConfig(BaseModel):

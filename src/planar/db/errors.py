@@ -1,0 +1,103 @@
+"""What can go wrong with the database.
+
+::
+
+    DatabaseError
+    ├── UnsupportedDatabase     neither SQLite nor PostgreSQL (also NotImplementedError)
+    ├── NotConnected            asked for before `connect` (also RuntimeError)
+    ├── DatabaseUnavailable     it cannot be opened
+    ├── DatabaseBusy            somebody else held the write lock for too long
+    ├── WriteHeldTooLong        this session held the write lock for too long
+    ├── SessionNotBound         no session belongs to this task (also LookupError)
+    ├── SessionEnded            the step or request of this session is over (also RuntimeError)
+    ├── UncommittedWork         a transaction would have swallowed another (also RuntimeError)
+    ├── TransactionControl      BEGIN, COMMIT or ROLLBACK as text (also ValueError)
+    └── MigrationError          the tables are not what this version needs
+        ├── UnknownRevision     the tables belong to a newer version
+        └── TableDiffers        a table of the application is not what its class says
+"""
+
+from __future__ import annotations
+
+from planar.errors import PlanarError
+
+
+class DatabaseError(PlanarError):
+    """The database could not do what was asked."""
+
+    code = "database_error"
+
+
+class UnsupportedDatabase(DatabaseError, NotImplementedError):
+    """Planar runs on SQLite and on PostgreSQL."""
+
+    code = "unsupported_database"
+
+
+class NotConnected(DatabaseError, RuntimeError):
+    """The database is not connected. Call `await manager.connect()` first."""
+
+    code = "database_not_connected"
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot be opened."""
+
+    code = "database_unavailable"
+    status = 503
+
+
+class DatabaseBusy(DatabaseError):
+    """Somebody else held the write lock for too long. Try again later."""
+
+    code = "database_busy"
+    status = 503
+
+
+class WriteHeldTooLong(DatabaseError):
+    """This session held the write lock for too long, so its transaction was undone. Write last."""
+
+    code = "write_held_too_long"
+    status = 503
+
+
+class SessionNotBound(DatabaseError, LookupError):
+    """No database session belongs to this task."""
+
+    code = "session_not_bound"
+
+
+class SessionEnded(DatabaseError, RuntimeError):
+    """The step or request that this session belonged to is over."""
+
+    code = "session_ended"
+
+
+class UncommittedWork(DatabaseError, RuntimeError):
+    """The session has uncommitted work."""
+
+    code = "uncommitted_work"
+
+
+class TransactionControl(DatabaseError, ValueError):
+    """A transaction is controlled by the session, not by a statement."""
+
+    code = "transaction_control"
+
+
+class MigrationError(DatabaseError):
+    """The tables are not what this version of the program needs."""
+
+    code = "migration_error"
+
+
+class UnknownRevision(MigrationError):
+    """The framework's tables were made by a newer version of Planar."""
+
+    code = "unknown_revision"
+
+
+class TableDiffers(MigrationError):
+    """A table of the application is not what its class says."""
+
+    code = "table_differs"
