@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,12 @@ def test_killing_the_command_frees_the_port_and_leaves_no_server(busy: str | Non
             until(lambda: "blocked" in events(main), within=10)
         command.signal(signal.SIGKILL)
         command.process.wait()
-        until(lambda: port_is_free(address) and not is_alive(server), within=2)
+        try:
+            until(lambda: port_is_free(address) and not is_alive(server), within=2)
+        finally:
+            # A failure of this test must not leave a busy process on the machine.
+            with suppress(ProcessLookupError):
+                os.kill(server, signal.SIGKILL)
 
 
 def test_a_syntax_error_is_shown_and_the_next_edit_serves_again(main: Path) -> None:
