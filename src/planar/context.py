@@ -6,7 +6,7 @@ here. Code that is handed its parts does not use this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Protocol, TypeVar, cast
@@ -84,7 +84,7 @@ def find_services() -> Services | None:
 
 
 @contextmanager
-def bind_services(services: Services) -> Iterator[Services]:
+def bind_services(services: Services) -> Generator[Services]:
     """Make *services* the ones found in this task, and in tasks that it starts, until the block ends."""
     token: Token[Services | None] = _services.set(services)
     try:

@@ -16,7 +16,7 @@ from planar.app.docs import add_api_docs
 from planar.app.lifespan import OnStartup, running, script_session
 from planar.app.readiness import AppReadiness
 from planar.config import PlanarConfig, check_supported, load_environment_aware_config
-from planar.db import DatabaseManager
+from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
 from planar.engine.events import Notices
 from planar.engine.worker import Worker

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.config import Environment, PlanarConfig
 from planar.context import Services, current_actor
-from planar.db import DatabaseManager
+from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
 from planar.engine.client import Client
 from planar.engine.events import Notices

@@ -6,8 +6,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from planar.context import Services, bind_services
-from planar.db import DatabaseManager, SessionScope
-from planar.db.session import bind_session
+from planar.db.manager import DatabaseManager
+from planar.db.session import SessionScope, bind_session
 from planar.errors import PlanarError
 from planar.routers.problems import problem_for
 from planar.security.auth_context import as_principal

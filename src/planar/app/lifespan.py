@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from planar.app.assembly import Running, assemble
 from planar.config import PlanarConfig
 from planar.context import Services, bind_services
-from planar.db import DatabaseManager, SessionScope
-from planar.db.session import bind_session
+from planar.db.manager import DatabaseManager
+from planar.db.session import SessionScope, bind_session
 from planar.engine.events import Notices
 from planar.logging import get_logger
 

@@ -184,7 +184,16 @@ class Client:
             RunNotFound: there is no such run.
             RunAlreadyEnded: it has ended; the message says how.
         """
-        outcome: Cancelled | None = await self._write(Cancel(run_id, reason, cancelled_error(reason)))
+        asking = Cancel(run_id, reason, cancelled_error(reason))
+        scope = await _written_scope()
+        if scope is None:
+            asked = self.store.submit(asking)
+            if self._worker is not None:
+                # After the entry is in the lane, so that it comes before whatever the run writes when it hears of it.
+                self._worker.cancel(run_id, reason)
+            outcome: Cancelled | None = await asyncio.shield(asked)
+        else:
+            outcome = (await self.store.submit_in(scope.get(), [asking]))[0]
         if outcome is None:
             raise RunNotFound(f"There is no run {run_id}.")
         if outcome.already_ended:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def in_run() -> bool:
 
 
 @contextmanager
-def bind_frame(frame: Frame) -> Iterator[Frame]:
+def bind_frame(frame: Frame) -> Generator[Frame]:
     """Make *frame* the place from which this task calls, until the block ends."""
     token = _frame.set(frame)
     try:
@@ -73,7 +73,7 @@ def bind_frame(frame: Frame) -> Iterator[Frame]:
 
 
 @contextmanager
-def outside_run() -> Iterator[None]:
+def outside_run() -> Generator[None]:
     """What this block calls belongs to no run, though the task that opened it may."""
     token = _frame.set(None)
     try:

@@ -126,6 +126,12 @@ class Worker:
         if live is not None:
             live.depend_on(starting)
 
+    def cancel(self, run_id: UUID, reason: str) -> None:
+        """Tell a run that is executed here, while the request is still on its way to the database: the run's own step may hold it up."""
+        live = self._live.get(run_id)
+        if live is not None and not live.asleep:
+            self._cancel(run_id, reason)
+
     def slept(self, live: LiveRun) -> None:
         self._sleeping[live.id] = live
         while len(self._sleeping) > self._config.max_parked_runs:
@@ -146,11 +152,13 @@ class Worker:
                 live.evict()
         self._foreign = self._foreign or news.foreign
         self._due = self._due or news.due or news.foreign
-        if news.next_due is not None and (self._next_due is None or news.next_due < self._next_due):
-            self._next_due = news.next_due
+        self._note_due(news.next_due)
+        if self._due or news.next_due is not None:
             self._news.set()
-        if self._due:
-            self._news.set()
+
+    def _note_due(self, due: datetime | None) -> None:
+        if due is not None and (self._next_due is None or due < self._next_due):
+            self._next_due = due
 
     def _slot_freed(self) -> None:
         """There is room again: if there was none before, more may be due."""
@@ -208,8 +216,10 @@ class Worker:
         self._full = room <= 0
         if self._full:
             return
+        # Forgotten before the question, not after the answer: a run may go to sleep in between, and its time must not be lost.
+        self._next_due = None
         found: Claims = await self._store.submit(ClaimDue(self.id, room, self._registry.names()))
-        self._next_due = found.next_due
+        self._note_due(found.next_due)
         self._full = len(found.claims) == room
         self._report_unknown(found.unknown)
         fresh = [claim for claim in found.claims if not self._resume(claim)]

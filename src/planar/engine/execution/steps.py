@@ -141,7 +141,11 @@ async def perform(frame: Frame, call: StepCall) -> Any:
         case UseError(record):
             await _raise_again(live, record)
         case Execute(mark):
-            return await _execute(live, frame, call, path, mark)
+            try:
+                return await _execute(live, frame, call, path, mark)
+            finally:
+                if mark is not None:
+                    live.journal.close(path)
         case _:
             raise AssertionError(decision)
 

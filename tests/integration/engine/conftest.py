@@ -1,0 +1,66 @@
+"""An app on a real SQLite file, opened and closed as often as a test likes: closing and opening is a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlmodel import col, select
+
+from planar import PlanarApp, sqlite_config
+from planar.context import current_services
+from planar.db.manager import DatabaseManager
+from planar.engine.client import Client
+from planar.workflows import Workflow, WorkflowStatus, WorkflowStep, WorkflowWrapper
+
+Opener = Callable[..., AbstractAsyncContextManager[PlanarApp]]
+
+
+@pytest.fixture
+def open_app(tmp_path: Path) -> Opener:
+    """`async with open_app(workflow, ..., max_parked_runs=0) as app:` in which code runs as in `run_standalone`."""
+
+    @asynccontextmanager
+    async def opener(*workflows: WorkflowWrapper[..., Any], database: str = "app.db", **limits: Any) -> AsyncGenerator[PlanarApp]:
+        config = sqlite_config(str(tmp_path / database))
+        config = config.model_copy(update={"workflows": config.workflows.model_copy(update=limits)})
+        app = PlanarApp(config=config)
+        for workflow in workflows:
+            app.register_workflow(workflow)
+        async with app._lifespan(app.fastapi):
+            yield app
+
+    return opener
+
+
+async def status_of(run_id: UUID) -> WorkflowStatus:
+    """The status, as everybody sees it."""
+    return (await run_of(run_id)).status
+
+
+async def run_of(run_id: UUID) -> Workflow:
+    async with current_services().get(DatabaseManager).get_session() as session:
+        return (await session.exec(select(Workflow).where(Workflow.id == run_id))).one()
+
+
+async def steps_of(run_id: UUID) -> list[WorkflowStep]:
+    async with current_services().get(DatabaseManager).get_session() as session:
+        query = select(WorkflowStep).where(WorkflowStep.workflow_id == run_id).order_by(col(WorkflowStep.step_id))
+        return list((await session.exec(query)).all())
+
+
+async def until_status(run_id: UUID, *wanted: str, seconds: float = 10) -> Workflow:
+    """Wait until the run has one of the statuses."""
+    async with asyncio.timeout(seconds):
+        while (run := await run_of(run_id)).status.value not in wanted:
+            await asyncio.sleep(0.01)
+        return run
+
+
+def client() -> Client:
+    return current_services().get(Client)
