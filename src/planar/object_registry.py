@@ -1,0 +1,57 @@
+"""What does this app serve? One registry an app; two apps in a process do not see each other's."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from planar.engine.catalog import Registry
+from planar.workflows.registration import RegisteredWorkflow
+from planar.workflows.wrappers import WorkflowWrapper
+
+
+class ObjectRegistry:
+    """The objects that one app serves, each kind in the order of registration.
+
+    Args:
+        workflows: the engine's registry, which is kept in step; by default a new one.
+    """
+
+    def __init__(self, workflows: Registry | None = None) -> None:
+        self.workflows = workflows if workflows is not None else Registry()
+        self._registered: dict[str, RegisteredWorkflow] = {}
+
+    def register(self, obj: object) -> None:
+        """Serve *obj*, a workflow. The same workflow again (a reloaded module) replaces itself.
+
+        Raises:
+            UnusableSignature: (a TypeError) a parameter cannot be an input.
+            WorkflowNameTaken: (a ValueError) another workflow of this app has the name.
+            TypeError: it is nothing that an app can serve.
+        """
+        if not isinstance(obj, WorkflowWrapper):
+            raise TypeError(f"An app can serve what @workflow() returns, not {obj!r}.")
+        wrapper = cast("WorkflowWrapper[..., Any]", obj)
+        item = RegisteredWorkflow.of(wrapper)
+        self.workflows.register(wrapper.definition)
+        self._registered[item.name] = item
+
+    def get_workflows(self) -> list[RegisteredWorkflow]:
+        """The workflows."""
+        return list(self._registered.values())
+
+    def get_entities(self) -> list[type[Any]]:
+        """The entities; this version serves none over HTTP."""
+        return []
+
+    def get_rules(self) -> list[Any]:
+        """The rules; this version has none."""
+        return []
+
+    def get_agents(self) -> list[Any]:
+        """The agents; this version has none."""
+        return []
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._registered.clear()
+        self.workflows.reset()
