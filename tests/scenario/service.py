@@ -57,8 +57,7 @@ class Service:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.stop()
-        self.http.close()
+        self.close()
 
     def start(self, entry: str | None = None, cwd: Path | None = None) -> None:
         arguments = [self.command, entry or str(self.entry), "--port", str(self.port), "--host", "127.0.0.1", "--config", str(self.settings)]
@@ -87,6 +86,11 @@ class Service:
     def _port_is_free(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) != 0
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self.http.close()
 
     def stop(self) -> int | None:
         if self.process is None:

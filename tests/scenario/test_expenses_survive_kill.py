@@ -51,7 +51,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     entry.write_text(head + CHECKPOINT + "\n" + marker + rest)
     service = Service(entry, tmp_path)
     yield service
-    service.stop()
+    service.close()
 
 
 class Watch:
