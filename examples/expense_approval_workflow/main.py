@@ -97,7 +97,9 @@ def parse(row: dict[str, str | None]) -> Expense:
         day = date.fromisoformat(row["day"] or "")
     except ValueError:
         raise ValueError(f"{row['day']!r} is not a date") from None
-    return Expense(expense_id=row["expense_id"] or "", employee=row["employee"] or "", day=day, category=row["category"] or "", amount=amount)
+    return Expense(
+        expense_id=row["expense_id"] or "", employee=row["employee"] or "", day=day, category=row["category"] or "", amount=amount
+    )
 
 
 @step(display_name="Check the policy")

@@ -46,9 +46,7 @@ class Service:
         self.port = free_port()
         self.log = folder / "service.log"
         self.settings = folder / "settings.yaml"
-        self.settings.write_text(
-            f"app:\n  db_connection: app\ndb_connections:\n  app:\n    driver: sqlite\n    path: {self.database}\n"
-        )
+        self.settings.write_text(f"app:\n  db_connection: app\ndb_connections:\n  app:\n    driver: sqlite\n    path: {self.database}\n")
         self.process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
 
@@ -60,7 +58,16 @@ class Service:
         self.close()
 
     def start(self, entry: str | None = None, cwd: Path | None = None) -> None:
-        arguments = [self.command, entry or str(self.entry), "--port", str(self.port), "--host", "127.0.0.1", "--config", str(self.settings)]
+        arguments = [
+            self.command,
+            entry or str(self.entry),
+            "--port",
+            str(self.port),
+            "--host",
+            "127.0.0.1",
+            "--config",
+            str(self.settings),
+        ]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PLANAR_")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

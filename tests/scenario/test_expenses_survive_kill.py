@@ -30,7 +30,9 @@ async def checkpoint(name):
 
 # Where the checkpoints go: the line of the example, and what it becomes.
 PLACES = {
-    "    for category, batch in sorted(batches.items()):\n": '    await checkpoint("before")\n    for category, batch in sorted(batches.items()):\n',
+    "    for category, batch in sorted(batches.items()):\n": (
+        '    await checkpoint("before")\n    for category, batch in sorted(batches.items()):\n'
+    ),
     "    return sum((expense.amount for expense in expenses), Decimal(0))\n": (
         '    await session.flush()\n    await checkpoint("in")\n    return sum((expense.amount for expense in expenses), Decimal(0))\n'
     ),
@@ -68,8 +70,12 @@ class Watch:
     def derived(self) -> str:
         with closing(sqlite3.connect(self.service.database, timeout=10)) as connection:
             connection.execute("begin")
-            status = connection.execute("select status from workflow_run where replace(id, '-', '') = ?", (self.run_id.replace("-", ""),)).fetchone()[0]
-            claim = connection.execute("select worker_id, reason from workflow_claim where run_id = ?", (self.run_id.replace("-", ""),)).fetchone()
+            status = connection.execute(
+                "select status from workflow_run where replace(id, '-', '') = ?", (self.run_id.replace("-", ""),)
+            ).fetchone()[0]
+            claim = connection.execute(
+                "select worker_id, reason from workflow_claim where run_id = ?", (self.run_id.replace("-", ""),)
+            ).fetchone()
             posted = connection.execute("select count(*) from ledgerentry").fetchone()[0]
         if status != "pending":
             assert claim is None
@@ -93,7 +99,9 @@ class Watch:
                 status = answer.json()["status"] if answer.status_code == 200 else f"HTTP {answer.status_code}"
                 self.answers.append(status)
                 # A run may pass through several states between two looks; what is in between is allowed too.
-                if status not in (before, after, "running", "pending") or (before == after and before in (*END, "suspended") and status != before):
+                if status not in (before, after, "running", "pending") or (
+                    before == after and before in (*END, "suspended") and status != before
+                ):
                     self.wrong.append(f"answer {status}, rows {before} and {after}")
                 self._stop.wait(0.05)
 

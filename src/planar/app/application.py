@@ -133,9 +133,8 @@ class PlanarApp:
 
         Workflows, sessions and events work in it as in a request; many runs may be awaited at once.
         """
-        async with self._lifespan(self.fastapi):
-            async with script_session(self.services, getattr(func, "__name__", "run_standalone")):
-                return await func(*args, **kwargs)
+        async with self._lifespan(self.fastapi), script_session(self.services, getattr(func, "__name__", "run_standalone")):
+            return await func(*args, **kwargs)
 
     async def graceful_shutdown(self) -> None:
         """The server was asked to stop: say so to whoever asks for readiness. The rest follows with the lifespan's end."""

@@ -15,10 +15,10 @@ from planar.clock import SYSTEM_CLOCK, Clock
 from planar.context import Actor
 from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
+from planar.engine.codec import dump_failure
 from planar.engine.config import WorkerConfig
 from planar.engine.core.failure import Failure
 from planar.engine.core.model import Claim, RunStatus, StepRecord
-from planar.engine.codec import dump_failure
 from planar.engine.events import NoticeKind, Notices
 from planar.engine.execution.driver import drive
 from planar.engine.execution.marks import RunningMarks

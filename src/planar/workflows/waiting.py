@@ -26,7 +26,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def _call(frame: Frame, function: Callable[..., Any], args: tuple[Any, ...], body: Callable[[OpenStep], Awaitable[T]], title: str) -> T:
+async def _call(
+    frame: Frame, function: Callable[..., Any], args: tuple[Any, ...], body: Callable[[OpenStep], Awaitable[T]], title: str
+) -> T:
     """Call a step of ours: *function* says its name (that of the public one, which it stands for) and its types, *body* what it does."""
     name = function.__name__.lstrip("_")
     identity = StepIdentity(f"planar.workflows.{name}", name, display_name=title)
@@ -104,11 +106,13 @@ async def wait_for_event(event_key: str, max_wait_time: float = -1, *, since: da
     return await _call(frame, _wait_for_event, (event_key, max_wait_time, since), body, "Wait for event")
 
 
-async def _wait_for_event(event_key: str, max_wait_time: float, since: datetime | None):  # noqa: ANN201 - its result is any JSON
+async def _wait_for_event(event_key: str, max_wait_time: float, since: datetime | None):
     """The recorded form of `wait_for_event`."""
 
 
-def wait(poll_interval: float = 60.0, max_wait_time: float = 3600.0) -> Callable[[Callable[P, Awaitable[bool]]], Callable[P, Awaitable[None]]]:
+def wait(
+    poll_interval: float = 60.0, max_wait_time: float = 3600.0
+) -> Callable[[Callable[P, Awaitable[bool]]], Callable[P, Awaitable[None]]]:
     """Make an ``async def`` that answers yes or no a step that ends when the answer is yes.
 
     Args:

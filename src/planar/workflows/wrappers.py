@@ -122,7 +122,7 @@ class WorkflowWrapper(Wrapper[P, R]):
         """
         frame = find_frame()
         if frame is None:
-            raise RuntimeError(f"start_step is for workflow code; outside a run use `await {self.__name__}.start(...)`.")
+            raise RuntimeError(f"start_step is for workflow code; outside a run use `await {self.original_fn.__name__}.start(...)`.")
         return await self._start_in_run(frame, _client(), args, kwargs)
 
     async def wait_for_completion(self, workflow_id: UUID) -> R:
@@ -148,14 +148,13 @@ class WorkflowWrapper(Wrapper[P, R]):
         args_text, kwargs_text = self.codec.dump_call(args, kwargs)
 
         async def body(step: OpenStep) -> R:
-            child_id: UUID | None = step.extra.get("child_id")
-            if child_id is None:
+            if step.child_id is None:
                 run = client.new_run(self.definition, args, kwargs, parent_id=step.live.id)
-                child_id = step.extra["child_id"] = run.id
-                step.marked = True
+                step.child_id = run.id
+                step.set_marked()
                 # The child exists if and only if the parent's journal names it.
                 step.live.save(step.record(StepStatus.RUNNING), start=StartRun(run))
-            return outcome_of(await await_run(step, child_id), self.codec.load_result)
+            return outcome_of(await await_run(step, step.child_id), self.codec.load_result)
 
         return await perform(frame, StepCall(self._identity("call"), args_text, kwargs_text, body, self.codec))
 

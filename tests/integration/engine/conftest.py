@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -56,10 +56,23 @@ async def steps_of(run_id: UUID) -> list[WorkflowStep]:
 
 async def until_status(run_id: UUID, *wanted: str, seconds: float = 10) -> Workflow:
     """Wait until the run has one of the statuses."""
+    run: Workflow | None = None
+
+    async def arrived() -> bool:
+        nonlocal run
+        run = await run_of(run_id)
+        return run.status.value in wanted
+
+    await until(arrived, seconds)
+    assert run is not None
+    return run
+
+
+async def until(question: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+    """Ask until the answer is yes."""
     async with asyncio.timeout(seconds):
-        while (run := await run_of(run_id)).status.value not in wanted:
+        while not await question():  # noqa: ASYNC110 - what is waited for happens in the database, which sets no event
             await asyncio.sleep(0.01)
-        return run
 
 
 def client() -> Client:

@@ -11,7 +11,7 @@ from planar.context import bind_services
 from planar.engine.catalog import Catalogue
 from planar.workflows import WorkflowWrapper, step, workflow
 from planar.workflows.exceptions import WorkflowNotRegistered
-from tests.integration.engine.conftest import Opener, client, until_status
+from tests.integration.engine.conftest import Opener, client, until, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -70,12 +70,11 @@ async def test_a_run_of_an_unknown_workflow_waits_for_a_worker_that_knows_it(ope
             assert row.reason == "ready"
             with pytest.raises(WorkflowNotRegistered):
                 app.registry.get("doubled")
-            await asyncio.wait_for(_idle(app), 5)
+            await until(lambda: _has_looked(app))
             assert (await until_status(run.id, "pending")).recoveries == 0
     async with open_app(doubled):
         assert await doubled.wait_for_completion(run.id) == 8
 
 
-async def _idle(app: Any) -> None:
-    while app.worker.last_look is None:
-        await asyncio.sleep(0.01)
+async def _has_looked(app: Any) -> bool:
+    return app.worker.last_look is not None

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from sqlmodel import select
 
+from planar.context import current_services
+from planar.db.manager import DatabaseManager
 from planar.db.session import get_session
 from planar.modeling.orm import PlanarBaseEntity
 from planar.workflows import cancel, step, suspend, wait_for_event, workflow
 from planar.workflows.exceptions import RunAlreadyEnded, RunCancelled, RunNotFound
-from sqlmodel import select
-from uuid import uuid4
-from planar.context import current_services
-from planar.db.manager import DatabaseManager
 from tests.integration.engine.conftest import Opener, client, run_of, status_of, steps_of, until_status
 
 pytestmark = pytest.mark.anyio
@@ -77,10 +78,8 @@ async def half_writer() -> None:
 @workflow()
 async def stubborn() -> None:
     while True:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await toil()
-        except asyncio.CancelledError:
-            pass
 
 
 @workflow()

@@ -360,7 +360,9 @@ async def commit_point(frame: Frame, inner: str) -> None:
         scope = outer.scope
         if scope is not None and scope.session is not None:
             if await scope.flush():
-                logger.warning("a step that had written called another: what it wrote is committed before", step_id=outer.step_id, nested=inner)
+                logger.warning(
+                    "a step that had written called another: what it wrote is committed before", step_id=outer.step_id, nested=inner
+                )
             # Also without writes: the connection goes back, or nested steps would empty the pool.
             await scope.commit()
         outer = outer.outer

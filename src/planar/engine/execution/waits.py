@@ -19,7 +19,9 @@ async def sleep_until(step: OpenStep, due: datetime) -> None:
         await step.live.park(Sleep(step.live.holder, Reason.TIMER, due, marks=step.marks()))
 
 
-async def poll(step: OpenStep, question: Callable[[], Awaitable[bool]], interval: Callable[[], datetime], deadline: datetime | None) -> bool:
+async def poll(
+    step: OpenStep, question: Callable[[], Awaitable[bool]], interval: Callable[[], datetime], deadline: datetime | None
+) -> bool:
     """Ask *question* until it says yes, sleeping until *interval* says; False once *deadline* has passed without a yes."""
     while not await question():
         now = step.live.now()
