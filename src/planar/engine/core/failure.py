@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Failure:
     """An error as the journal keeps it.
 
-    ``path`` is ``module:qualname`` of a class that can be restored, else None; ``args`` are its arguments as JSON text.
+    ``path`` is ``module:qualname`` of a class that can be restored, else None; ``args`` are the arguments that rebuild it and
+    ``state`` what it carries besides, both as JSON text.
     """
 
     type: str
@@ -17,3 +18,4 @@ class Failure:
     path: str | None = None
     args: str | None = None
     notes: tuple[str, ...] = ()
+    state: str | None = None

@@ -1,0 +1,131 @@
+"""What can a pydantic model hold that its own JSON would lose or spoil?
+
+Asked once per class, of its fields' annotations and of everything that they reach. Most models hold nothing of the kind,
+and are written without a further look.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, MutableSet, Sequence, Set
+from dataclasses import dataclass
+from typing import Annotated, Any, ForwardRef, Literal, TypeVar, cast, get_args, get_origin
+from weakref import WeakKeyDictionary
+
+from pydantic import BaseModel
+
+_WATCHED: tuple[Any, ...] = (Any, object, float, set, frozenset, Set, MutableSet, list, tuple, dict, Sequence, Mapping)
+"""What a field must be looked at for: numbers that JSON has no word for, sets, which have no order, and what may hold either."""
+
+_WATCHED_FAMILIES = (TypeVar, ForwardRef, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """``watched``: the fields that can reach a float, a set or anything at all. ``classes``: the models and dataclasses that
+    are reached. ``secrets``, ``tables``: whether a secret or a database row is reached. ``infinite``: the class writes
+    infinite numbers by itself, as texts or in a way of its own."""
+
+    watched: tuple[str, ...]
+    classes: frozenset[type[Any]]
+    secrets: bool
+    tables: bool
+    infinite: bool
+
+    @property
+    def harmless(self) -> bool:
+        """Whether every instance can be written and read by pydantic alone."""
+        return not (self.watched or self.classes or self.secrets or self.tables or self.infinite)
+
+
+_surveys: WeakKeyDictionary[type[Any], Survey] = WeakKeyDictionary()
+
+
+def survey_of(cls: type[Any]) -> Survey:
+    """The survey of *cls*, a pydantic model or a dataclass."""
+    found = _surveys.get(cls)
+    if found is None:
+        found = _surveys[cls] = _survey(cls)
+    return found
+
+
+def is_table(cls: type[Any]) -> bool:
+    """Whether *cls* is a model whose instances are rows of a database table."""
+    config: dict[str, Any] = getattr(cls, "model_config", {})
+    return bool(config.get("table"))
+
+
+def is_model(kind: Any) -> bool:
+    """Whether *kind* is a pydantic model's class."""
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _survey(cls: type[Any]) -> Survey:
+    reached = _reach(cls)
+    config: dict[str, Any] = getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
+    watched = tuple(name for name, leaves in _leaves_by_field(cls).items() if any(_is_watched(leaf) for leaf in leaves))
+    leaves = [leaf for kind in (cls, *reached) for found in _leaves_by_field(kind).values() for leaf in found]
+    return Survey(
+        watched=watched,
+        classes=frozenset(reached),
+        secrets=any(_is_secret(leaf) for leaf in leaves),
+        tables=is_table(cls) or any(is_table(kind) for kind in reached),
+        infinite=config.get("ser_json_inf_nan", "null") != "null",
+    )
+
+
+def _reach(cls: type[Any]) -> set[type[Any]]:
+    """The models and dataclasses that the fields of *cls* lead to, directly or not."""
+    reached: set[type[Any]] = set()
+    waiting = [cls]
+    while waiting:
+        for leaves in _leaves_by_field(waiting.pop()).values():
+            found = {leaf for leaf in leaves if _has_fields(leaf)} - reached
+            reached |= found
+            waiting.extend(found)
+    return reached
+
+
+def _is_watched(leaf: Any) -> bool:
+    if _has_fields(leaf):
+        return any(
+            _is_watched_itself(found) for kind in (leaf, *_reach(leaf)) for leaves in _leaves_by_field(kind).values() for found in leaves
+        )
+    return _is_watched_itself(leaf)
+
+
+def _is_watched_itself(leaf: Any) -> bool:
+    return leaf in _WATCHED or isinstance(leaf, _WATCHED_FAMILIES)
+
+
+def _is_secret(leaf: Any) -> bool:
+    return isinstance(leaf, type) and hasattr(cast("Any", leaf), "get_secret_value")
+
+
+def _has_fields(leaf: Any) -> bool:
+    return is_model(leaf) or (isinstance(leaf, type) and dataclasses.is_dataclass(cast("Any", leaf)))
+
+
+def _leaves_by_field(cls: type[Any]) -> dict[str, list[Any]]:
+    fields: dict[str, Any] | None = getattr(cls, "__pydantic_fields__", None)
+    if fields is not None:
+        return {name: list(_leaves(field.annotation)) for name, field in fields.items()}
+    return {field.name: list(_leaves(field.type)) for field in dataclasses.fields(cls)}
+
+
+def _leaves(hint: Any, seen: tuple[Any, ...] = ()) -> Iterator[Any]:
+    """The types that *hint* is made of, without the containers around them."""
+    if any(hint is outer for outer in seen):
+        return
+    inner: Any = getattr(hint, "__supertype__", None) or getattr(hint, "__value__", None)
+    if inner is not None:
+        yield from _leaves(inner, (*seen, hint))
+        return
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (set, frozenset, Set, MutableSet):
+        yield origin
+    if not args:
+        yield hint
+    if origin is not Literal:
+        for arg in args[:1] if origin is Annotated else args:
+            yield from _leaves(arg, (*seen, hint))
