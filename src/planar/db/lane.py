@@ -28,6 +28,9 @@ LONG_SECONDS = 1.0
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.025
 
+PREPARE = "-- planar: prepare"
+"""What a new connection is asked to do before anything else."""
+
 _BEGIN = "-- planar: begin"
 _UNDO = "-- planar: undo"
 
@@ -216,18 +219,17 @@ class LaneConnection(PlanarSQLiteConnection):
         self._lane = lane
         self._undone = False
         self._busy_milliseconds = int(lane.busy_seconds * 1000)
-        _use_wal(self, lane.busy_seconds)
-        for pragma in ("synchronous = full", "foreign_keys = on"):
-            super().execute(f"pragma {pragma}").close()
         lane.opened(self)
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        """The driver's way to this thread. SQLAlchemy uses cursors, so the two commands never meet a statement of a user."""
-        if sql == _BEGIN:
-            return self._begin()
-        if sql == _UNDO:
-            return self._undo()
-        return super().execute(sql, parameters)
+        """The driver's way to this thread. SQLAlchemy uses cursors, so our commands never meet a statement of a user."""
+        command = {PREPARE: self._prepare, _BEGIN: self._begin, _UNDO: self._undo}.get(sql)
+        return super().execute(sql, parameters) if command is None else command()
+
+    def _prepare(self) -> sqlite3.Cursor:
+        _use_wal(super().execute, self._lane.busy_seconds)
+        super().execute("pragma synchronous = full").close()
+        return super().execute("pragma foreign_keys = on")
 
     def _begin(self) -> sqlite3.Cursor:
         # Waiting is done on the event loop, where it can be cancelled and where other tasks go on.
@@ -270,12 +272,12 @@ def _deny(*_: Any) -> int:
     return sqlite3.SQLITE_DENY
 
 
-def _use_wal(connection: sqlite3.Connection, patience: float) -> None:
+def _use_wal(execute: Callable[[str], sqlite3.Cursor], patience: float) -> None:
     """Switch the file to WAL. Two processes may do it at once, and SQLite does not wait for its lock here."""
     deadline = SYSTEM_CLOCK.monotonic() + patience
     while True:
         try:
-            mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
+            mode = execute("pragma journal_mode = wal").fetchone()[0]
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or SYSTEM_CLOCK.monotonic() > deadline:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,7 +73,7 @@ class DatabaseManager:
         try:
             async with engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (DBAPIError, OSError) as error:
+        except (DBAPIError, sqlite3.Error, OSError) as error:
             await engine.dispose()
             await self._remove_temporary()
             cause = error.orig if isinstance(error, DBAPIError) else error

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -17,13 +18,14 @@ from typing import Any, cast
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import PoolResetState
 from sqlalchemy.util import await_only
 
 from planar.db.base import PLANAR_SCHEMA
 from planar.db.config import SQLITE_DRIVER
 from planar.db.errors import TransactionControl
 from planar.db.gate import WriteGate, holder_of
-from planar.db.lane import Lane, LaneConnection, Lanes
+from planar.db.lane import PREPARE, Lane, LaneConnection, Lanes
 from planar.db.statements import StatementKind, kind_of
 
 KEPT_CONNECTIONS = 8
@@ -50,9 +52,11 @@ def sqlite_engine(path: Path, *, busy_seconds: float, gate: Callable[[], WriteGa
     )
     lanes = Lanes(busy_seconds, gate)
     event.listen(engine.sync_engine, "do_connect", partial(_open_lane, lanes))
+    event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "before_cursor_execute", _before_statement)
     event.listen(engine.sync_engine, "commit", _before_commit)
     event.listen(engine.sync_engine, "handle_error", _explain_error)
+    event.listen(engine.sync_engine, "reset", _leave_nothing)
     return engine
 
 
@@ -60,6 +64,10 @@ def _open_lane(lanes: Lanes, _dialect: Any, record: Any, _args: list[Any], param
     lane = Lane(lanes)
     parameters["factory"] = partial(LaneConnection, lane)
     record.info[_LANE] = lane
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    await_only(connection.driver_connection.execute(PREPARE))
 
 
 def _before_statement(connection: Connection, _cursor: Any, statement: str, _parameters: Any, context: Any, _executemany: bool) -> None:
@@ -81,6 +89,14 @@ def _before_commit(connection: Connection) -> None:
     lane = cast("Lane", connection.info[_LANE])
     if lane.write is not None:
         lane.refuse_if_undone()
+
+
+def _leave_nothing(connection: Any, record: Any, state: PoolResetState) -> None:
+    """The net: a connection that goes back to the pool holds no transaction, also when SQLAlchemy thinks that it ended already."""
+    lane = record.info.get(_LANE) if record is not None and state.asyncio_safe else None
+    if isinstance(lane, Lane) and lane.write is not None:
+        with suppress(ValueError, sqlite3.Error):  # closed meanwhile, which undoes as well
+            await_only(connection.driver_connection.rollback())
 
 
 def _explain_error(context: ExceptionContext) -> BaseException | None:
