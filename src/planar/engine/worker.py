@@ -20,11 +20,11 @@ from planar.engine.config import WorkerConfig
 from planar.engine.core.failure import Failure
 from planar.engine.core.model import Claim, RunStatus, StepRecord
 from planar.engine.events import NoticeKind, Notices
-from planar.engine.execution.driver import drive
+from planar.engine.execution.driver import cancelled_error, drive
 from planar.engine.execution.marks import RunningMarks
 from planar.engine.execution.parts import Parts
 from planar.engine.execution.run import LiveRun
-from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, RetireWorker, Store
+from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, Release, RetireWorker, Store
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
@@ -32,6 +32,7 @@ logger = get_logger(__name__)
 RUNNING_MARK_SECONDS = 0.25
 LIVENESS_SECONDS = 1.0
 BACKOFF_SECONDS = 1.0
+ABANDON_SECONDS = 1.0
 
 
 class Worker:
@@ -180,6 +181,15 @@ class Worker:
             logger.warning("a cancelled run used up its time for cleaning up", workflow_id=live.id, seconds=self._config.cancel_seconds)
             live.detached = True
             live.task.cancel()
+            asyncio.get_running_loop().call_later(ABANDON_SECONDS, self._abandon, live)
+
+    def _abandon(self, live: LiveRun) -> None:
+        """Code that swallows every cancellation cannot be ended, but its run can."""
+        if live.task is not None and not live.task.done() and self._live.get(live.id) is live:
+            logger.error("a cancelled run does not let itself be ended; its code is left behind", workflow_id=live.id)
+            del self._live[live.id]
+            reason = live.cancellation.reason if live.cancellation is not None else ""
+            self._store.submit(EndRun(live.holder, RunStatus.CANCELLED, None, cancelled_error(reason)))
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -261,7 +271,11 @@ class Worker:
 
     def _begin(self, claim: Claim, records: list[StepRecord]) -> LiveRun | None:
         definition = self._registry.find(claim.run.workflow)
-        if definition is None or claim.recoveries > self._config.max_recoveries:
+        if definition is None:
+            # Known when it was claimed, and not any more: it waits for somebody who knows it.
+            self._store.submit(Release(Holder(claim.run.id, self.id, claim.epoch)))
+            return None
+        if claim.recoveries > self._config.max_recoveries:
             self._give_up(claim)
             return None
         live = LiveRun(self._parts, claim, definition, records)
@@ -290,7 +304,8 @@ class Worker:
         self.woke(live)
         self._slot_freed()
         if not task.cancelled() and task.exception() is not None:
-            logger.error("a run's task failed", workflow_id=live.id, error=repr(task.exception()))
+            logger.error("a run's task failed; the run will be tried again", workflow_id=live.id, error=repr(task.exception()))
+            self._store.submit(Release(live.holder))
 
     def _give_up(self, claim: Claim) -> None:
         message = f"The worker of this run died {claim.recoveries} times while it executed the run."

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 HALF_WRITTEN = asyncio.Event()
+DEAF_MAY_END = asyncio.Event()
 
 
 class CancelNote(PlanarBaseEntity, table=True):
@@ -80,6 +81,14 @@ async def stubborn() -> None:
     while True:
         with contextlib.suppress(asyncio.CancelledError):
             await toil()
+
+
+@workflow()
+async def deaf() -> None:
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await DEAF_MAY_END.wait()
+            return
 
 
 @workflow()
@@ -143,6 +152,16 @@ async def test_a_run_that_does_not_listen_is_ended_when_its_time_is_over(open_ap
         await cancel(run.id)
         with pytest.raises(RunCancelled):
             await asyncio.wait_for(stubborn.wait_for_completion(run.id), 10)
+
+
+async def test_a_run_whose_code_swallows_every_cancellation_ends_all_the_same(open_app: Opener) -> None:
+    async with open_app(deaf, cancel_seconds=0.1, drain_seconds=0.1):
+        run = await deaf.start()
+        await until_status(run.id, "running")
+        await cancel(run.id, "listen!")
+        with pytest.raises(RunCancelled, match="listen!"):
+            await asyncio.wait_for(deaf.wait_for_completion(run.id), 10)
+        DEAF_MAY_END.set()
 
 
 async def test_a_request_to_cancel_is_kept_across_a_crash(open_app: Opener) -> None:

@@ -233,7 +233,9 @@ class LiveRun:
         try:
             claim = await wake
         except asyncio.CancelledError:
-            await self._reclaim()
+            # Unless it was claimed in the same moment, the run is nobody's now, and its code wants to go on.
+            if wake.cancelled():
+                await self._reclaim()
             raise
         finally:
             self.asleep = False
