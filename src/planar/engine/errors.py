@@ -17,7 +17,10 @@
     │   ├── RunNotFound
     │   ├── RunAlreadyEnded                 too late to cancel
     │   ├── RunCancelled                    whoever waits for a cancelled run gets this
-    │   └── TooManyRecoveries               the run killed its worker again and again
+    │   ├── TooManyRecoveries               the run killed its worker again and again
+    │   ├── PayloadTooLarge                 the arguments are larger than allowed (also ValueError)
+    │   ├── StaleEpoch                      another worker holds the run: a write was refused
+    │   └── StoreNotAvailable               no store for this kind of database exists yet
     └── InternalError
 
     BaseException
@@ -143,6 +146,12 @@ class StaleEpoch(EngineError):
     """Another worker holds the run: what this one wrote was refused."""
 
     code = "stale_epoch"
+
+
+class StoreNotAvailable(EngineError):
+    """Durable workflows do not run on this kind of database in this version yet."""
+
+    code = "store_not_available"
 
 
 class RunDetached(BaseException):

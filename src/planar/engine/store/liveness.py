@@ -9,6 +9,7 @@ import fcntl
 import os
 from pathlib import Path
 from uuid import UUID
+from weakref import WeakSet
 
 
 class LockFiles:
@@ -17,12 +18,16 @@ class LockFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held: dict[UUID, int] = {}
+        _HOLDING.add(self)
 
     def hold(self, worker_id: UUID) -> None:
         """Prove from now on that *worker_id* lives, until `release` or the end of the process."""
-        self._folder.mkdir(exist_ok=True)
-        handle = os.open(self._path(worker_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        handle = self._create(worker_id)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise
         self._held[worker_id] = handle
 
     def release(self, worker_id: UUID) -> None:
@@ -37,6 +42,12 @@ class LockFiles:
         """Everything that this object holds has stopped."""
         for worker_id in list(self._held):
             self.release(worker_id)
+
+    def forget(self) -> None:
+        """This process is a copy of the one that holds the files: close them without a word, or they would outlive their owner."""
+        for handle in self._held.values():
+            os.close(handle)
+        self._held.clear()
 
     def is_dead(self, worker_id: UUID) -> bool:
         """Whether nobody holds the file of *worker_id* any more; the remains are removed."""
@@ -56,6 +67,14 @@ class LockFiles:
         finally:
             os.close(handle)
 
+    def _create(self, worker_id: UUID) -> int:
+        while True:
+            self._folder.mkdir(exist_ok=True)
+            try:
+                return os.open(self._path(worker_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # the last other worker has just stopped and removed the empty folder
+
     def _path(self, worker_id: UUID) -> Path:
         return self._folder / f"{worker_id.hex}.lock"
 
@@ -64,3 +83,16 @@ class LockFiles:
             self._folder.rmdir()
         except OSError:
             return  # other workers' files are in it
+
+
+_HOLDING: WeakSet[LockFiles] = WeakSet()
+
+
+def _forget_in_child() -> None:
+    # A lock belongs to every process that has inherited its file: a forked helper (a process pool of a step) that survives
+    # its parent would make a dead worker look alive, and its runs would never go on.
+    for files in list(_HOLDING):
+        files.forget()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -15,10 +15,20 @@ STEP_COLUMNS = (
     " error, sub_step_count, retry_count, wakeup_at, child_id, event_seq, created_at, updated_at"
 )
 
+EVENT_COLUMNS = "seq, id, event_key, workflow_id, payload, timestamp, idempotency_key"
+
 
 def stamp(moment: datetime | None) -> str | None:
-    """*moment* as it is stored: UTC, microseconds, no offset, so that text order is time order."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds") if moment is not None else None
+    """*moment* as it is stored: UTC, microseconds, no offset, so that text order is time order.
+
+    Raises:
+        ValueError: *moment* has no time zone.
+    """
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone; for UTC, make it with datetime(..., tzinfo=UTC).")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def moment(text: str | None) -> datetime | None:
@@ -106,6 +116,6 @@ def step_from_row(row: Any) -> StepRecord:
 
 
 def event_from_row(row: Any) -> Event:
-    """A row of ``seq, id, event_key, workflow_id, payload, timestamp`` as a value."""
-    seq, event_id, key, run_id, payload, timestamp = row
-    return Event(UUID(event_id), key, payload, _uuid(run_id), _moment(timestamp), seq)
+    """A row of `EVENT_COLUMNS` as a value."""
+    seq, event_id, key, run_id, payload, timestamp, idempotency_key = row
+    return Event(UUID(event_id), key, payload, _uuid(run_id), _moment(timestamp), seq, idempotency_key)

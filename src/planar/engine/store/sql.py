@@ -35,6 +35,7 @@ from planar.engine.store.port import (
     StartRun,
 )
 from planar.engine.store.rows import (
+    EVENT_COLUMNS,
     RUN_COLUMNS,
     STEP_COLUMNS,
     event_from_row,
@@ -43,7 +44,6 @@ from planar.engine.store.rows import (
     stamp,
     step_to_row,
 )
-
 from planar.errors import InternalError
 
 
@@ -60,6 +60,8 @@ Execute = Callable[[str, tuple[Any, ...]], Cursor]
 
 FENCE = "select 1 from workflow_claim where run_id = ? and epoch = ? and worker_id = ?"
 
+CANCEL_REASON = "select cancel_reason from workflow_claim where run_id = ? and epoch = ? and worker_id = ?"
+
 INSERT_RUN = f"insert into workflow_run ({RUN_COLUMNS}) values (?, ?, ?, ?, ?, ?, null, null, ?, ?, ?, ?) on conflict do nothing"
 INSERT_CLAIM = "insert into workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason) values (?, ?, ?, ?, ?, 'ready')"
 SAVE_STEP = f"""
@@ -71,8 +73,8 @@ on conflict (workflow_id, path) do update set
     wakeup_at = excluded.wakeup_at, child_id = excluded.child_id, event_seq = excluded.event_seq, updated_at = excluded.updated_at
 where workflow_step.seq is null
 """
-FIND_EVENT = """
-select seq, id, event_key, workflow_id, payload, timestamp from workflow_event
+FIND_EVENT = f"""
+select {EVENT_COLUMNS} from workflow_event
 where event_key = ? and seq > ? and (workflow_id = ? or (workflow_id is null and timestamp >= ?))
 order by seq
 """
@@ -134,11 +136,11 @@ class SqlEntries:
     def _write_step(self, execute: Execute, holder: Holder, record: StepRecord) -> None:
         row = step_to_row(holder.run_id, record, stamp(self._now()))
         if execute(SAVE_STEP, (*row, *_fence(holder))).rowcount == 0:
-            raise StaleEpoch(f"Step {record.step_id} of run {holder.run_id} was refused: another worker holds the run.")
+            raise StaleEpoch(f"Step {record.step_id} of run {holder.run_id} was refused: it has ended, or another worker holds the run.")
 
     def _sleep(self, execute: Execute, entry: Sleep, news: News) -> Slept:
         holder = entry.holder
-        row = execute("select cancel_reason from workflow_claim where run_id = ? and epoch = ? and worker_id = ?", _fence(holder)).fetchone()
+        row = execute(CANCEL_REASON, _fence(holder)).fetchone()
         if row is None:
             raise StaleEpoch(f"Run {holder.run_id} was not put to sleep: another worker holds it.")
         awake = Slept(asleep=False) if row[0] is not None else self._already_there(execute, entry)
@@ -188,7 +190,9 @@ class SqlEntries:
             " where run_id = ? and epoch = ? and worker_id = ?",
             (stamp(self._now()), *_fence(entry.holder)),
         )
-        news.due = news.due or released.rowcount > 0
+        if released.rowcount == 0:
+            raise StaleEpoch(f"Run {entry.holder.run_id} was not released: it sleeps, or another worker holds it.")
+        news.due = True
 
     def _reclaim(self, execute: Execute, entry: Reclaim, news: News) -> int:
         holder = entry.holder
@@ -210,14 +214,18 @@ class SqlEntries:
             " values (?, ?, ?, ?, ?, ?) on conflict do nothing",
             row,
         )
-        where, value = ("id", event.id.hex) if inserted.rowcount else ("idempotency_key", event.idempotency_key)
-        stored = execute(
-            f"select seq, id, event_key, workflow_id, payload, timestamp from workflow_event where event_key = ? and {where} = ?",
-            (event.key, value),
-        ).fetchone()
+        stored = self._stored_event(execute, event)
         if inserted.rowcount == 0:
-            return Emitted(event_from_row(stored), woken=0, created=False)
-        return Emitted(event_from_row(stored), woken=self._wake(execute, f"event:{event.key}", event.run_id, news))
+            return Emitted(stored, woken=0, created=False)
+        return Emitted(stored, woken=self._wake(execute, f"event:{event.key}", event.run_id, news))
+
+    def _stored_event(self, execute: Execute, event: Event) -> Event:
+        """*event*, or the earlier one of its id or its idempotency key."""
+        row = execute(f"select {EVENT_COLUMNS} from workflow_event where id = ?", (event.id.hex,)).fetchone()
+        if row is None:
+            by_key = f"select {EVENT_COLUMNS} from workflow_event where event_key = ? and idempotency_key = ?"
+            row = execute(by_key, (event.key, event.idempotency_key)).fetchone()
+        return event_from_row(row)
 
     def _wake(self, execute: Execute, key: str, only: UUID | None, news: News) -> int:
         """The runs that wait for *key* are due now, without having taken anything: they look for themselves."""
@@ -240,20 +248,28 @@ class SqlEntries:
             return None
         if RunStatus(row[0]) in ENDED:
             return Cancelled(RunStatus(row[0]), already_ended=True)
-        children = execute("select id from workflow_run where parent_id = ? and status = 'pending'", (run,)).fetchall()
+        asked = [run]
+        for parent in asked:
+            # The list grows while it is read: children of children are asked as well.
+            children = execute("select id from workflow_run where parent_id = ? and status = 'pending'", (parent,)).fetchall()
+            asked += [child for (child,) in children]
+        held = [self._ask_for_end(execute, each, entry, news) for each in asked]
+        return Cancelled(RunStatus.RUNNING if held[0] else RunStatus.CANCELLED, already_ended=False)
+
+    def _ask_for_end(self, execute: Execute, run: str, entry: Cancel, news: News) -> bool:
+        """A run that is being executed hears of it and cleans up: True; any other ends at once."""
         held = execute(
-            "update workflow_claim set cancel_reason = coalesce(cancel_reason, ?) where run_id = ? and worker_id is not null",
+            "update workflow_claim set cancel_reason = coalesce(cancel_reason, ?) where run_id = ? and worker_id is not null"
+            " returning cancel_reason",
             (entry.reason, run),
-        )
-        if held.rowcount:
-            news.cancel[entry.run_id] = entry.reason
-        else:
-            execute("delete from workflow_wait where run_id = ?", (run,))
-            execute("delete from workflow_claim where run_id = ?", (run,))
-            self._close_run(execute, run, RunStatus.CANCELLED, None, entry.error, news)
-        for (child,) in children:
-            self._cancel(execute, Cancel(UUID(child), entry.reason, entry.error), news)
-        return Cancelled(RunStatus.RUNNING if held.rowcount else RunStatus.CANCELLED, already_ended=False)
+        ).fetchall()
+        if held:
+            news.cancel[UUID(run)] = held[0][0]
+            return True
+        execute("delete from workflow_wait where run_id = ?", (run,))
+        execute("delete from workflow_claim where run_id = ?", (run,))
+        self._close_run(execute, run, RunStatus.CANCELLED, None, entry.error, news)
+        return False
 
     def _claim_due(self, execute: Execute, entry: ClaimDue, news: News) -> Claims:
         now = stamp(self._now())
@@ -261,21 +277,23 @@ class SqlEntries:
         known = f"function_name in ({', '.join('?' * len(names))})"
         due = "from workflow_claim where worker_id is null and due_at <= ?"
         rows = execute(
-            f"select run_id, epoch, recoveries, cancel_reason {due} and {known} order by due_at limit ?", (now, *names, entry.limit)
+            f"select run_id, epoch, recoveries, cancel_reason {due} and {known} order by due_at, run_id limit ?",
+            (now, *names, entry.limit),
         ).fetchall()
         claims = tuple(self._claim(execute, row, entry.worker_id) for row in rows)
         # With room to spare every known run is taken: what is still due belongs to workflows that nobody here knows.
-        unknown = execute(f"select distinct function_name {due}", (now,)).fetchall() if len(rows) < entry.limit else []
+        left = execute(f"select distinct function_name {due}", (now,)).fetchall() if len(rows) < entry.limit else ()
         upcoming = execute(
-            "select due_at from workflow_claim where worker_id is null and due_at > ? order by due_at limit 1", (now,)
+            f"select due_at from workflow_claim where worker_id is null and due_at > ? and {known} order by due_at limit 1", (now, *names)
         ).fetchone()
-        return Claims(claims, moment(upcoming[0]) if upcoming else None, frozenset(row[0] for row in unknown))
+        return Claims(claims, moment(upcoming[0]) if upcoming else None, frozenset(name for (name,) in left))
 
     def _claim(self, execute: Execute, row: Any, worker_id: UUID) -> Claim:
         run, epoch, recoveries, cancel_reason = row
         execute("delete from workflow_wait where run_id = ?", (run,))
         execute(
-            "update workflow_claim set worker_id = ?, epoch = ?, due_at = null, reason = 'ready', waiting_for_event = null where run_id = ?",
+            "update workflow_claim set worker_id = ?, epoch = ?, due_at = null, reason = 'ready', waiting_for_event = null"
+            " where run_id = ?",
             (worker_id.hex, epoch + 1, run),
         )
         claimed = self.load_run(execute, UUID(run))

@@ -14,22 +14,30 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import event as sqlalchemy_event
 
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
 from planar.engine.core.model import Event, Run, StepRecord
+from planar.engine.store.joining import publish_with_commit
 from planar.engine.store.liveness import LockFiles
-from planar.engine.store.port import Entry, EventWait, News, RegisterWorker, RetireWorker
+from planar.engine.store.port import Entry, EventWait, News, RegisterWorker, RetireWorker, SaveStep
 from planar.engine.store.rows import STEP_COLUMNS, step_from_row
 from planar.engine.store.sql import SqlEntries
 from planar.engine.store.writer import Writer
 from planar.errors import InternalError
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 
 BUSY_SECONDS = 1.0
+
+HOLDERS = """
+select id from workflow_worker where alive = 1 and id <> ?
+union select worker_id from workflow_claim where worker_id is not null and worker_id <> ?
+"""
 
 
 class SqliteStore:
@@ -49,23 +57,32 @@ class SqliteStore:
         path = self._manager.sqlite_path
         if path is None:
             raise InternalError("The database is not connected to an SQLite file.")
-        self._alive = LockFiles(path.with_name(path.name + "-workers"))
-        self._writer = Writer(lambda: _connect(path), lambda connection, entry, news: self._apply(connection, entry, news), self._publish)
+        # Two processes that know the file by different links must look at the same locks.
+        self._alive = LockFiles(path.resolve().with_name(f"{path.resolve().name}-workers"))
+        writer = Writer(lambda: _connect(path), lambda connection, entry, news: self._apply(connection, entry, news), self._publish)
+        await writer.open()
+        self._writer = self._manager.write_gate = writer
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="planar-reader")
-        self._reading = await self._read(lambda: _connect(path))
-        self._manager.write_gate = self._writer
+        try:
+            self._reading = await self._read(lambda: _connect(path))
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             self._manager.write_gate = None
             await writer.close()
-        if self._reader is not None and self._reading is not None:
-            await self._read(self._reading.close)
-            self._reader.shutdown()
-            self._reader = self._reading = None
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            reading, self._reading = self._reading, None
+            if reading is not None:
+                await asyncio.get_running_loop().run_in_executor(reader, reading.close)
+            reader.shutdown()
         if self._alive is not None:
-            self._alive.release_all()
+            alive, self._alive = self._alive, None
+            alive.release_all()
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -78,17 +95,26 @@ class SqliteStore:
     async def submit_in(self, session: PlanarSession, entries: Sequence[Entry]) -> list[Any]:
         news = News()
         connection = await session.connection()
-        outcomes = await connection.run_sync(lambda sync: [self._entries.apply(_driver(sync), entry, news) for entry in entries])
+        outcomes = await connection.run_sync(self._apply_in, entries, news, one_statement=session.wrote and _is_bare_record(entries))
         if news:
-            sqlalchemy_event.listen(session.sync_session, "after_commit", lambda _: self._publish(news), once=True)
+            publish_with_commit(session.sync_session, news, self._publish)
         return outcomes
+
+    def _apply_in(self, connection: SyncConnection, entries: Sequence[Entry], news: News, one_statement: bool) -> list[Any]:
+        """All or none: what was refused must leave nothing in a transaction that its user may still commit."""
+        execute = _driver(connection)
+        if one_statement:
+            return [self._entries.apply(execute, entry, news) for entry in entries]
+        with connection.begin_nested():
+            return [self._entries.apply(execute, entry, news) for entry in entries]
 
     def subscribe(self, listener: Callable[[News], None]) -> Callable[[], None]:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     async def enlist(self, worker_id: UUID) -> None:
-        assert self._alive is not None
+        if self._alive is None:
+            raise InternalError("The store is closed.")
         self._alive.hold(worker_id)
         await self.submit(RegisterWorker(worker_id, socket.gethostname(), "", os.getpid()))
 
@@ -98,11 +124,12 @@ class SqliteStore:
             self._alive.release(worker_id)
 
     async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        others = await self.other_workers(worker_id)
+        rows = await self._query(HOLDERS, (worker_id.hex, worker_id.hex))
+        others = [UUID(row[0]) for row in rows]
         return [other for other in others if self._alive is not None and self._alive.is_dead(other)]
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
-        rows = await self._query("select id from workflow_worker where alive = 1 and id <> ?", (worker_id.hex,))
+        rows = await self._query("select id from workflow_worker where alive = 1 and id <> ? order by id", (worker_id.hex,))
         return [UUID(row[0]) for row in rows]
 
     async def load_run(self, run_id: UUID) -> Run | None:
@@ -111,7 +138,8 @@ class SqliteStore:
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
         wanted = [run_id.hex for run_id in run_ids]
         marks = ", ".join("?" * len(wanted))
-        rows = await self._query(f"select {STEP_COLUMNS} from workflow_step where workflow_id in ({marks}) order by workflow_id, seq", wanted)
+        statement = f"select {STEP_COLUMNS} from workflow_step where workflow_id in ({marks}) order by workflow_id, seq"
+        rows = await self._query(statement, wanted)
         found: dict[UUID, list[StepRecord]] = {UUID(run_id): [] for run_id in wanted}
         for row in rows:
             found[UUID(row[0])].append(step_from_row(row))
@@ -131,7 +159,11 @@ class SqliteStore:
 
     def _publish(self, news: News) -> None:
         for listener in list(self._listeners):
-            listener(news)
+            try:
+                listener(news)
+            except Exception:
+                # The news may come from a user's commit, which has succeeded.
+                logger.exception("a listener to the store failed")
 
     async def _query(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         return await self._read(lambda: self._reading_connection().execute(statement, tuple(parameters)).fetchall())
@@ -153,6 +185,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("pragma synchronous = full")
     connection.execute("pragma foreign_keys = on")
     return connection
+
+
+def _is_bare_record(entries: Sequence[Entry]) -> bool:
+    """Whether *entries* are one step's record alone: one statement, which is whole or not at all by itself."""
+    only = entries[0] if len(entries) == 1 else None
+    return isinstance(only, SaveStep) and only.start is None and only.emit is None
 
 
 def _driver(connection: SyncConnection) -> Callable[[str, tuple[Any, ...]], Any]:

@@ -13,17 +13,19 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from planar.clock import SYSTEM_CLOCK
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.port import Entry, News
+from planar.errors import InternalError
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
 
 LOOK_SECONDS = 0.05
-"""How often an idle writer looks whether another process wrote."""
+"""How often the writer looks whether another process wrote: when it idles, and between batches when it does not."""
 
 LARGEST_BATCH = 1000
 
@@ -53,11 +55,25 @@ class Writer:
         self._publish = publish
         self._queue: queue.SimpleQueue[Item | Turn | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._closed = False
+        self._version = 0
+        self._looked = 0.0
         self._thread = threading.Thread(target=self._work, name="planar-writer", daemon=True)
+
+    async def open(self) -> None:
+        """Begin to write.
+
+        Raises:
+            sqlite3.Error: the file cannot be opened.
+        """
         self._thread.start()
+        await self._opened
 
     def submit(self, entry: Entry) -> asyncio.Future[Any]:
         """Put *entry* in the lane."""
+        if self._closed:
+            raise InternalError("The store is closed.")
         future: asyncio.Future[Any] = self._loop.create_future()
         self._queue.put((entry, future))
         return future
@@ -65,7 +81,11 @@ class Writer:
     async def enter(self, holder: str) -> Turn:
         """Wait for the turn of *holder* to write; the writer rests until it is released."""
         turn = Turn(holder, self._loop.create_future())
-        self._queue.put(turn)
+        if self._closed:
+            # A session may have found this gate just before it closed. Nobody writes here any more, so it need not wait.
+            turn.granted.set_result(None)
+        else:
+            self._queue.put(turn)
         try:
             await turn.granted
         except BaseException:
@@ -75,28 +95,47 @@ class Writer:
 
     async def close(self) -> None:
         """Write what is waiting, then stop."""
-        self._queue.put(None)
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        connection = self._connect()
-        version = _data_version(connection)
         try:
-            while True:
-                try:
-                    item = self._queue.get(timeout=LOOK_SECONDS)
-                except queue.Empty:
-                    version = self._look(connection, version)
-                    continue
-                batch, last = self._drain(item)
-                if batch:
-                    self._write(connection, batch)
-                if isinstance(last, Turn):
-                    self._rest(last)
-                elif last is None:
-                    return
+            connection = self._connect()
+            self._version = _data_version(connection)
+        except Exception as error:
+            self._call(partial(self._tell_opened, error))
+            return
+        self._call(partial(self._tell_opened, None))
+        try:
+            self._serve(connection)
         finally:
             connection.close()
+
+    def _tell_opened(self, error: Exception | None) -> None:
+        if self._opened.done():
+            return
+        if error is not None:
+            self._opened.set_exception(error)
+        else:
+            self._opened.set_result(None)
+
+    def _serve(self, connection: sqlite3.Connection) -> None:
+        while True:
+            try:
+                item = self._queue.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                self._look(connection)
+                continue
+            batch, last = self._drain(item)
+            if batch:
+                self._write(connection, batch)
+                self._look(connection)
+            if isinstance(last, Turn):
+                self._rest(last)
+            elif last is None:
+                return
 
     def _drain(self, item: Item | Turn | None) -> tuple[list[Item], Item | Turn | None]:
         """Everything up to the next pause or stop, and that."""
@@ -115,11 +154,20 @@ class Writer:
         self._call(lambda: turn.granted.done() or turn.granted.set_result(None))
         turn.done.wait()
 
-    def _look(self, connection: sqlite3.Connection, version: int) -> int:
-        newest = _data_version(connection)
-        if newest != version:
+    def _look(self, connection: sqlite3.Connection) -> None:
+        """Did another process write? Asked now and then only, but also while there is much to do here."""
+        now = SYSTEM_CLOCK.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        try:
+            newest = _data_version(connection)
+        except sqlite3.Error:
+            logger.warning("could not look whether another process wrote", exc_info=True)
+            return
+        if newest != self._version:
+            self._version = newest
             self._call(lambda: self._publish(News(foreign=True)))
-        return newest
 
     def _write(self, connection: sqlite3.Connection, batch: Sequence[Item]) -> None:
         news = News()
@@ -176,6 +224,9 @@ class Writer:
 
 def _begin(connection: sqlite3.Connection) -> None:
     """Begin, however long another process holds the lock: giving up would fail runs that did nothing wrong."""
+    if connection.in_transaction:
+        # What is left of a batch that could not even be rolled back must not stand in the way of the next.
+        connection.execute("rollback")
     since = SYSTEM_CLOCK.monotonic()
     while True:
         try:

@@ -1,0 +1,241 @@
+"""What does an entry mean? One method for each, in plain Python; `planar.engine.store.sql` says the same in statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from planar.engine.core.model import ENDED, Claim, Event, Reason, Run, RunStatus, StepRecord
+from planar.engine.errors import StaleEpoch
+from planar.engine.store.memory.database import MemoryDatabase, RunClaim
+from planar.engine.store.port import (
+    Cancel,
+    Cancelled,
+    ClaimDue,
+    Claims,
+    Emit,
+    Emitted,
+    EndRun,
+    Entry,
+    Holder,
+    News,
+    Reclaim,
+    RegisterWorker,
+    Release,
+    RetireWorker,
+    SaveStep,
+    Sleep,
+    Slept,
+    Started,
+    StartRun,
+)
+
+
+class MemoryEntries:
+    """Applies entries to *database*. Each asks before it changes anything, so that a refused one leaves nothing."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._db = database
+        self._methods: dict[type, Callable[[Any, News], Any]] = {
+            StartRun: self._start_run,
+            SaveStep: self._save_step,
+            Sleep: self._sleep,
+            EndRun: self._end_run,
+            Release: self._release,
+            Reclaim: self._reclaim,
+            Emit: self._emit,
+            Cancel: self._cancel,
+            ClaimDue: self._claim_due,
+            RegisterWorker: self._register_worker,
+            RetireWorker: self._retire_worker,
+        }
+
+    def apply(self, entry: Entry, news: News) -> Any:
+        """Apply *entry*; what it changes for others is added to *news*.
+
+        Raises:
+            StaleEpoch: the run is not its writer's any more; nothing was changed.
+            UnicodeEncodeError: a text that no database could store; nothing was changed.
+        """
+        _check_storable(entry)
+        return self._methods[type(entry)](entry, news)
+
+    def _held(self, holder: Holder, what: str) -> RunClaim:
+        """The claim of *holder*: the fence of every write."""
+        claim = self._db.claims.get(holder.run_id)
+        if claim is None or (claim.epoch, claim.worker_id) != (holder.epoch, holder.worker_id):
+            raise StaleEpoch(f"{what} run {holder.run_id} was refused: another worker holds the run, or it has ended.")
+        return claim
+
+    # -- a run's life -------------------------------------------------------------------------------------------------
+
+    def _start_run(self, entry: StartRun, news: News) -> Started:
+        run = entry.run
+        earlier = self._db.find_start(run)
+        if earlier is not None:
+            return Started(earlier, created=False)
+        epoch = 1 if entry.worker_id else 0
+        self._db.runs[run.id] = replace(run, result=None, error=None)
+        self._db.claims[run.id] = RunClaim(run.id, run.workflow, run.created_at, entry.worker_id, epoch)
+        news.due = news.due or entry.worker_id is None
+        return Started(run.id, created=True, epoch=epoch)
+
+    def _save_step(self, entry: SaveStep, news: News) -> Started | Emitted | None:
+        record = entry.record
+        self._held(entry.holder, f"Step {record.step_id} of")
+        if not self._write_step(entry.holder.run_id, record):
+            raise StaleEpoch(f"Step {record.step_id} of run {entry.holder.run_id} was refused: it has ended.")
+        if entry.start is not None:
+            return self._start_run(entry.start, news)
+        return self._emit(entry.emit, news) if entry.emit is not None else None
+
+    def _write_step(self, run_id: UUID, record: StepRecord) -> bool:
+        """Keep *record*, unless the step has ended. What a mark said of who the step is, stays."""
+        now = self._db.clock.now()
+        steps = self._db.steps.setdefault(run_id, {})
+        mark = steps.get(record.path)
+        if mark is not None and mark.seq is not None:
+            return False
+        if mark is not None:
+            record = replace(record, step_id=mark.step_id, parent_step_id=mark.parent_step_id, name=mark.name, qualname=mark.qualname)
+            record = replace(record, kind=mark.kind, display_name=mark.display_name, created_at=mark.created_at)
+        steps[record.path] = replace(record, created_at=record.created_at or now, updated_at=now)
+        return True
+
+    def _sleep(self, entry: Sleep, news: News) -> Slept:
+        claim = self._held(entry.holder, "The sleep of")
+        awake = Slept(asleep=False) if claim.cancel_reason is not None else self._already_there(entry)
+        if awake is not None:
+            return awake
+        for mark in entry.marks:
+            self._write_step(claim.run_id, mark)
+        claim.worker_id, claim.due_at, claim.reason = None, entry.due_at, entry.reason
+        claim.waits = _wait_keys(entry)
+        news.note_due(entry.due_at)
+        return Slept(asleep=True)
+
+    def _already_there(self, entry: Sleep) -> Slept | None:
+        event = self._db.find_event(entry.event) if entry.event is not None else None
+        if event is not None:
+            return Slept(asleep=False, event=event)
+        child = self._db.runs.get(entry.child_id) if entry.child_id is not None else None
+        if child is not None and child.status in ENDED:
+            return Slept(asleep=False, ended=child)
+        if entry.due_at is not None and entry.due_at <= self._db.clock.now():
+            return Slept(asleep=False)
+        return None
+
+    def _end_run(self, entry: EndRun, news: News) -> None:
+        claim = self._held(entry.holder, "The end of")
+        self._close(claim.run_id, entry.status, entry.result, entry.error, news)
+
+    def _close(self, run_id: UUID, status: RunStatus, result: str | None, error: str | None, news: News) -> None:
+        self._db.claims.pop(run_id, None)
+        self._db.runs[run_id] = replace(self._db.runs[run_id], status=status, result=result, error=error)
+        news.ended[run_id] = status
+        self._wake(f"run:{run_id.hex}", None, news)
+
+    def _release(self, entry: Release, news: News) -> None:
+        self._hand_over(self._held(entry.holder, "The release of"), news)
+
+    def _hand_over(self, claim: RunClaim, news: News) -> None:
+        """The run is nobody's, and due."""
+        claim.worker_id, claim.due_at, claim.reason, claim.waits = None, self._db.clock.now(), Reason.READY, frozenset()
+        news.due = True
+
+    def _reclaim(self, entry: Reclaim, news: News) -> int:
+        holder = entry.holder
+        claim = self._db.claims.get(holder.run_id)
+        if claim is None or claim.epoch != holder.epoch or claim.worker_id is not None:
+            raise StaleEpoch(f"Run {holder.run_id} was claimed, or ended, while it slept.")
+        self._take(claim, holder.worker_id)
+        return claim.epoch
+
+    def _take(self, claim: RunClaim, worker_id: UUID) -> None:
+        claim.worker_id, claim.epoch = worker_id, claim.epoch + 1
+        claim.due_at, claim.reason, claim.waits = None, Reason.READY, frozenset()
+
+    # -- what reaches a run from outside -----------------------------------------------------------------------------
+
+    def _emit(self, entry: Emit, news: News) -> Emitted:
+        earlier = self._db.find_emitted(entry.event)
+        if earlier is not None:
+            return Emitted(earlier, woken=0, created=False)
+        event: Event = replace(entry.event, seq=len(self._db.events) + 1)
+        self._db.events.append(event)
+        return Emitted(event, woken=self._wake(f"event:{event.key}", event.run_id, news))
+
+    def _wake(self, key: str, only: UUID | None, news: News) -> int:
+        """The runs that wait for *key* are due now, without having taken anything: they look for themselves."""
+        sleepers = [claim for claim in self._db.claims.values() if key in claim.waits and only in (None, claim.run_id)]
+        for claim in sleepers:
+            self._hand_over(claim, news)
+        return len(sleepers)
+
+    def _cancel(self, entry: Cancel, news: News) -> Cancelled | None:
+        run = self._db.runs.get(entry.run_id)
+        if run is None:
+            return None
+        if run.status in ENDED:
+            return Cancelled(run.status, already_ended=True)
+        asked: list[Run] = [run]
+        for parent in asked:
+            # The list grows while it is read: children of children are asked as well.
+            asked += [child for child in self._db.runs.values() if child.parent_id == parent.id and child.status is RunStatus.PENDING]
+        for each in asked:
+            self._ask_for_end(self._db.claims[each.id], entry, news)
+        return Cancelled(RunStatus.RUNNING if run.id in self._db.claims else RunStatus.CANCELLED, already_ended=False)
+
+    def _ask_for_end(self, claim: RunClaim, entry: Cancel, news: News) -> None:
+        """A run that is being executed hears of it and cleans up; any other ends at once."""
+        if claim.worker_id is None:
+            self._close(claim.run_id, RunStatus.CANCELLED, None, entry.error, news)
+        else:
+            claim.cancel_reason = claim.cancel_reason or entry.reason
+            news.cancel[claim.run_id] = claim.cancel_reason
+
+    # -- workers ------------------------------------------------------------------------------------------------------
+
+    def _claim_due(self, entry: ClaimDue, news: News) -> Claims:
+        now = self._db.clock.now()
+        due = [claim for claim in self._db.unclaimed() if claim.due_at is not None and claim.due_at <= now]
+        known = [claim for claim in due if claim.workflow in entry.names]
+        mine = known[: entry.limit]
+        for claim in mine:
+            self._take(claim, entry.worker_id)
+        later = [claim for claim in self._db.unclaimed(entry.names) if claim not in known]
+        return Claims(
+            tuple(Claim(self._db.runs[claim.run_id], claim.epoch, claim.recoveries, claim.cancel_reason) for claim in mine),
+            next_due=later[0].due_at if later else None,
+            unknown=frozenset(claim.workflow for claim in due) - entry.names if len(mine) < entry.limit else frozenset(),
+        )
+
+    def _register_worker(self, entry: RegisterWorker, news: News) -> None:
+        self._db.workers.add(entry.worker_id)
+
+    def _retire_worker(self, entry: RetireWorker, news: News) -> int:
+        self._db.workers.discard(entry.worker_id)
+        held = [claim for claim in self._db.claims.values() if claim.worker_id == entry.worker_id]
+        for claim in held:
+            claim.recoveries += int(entry.died)
+            self._hand_over(claim, news)
+        return len(held)
+
+
+def _wait_keys(entry: Sleep) -> frozenset[str]:
+    keys = [f"event:{entry.event.key}"] if entry.event is not None else []
+    return frozenset([*keys, f"run:{entry.child_id.hex}"] if entry.child_id is not None else keys)
+
+
+def _check_storable(value: Any) -> None:
+    """What a database could not write down (half a surrogate pair) is refused here as well."""
+    if isinstance(value, str):
+        value.encode()
+    elif is_dataclass(value):
+        for each in fields(value):
+            _check_storable(getattr(value, each.name))
+    elif isinstance(value, tuple):
+        for item in value:  # pyright: ignore[reportUnknownVariableType]
+            _check_storable(item)

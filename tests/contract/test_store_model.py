@@ -1,0 +1,355 @@
+"""The stores agree: the same random entries have the same outcomes, the same news and the same state, in memory and on SQLite.
+
+The memory store is the model, in a few lines of plain Python; any difference is a fault of one of the two. A failing seed fails again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from planar.engine.core.model import ENDED, Event, Reason, Run, RunStatus, StepStatus
+from planar.engine.store.memory import MemoryDatabase, MemoryStore
+from planar.engine.store.port import (
+    Cancel,
+    ClaimDue,
+    Claims,
+    Emit,
+    Emitted,
+    EndRun,
+    Entry,
+    EventWait,
+    Holder,
+    News,
+    Reclaim,
+    RegisterWorker,
+    Release,
+    RetireWorker,
+    SaveStep,
+    Sleep,
+    Slept,
+    Started,
+    StartRun,
+    Store,
+)
+from planar.engine.store.rows import moment
+from planar.engine.store.sqlite import SqliteStore
+from tests.contract.store_world import HandClock, Heard, SqliteWorld, done, mark, new_event, new_run
+
+pytestmark = pytest.mark.anyio
+
+SEEDS = range(40)
+BATCHES = 60
+WORKFLOWS = ("orders", "refunds", "audits")
+KEYS = ("paid", "refunded")
+CLAIM_COLUMNS = "run_id, worker_id, epoch, due_at, reason, cancel_reason, recoveries"
+
+
+class Player:
+    """Makes entries, most of them plausible: it remembers who holds what, and now and then acts as somebody who does not."""
+
+    def __init__(self, seed: int, clock: HandClock) -> None:
+        self.random = random.Random(seed)
+        self.clock = clock
+        self.workers = [self.uuid() for _ in range(3)]
+        self.runs: list[Run] = []
+        self.events: list[Event] = []
+        self.holders: list[Holder] = []
+        """Every hold that was ever given, newest last: the older ones are stale."""
+        self._makers: list[tuple[int, Callable[[], Entry]]] = [
+            (6, self.start),
+            (10, self.save),
+            (7, self.sleep),
+            (4, self.end),
+            (2, lambda: Release(self.holder())),
+            (2, lambda: Reclaim(self.holder())),
+            (6, lambda: Emit(self.event())),
+            (2, lambda: Cancel(self.some_run(), "enough", '{"type":"C"}')),
+            (6, self.claim),
+            (1, lambda: RetireWorker(self.random.choice(self.workers), died=self.random.random() < 0.5)),
+            (1, lambda: RegisterWorker(self.random.choice(self.workers), "host", "", 1)),
+        ]
+
+    def uuid(self) -> UUID:
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    def maybe(self, value: Any, chance: float = 0.3) -> Any:
+        return value if self.random.random() < chance else None
+
+    def entries(self) -> list[Entry]:
+        """What is submitted together."""
+        weights = [weight for weight, _ in self._makers]
+        chosen = self.random.choices([maker for _, maker in self._makers], weights, k=self.random.randint(1, 6))
+        return [make() for make in chosen]
+
+    def some_run(self) -> UUID:
+        return self.random.choice(self.runs).id if self.runs and self.random.random() < 0.95 else self.uuid()
+
+    def holder(self) -> Holder:
+        if not self.holders or self.random.random() < 0.03:
+            return Holder(self.some_run(), self.random.choice(self.workers), self.random.randint(0, 3))
+        newest = self.holders[-8:] if self.random.random() < 0.8 else self.holders
+        return self.random.choice(newest)
+
+    def new_run(self) -> Run:
+        if self.runs and self.random.random() < 0.1:
+            return replace(self.random.choice(self.runs), args="[2]")
+        run = new_run(
+            self.clock,
+            id=self.uuid(),
+            workflow=self.random.choice(WORKFLOWS),
+            parent_id=self.maybe(self.some_run(), 0.4),
+            idempotency_key=self.maybe(self.random.choice("kl"), 0.1),
+        )
+        self.runs.append(run)
+        return run
+
+    def start(self) -> StartRun:
+        return StartRun(self.new_run(), self.maybe(self.random.choice(self.workers), 0.5))
+
+    def save(self) -> SaveStep:
+        path = str(self.random.randint(1, 4))
+        number = self.random.randint(1, 9)
+        record = done(path, seq=number) if self.random.random() < 0.6 else mark(path, retry_count=number)
+        bad = "\ud800" if self.random.random() < 0.02 else '"r"'
+        start, emit = self.maybe(self.start(), 0.1), None
+        if start is None and self.random.random() < 0.15:
+            emit = Emit(self.event())
+        return SaveStep(self.holder(), replace(record, result=bad), start=start, emit=emit)
+
+    def event(self) -> Event:
+        if self.events and self.random.random() < 0.15:
+            return replace(self.random.choice(self.events), payload='"again"')
+        event = new_event(
+            self.clock,
+            self.random.choice(KEYS),
+            id=self.uuid(),
+            run_id=self.maybe(self.some_run(), 0.4),
+            idempotency_key=self.maybe(self.random.choice("kl"), 0.1),
+        )
+        self.events.append(event)
+        return event
+
+    def wait(self, run_id: UUID) -> EventWait:
+        """*after* and *taken* are numbers of events in the order in which they were stored."""
+        count = len(self.events)
+        since = self.clock.now() - timedelta(seconds=self.random.choice([0, 5, 1000]))
+        taken = tuple(self.random.sample(range(1, count + 1), min(count, self.random.randint(0, 3))))
+        return EventWait(self.random.choice(KEYS), run_id, since, self.random.choice([0, 0, count // 2, count]), taken)
+
+    def sleep(self) -> Sleep:
+        holder = self.holder()
+        event = self.maybe(self.wait(holder.run_id), 0.5)
+        child_id = self.maybe(self.some_run(), 0.3)
+        due = self.clock.now() + timedelta(seconds=self.random.choice([-1, 0, 1, 10, 60]))
+        if (event is not None or child_id is not None) and self.random.random() < 0.5:
+            due = None
+        marks = tuple(mark(str(self.random.randint(1, 4)), wakeup_at=due) for _ in range(self.random.randint(0, 2)))
+        reason = Reason.EVENT if event else Reason.CHILD if child_id else Reason.TIMER
+        return Sleep(holder, reason, due, event, child_id, marks)
+
+    def end(self) -> EndRun:
+        status = self.random.choice([RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED])
+        return EndRun(self.holder(), status, self.maybe("7"), self.maybe("{}"))
+
+    def claim(self) -> ClaimDue:
+        names = frozenset(name for name in WORKFLOWS if self.random.random() < 0.8)
+        return ClaimDue(self.random.choice(self.workers), self.random.randint(1, 5), names)
+
+    def learn(self, entry: Entry, outcome: Any) -> None:
+        """Who holds what now."""
+        start = entry.start if isinstance(entry, SaveStep) else entry
+        if isinstance(outcome, Started) and outcome.created and isinstance(start, StartRun) and start.worker_id is not None:
+            self.holders.append(Holder(outcome.run_id, start.worker_id, outcome.epoch))
+        if isinstance(outcome, Claims) and isinstance(entry, ClaimDue):
+            self.holders += [Holder(each.run.id, entry.worker_id, each.epoch) for each in outcome.claims]
+        if isinstance(outcome, int) and isinstance(entry, Reclaim):
+            self.holders.append(replace(entry.holder, epoch=outcome))
+
+
+class Side:
+    """One store, with its events known by their number in the order of storing: SQLite's own numbers have gaps."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.heard = Heard(store)
+        self._seqs: list[int] = []
+
+    async def play(self, entries: list[Entry]) -> tuple[list[Any], News]:
+        """What became of *entries*, and all that was told."""
+        self.heard.news.clear()
+        outcomes = await asyncio.gather(*(self.store.submit(self._own(entry)) for entry in entries), return_exceptions=True)
+        return [self._common(outcome) for outcome in outcomes], merged(self.heard.own)
+
+    async def find_event(self, wait: EventWait) -> Any:
+        found = await self.store.find_event(self._own_wait(wait))
+        return self._common_event(found) if found else None
+
+    def _own(self, entry: Entry) -> Entry:
+        return replace(entry, event=self._own_wait(entry.event)) if isinstance(entry, Sleep) and entry.event else entry
+
+    def _own_wait(self, wait: EventWait) -> EventWait:
+        return replace(wait, after=self._own_seq(wait.after), taken=tuple(self._own_seq(number) for number in wait.taken))
+
+    def _own_seq(self, number: int) -> int:
+        # A number that no event has yet means one that is far away.
+        return 0 if number == 0 else self._seqs[number - 1] if number <= len(self._seqs) else 1_000_000
+
+    def _common(self, outcome: Any) -> Any:
+        if isinstance(outcome, Exception):
+            return type(outcome)
+        if isinstance(outcome, Emitted | Slept) and outcome.event is not None:
+            return replace(outcome, event=self._common_event(outcome.event))
+        return outcome
+
+    def _common_event(self, event: Event) -> Event:
+        if event.seq not in self._seqs:
+            self._seqs = sorted([*self._seqs, event.seq])
+        return replace(event, seq=self._seqs.index(event.seq) + 1)
+
+
+def merged(news: list[News]) -> News:
+    """As if it had been one commit: how many there were is not part of the contract."""
+    whole = News()
+    for each in news:
+        whole.due = whole.due or each.due
+        whole.note_due(each.next_due)
+        whole.ended.update(each.ended)
+        whole.cancel.update(each.cancel)
+    return whole
+
+
+async def histories(store: Store, player: Player) -> dict[UUID, Any]:
+    """All that can be read of the runs."""
+    records = await store.load_steps(run.id for run in player.runs)
+    by_path = {run_id: sorted(found, key=lambda record: record.path) for run_id, found in records.items()}
+    return {run.id: (await store.load_run(run.id), by_path[run.id]) for run in player.runs}
+
+
+def claims_in_memory(database: MemoryDatabase) -> dict[str, Any]:
+    return {
+        claim.run_id.hex: (
+            claim.worker_id.hex if claim.worker_id else None,
+            claim.epoch,
+            None if claim.worker_id else claim.due_at,
+            claim.reason.value,
+            claim.cancel_reason,
+            claim.recoveries,
+            sorted(claim.waits),
+        )
+        for claim in database.claims.values()
+    }
+
+
+def claims_in_file(path: Path) -> dict[str, Any]:
+    connection = sqlite3.connect(path)
+    try:
+        waits = connection.execute("select run_id, key from workflow_wait order by key").fetchall()
+        rows = connection.execute(
+            "select run_id, worker_id, epoch, due_at, reason, cancel_reason, recoveries from workflow_claim"
+        ).fetchall()
+    finally:
+        connection.close()
+    keys = {run_id: [key for owner, key in waits if owner == run_id] for run_id, *_ in rows}
+    return {
+        run_id: (worker, epoch, None if worker else moment(due), reason, cancel, recoveries, keys[run_id])
+        for run_id, worker, epoch, due, reason, cancel, recoveries in rows
+    }
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the tables in it, to be copied: migrating once is enough."""
+    folder = tmp_path_factory.mktemp("empty")
+
+    async def make() -> None:
+        world = SqliteWorld(folder)
+        await world.process()
+        await world.close()
+
+    asyncio.run(make())
+    return folder / "app.db"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_the_same_entries_mean_the_same_in_memory_and_on_sqlite(seed: int, empty: Path, tmp_path: Path) -> None:
+    shutil.copy(empty, tmp_path / "app.db")
+    world = SqliteWorld(tmp_path)
+    clock = world.clock
+    database = MemoryDatabase(clock)
+    memory = MemoryStore(database)
+    await memory.open()
+    try:
+        sqlite: SqliteStore = await world.store()
+        player = Player(seed, clock)
+        model, real = Side(memory), Side(sqlite)
+        for number in range(BATCHES):
+            entries = player.entries()
+            outcomes, news = await model.play(entries)
+            assert (outcomes, news) == await real.play(entries), f"batch {number}: {entries}"
+            for entry, outcome in zip(entries, outcomes, strict=True):
+                player.learn(entry, outcome)
+            assert claims_in_memory(database) == claims_in_file(world.path), f"after batch {number}: {entries}"
+            clock.move(seconds=player.random.choice([0, 0.5, 3, 30]))
+        assert await histories(memory, player) == await histories(sqlite, player)
+        for run in player.runs[-10:]:
+            wait = player.wait(run.id)
+            assert await model.find_event(wait) == await real.find_event(wait)
+        for worker in player.workers:
+            assert await memory.cancel_requests(worker) == await sqlite.cancel_requests(worker)
+            assert await memory.other_workers(worker) == await sqlite.other_workers(worker)
+            assert await memory.dead_workers(worker) == await sqlite.dead_workers(worker)
+    finally:
+        await memory.close()
+        await world.close()
+
+
+async def test_the_players_reach_what_matters() -> None:
+    """A random test that only ever starts runs would agree as well."""
+    clock = HandClock()
+    reached: set[str] = set()
+    for seed in SEEDS:
+        database = MemoryDatabase(clock)
+        memory = MemoryStore(database)
+        await memory.open()
+        player = Player(seed, clock)
+        side = Side(memory)
+        for _ in range(BATCHES):
+            entries = player.entries()
+            outcomes, news = await side.play(entries)
+            for entry, outcome in zip(entries, outcomes, strict=True):
+                player.learn(entry, outcome)
+                reached.add(f"{type(entry).__name__}: {outcome.__name__ if isinstance(outcome, type) else 'applied'}")
+                reached.update(what for what, yes in _notable(outcome) if yes)
+            reached.update(name for name in ("due", "next_due", "ended", "cancel") if getattr(news, name))
+            clock.move(seconds=player.random.choice([0, 0.5, 3, 30]))
+        reached.update(f"step {record.status.value}" for steps in database.steps.values() for record in steps.values())
+        await memory.close()
+    expected = {f"{name}: {how}" for name in ("SaveStep", "Sleep", "EndRun", "Release", "Reclaim") for how in ("applied", "StaleEpoch")}
+    expected |= {"woken", "asleep", "event there", "ended there", "nothing there", "ended already", "asked", "recovered", "unknown"}
+    expected |= {"due", "next_due", "ended", "cancel", "SaveStep: UnicodeEncodeError", f"step {StepStatus.RUNNING.value}"}
+    assert expected <= reached
+
+
+def _notable(outcome: Any) -> list[tuple[str, bool]]:
+    if isinstance(outcome, Emitted):
+        return [("woken", outcome.woken > 0)]
+    if isinstance(outcome, Slept):
+        nothing = not outcome.asleep and outcome.event is None and outcome.ended is None
+        ended = outcome.ended is not None and outcome.ended.status in ENDED
+        return [("asleep", outcome.asleep), ("event there", outcome.event is not None), ("ended there", ended), ("nothing there", nothing)]
+    if isinstance(outcome, Claims):
+        return [("recovered", any(each.recoveries for each in outcome.claims)), ("unknown", bool(outcome.unknown))]
+    if hasattr(outcome, "already_ended"):
+        return [("ended already", outcome.already_ended), ("asked", outcome.status is RunStatus.RUNNING)]
+    return []
