@@ -1,0 +1,1 @@
+"""Durable execution. Knows no feature and no HTTP. Nothing here: import the part you mean."""
