@@ -6,6 +6,7 @@
     ├── InvalidDecimal          also ValueError
     ├── InvalidJSON             also ValueError
     ├── InvalidFilter           also ValueError
+    ├── UnknownField            also ValueError
     └── UnsupportedSignature    also TypeError
 """
 
@@ -45,3 +46,9 @@ class UnsupportedSignature(ModelingError, TypeError):
     """A function with this signature cannot be described as a form."""
 
     code = "unsupported_signature"
+
+
+class UnknownField(ModelingError, ValueError):
+    """The entity has no such field."""
+
+    code = "unknown_field"

@@ -154,4 +154,4 @@ def test_a_moment_is_stored_as_utc_text_and_comes_back_aware(connection: Connect
 
 def test_a_naive_moment_is_refused(connection: Connection) -> None:
     with pytest.raises(StatementError, match="timezone"):
-        insert(connection, at=datetime(2025, 1, 2))
+        insert(connection, at=datetime(2025, 1, 2, tzinfo=UTC).replace(tzinfo=None))

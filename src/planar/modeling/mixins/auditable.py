@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Mapper, object_session
+from sqlalchemy.orm.attributes import set_attribute
 from sqlmodel import Field, SQLModel
 
 from planar.context import current_actor
@@ -33,9 +34,15 @@ class AuditableMixin(SQLModel):
     updated_by: str = Field(default_factory=actor_name, sa_column_kwargs={"server_default": SYSTEM_USER, "onupdate": actor_name})
 
 
+# The handlers set attributes as SQLAlchemy does: a checked assignment gives a pydantic model another dictionary than the one that
+# is being written.
+
+
 @event.listens_for(AuditableMixin, "before_insert", propagate=True)
 def _before_insert(_mapper: Mapper[Any], _connection: Connection, target: AuditableMixin) -> None:
-    target.created_by = target.updated_by = actor_name()
+    name = actor_name()
+    set_attribute(target, "created_by", name)
+    set_attribute(target, "updated_by", name)
 
 
 @event.listens_for(AuditableMixin, "before_update", propagate=True)
@@ -43,4 +50,4 @@ def _before_update(_mapper: Mapper[Any], _connection: Connection, target: Audita
     # Also called for objects of which nothing is written: signing those would write them.
     session = object_session(target)
     if session is None or session.is_modified(target):
-        target.updated_by = actor_name()
+        set_attribute(target, "updated_by", actor_name())

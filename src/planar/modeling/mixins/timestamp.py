@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.attributes import set_attribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Field, SQLModel
@@ -67,17 +68,14 @@ class TimestampMixin(SQLModel):
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
-        _start_together(self)
-
-
-def _start_together(target: TimestampMixin) -> None:
-    given = target.model_fields_set
-    if "updated_at" not in given:
-        target.updated_at = target.created_at
-        given.discard("updated_at")
+        if "updated_at" not in self.model_fields_set:
+            # Not an assignment: it would count as given, and a row that is being validated is not yet known to SQLAlchemy.
+            vars(self)["updated_at"] = self.created_at
 
 
 @event.listens_for(TimestampMixin, "before_insert", propagate=True)
 def _before_insert(_mapper: Mapper[Any], _connection: Connection, target: TimestampMixin) -> None:
-    # A class with a model_post_init of its own may not have called ours.
-    _start_together(target)
+    # A class with a model_post_init of its own may not have called ours. Set as SQLAlchemy does: a checked assignment gives a
+    # pydantic model another dictionary than the one that is being written.
+    if "updated_at" not in target.model_fields_set:
+        set_attribute(target, "updated_at", target.created_at)

@@ -49,6 +49,17 @@ class PlanarBaseEntity(AuditableMixin, UUIDPrimaryKeyMixin, metaclass=EntityMeta
     metadata = PLANAR_APPLICATION_METADATA
     model_config: ClassVar[Any] = {"validate_assignment": True}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = vars(self)
+        super().__setattr__(name, value)
+        # A checked assignment gives the object another dictionary; SQLAlchemy may be writing the one that it had, and would miss
+        # what an event handler assigns.
+        assigned = vars(self)
+        if assigned is not held:
+            held.clear()
+            held.update(assigned)
+            object.__setattr__(self, "__dict__", held)
+
 
 @event.listens_for(PlanarBaseEntity, "after_delete", propagate=True)
 def _log_deletion(mapper: Mapper[Any], _connection: Connection, target: PlanarBaseEntity) -> None:

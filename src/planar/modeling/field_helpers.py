@@ -1,0 +1,40 @@
+"""Ready-made fields: a JSON schema as a value, and the choice of an entity in a form."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, Field, JsonValue, WithJsonSchema
+
+from planar.modeling.errors import UnknownField
+
+META_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+
+JsonSchema: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"$ref": META_SCHEMA})]
+"""A JSON schema as a value; in a form's schema it refers to the meta-schema of 2020-12."""
+
+_NAMES = ("name", "title", "username", "label", "display_name")
+"""Which field shows an entity to people, if nothing else is said: the first of these that it has."""
+
+
+def EntityField(entity: type[BaseModel], description: str | None = None, display_field: str | None = None) -> Any:  # noqa: N802 - used like pydantic's Field
+    """A field that holds the key of an entity and is shown as a choice: ``Annotated[str, EntityField(entity=Customer)]``.
+
+    Args:
+        entity: the class whose rows are offered.
+        description: what the field means.
+        display_field: which field of the entity people see; None takes the first of ``name, title, username, label, display_name``.
+
+    Raises:
+        UnknownField: the entity has no such field.
+    """
+    if display_field is None:
+        display_field = next((name for name in _NAMES if _has(entity, name)), None)
+    elif not _has(entity, display_field):
+        raise UnknownField(f"{entity.__name__} has no field {display_field!r} to display. It has: {', '.join(entity.model_fields)}.")
+    presentation: dict[str, JsonValue] = {"inputType": "entity-select", "entity": entity.__name__, "displayField": display_field}
+    return Field(description=description, json_schema_extra={"x-planar-presentation": presentation})
+
+
+def _has(entity: type[BaseModel], name: str) -> bool:
+    return name in entity.model_fields or hasattr(entity, name)
