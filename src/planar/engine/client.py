@@ -197,7 +197,7 @@ class Client:
         if outcome is None:
             raise RunNotFound(f"There is no run {run_id}.")
         if outcome.already_ended:
-            raise RunAlreadyEnded(f"Run {run_id} has {outcome.status.value} already.", run_status=outcome.status.value)
+            raise RunAlreadyEnded(f"Run {run_id} has ended already: it is {outcome.status.value}.", run_status=outcome.status.value)
         return outcome.status
 
     async def emit(self, event: Event) -> Emitted:
