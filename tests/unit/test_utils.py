@@ -22,16 +22,12 @@ def test_snake_case_becomes_camel_case(snake: str, camel: str) -> None:
     assert snake_case_to_camel_case(snake) == camel
 
 
-@pytest.mark.parametrize(
-    ("camel", "snake"), [("ProcessInvoice", "process_invoice"), ("HTTPCall", "http_call"), ("Top10", "top10")]
-)
+@pytest.mark.parametrize(("camel", "snake"), [("ProcessInvoice", "process_invoice"), ("HTTPCall", "http_call"), ("Top10", "top10")])
 def test_camel_case_becomes_snake_case(camel: str, snake: str) -> None:
     assert camel_case_to_snake_case(camel) == snake
 
 
-@pytest.mark.parametrize(
-    ("name", "path"), [("InvoiceLine", "invoice_lines"), ("City", "cities"), ("Box", "boxes"), ("Day", "days")]
-)
+@pytest.mark.parametrize(("name", "path"), [("InvoiceLine", "invoice_lines"), ("City", "cities"), ("Box", "boxes"), ("Day", "days")])
 def test_the_path_of_a_class_is_its_plural(name: str, path: str) -> None:
     assert create_path_prefix(type(name, (), {})) == path
 
