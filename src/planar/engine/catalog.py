@@ -89,6 +89,10 @@ class Registry:
         """What this app serves, in the order of registration."""
         return list(self._registered.values())
 
+    def reset(self) -> None:
+        """Serve nothing any more."""
+        self._registered.clear()
+
     def find(self, name: str) -> Definition | None:
         """The workflow of that name, as this app knows it."""
         return self._registered.get(name) or self._catalogue.find(name)

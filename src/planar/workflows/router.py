@@ -28,6 +28,7 @@ from planar.workflows.schemas import (
     EventResponse,
     Included,
     StorableText,
+    ValidationProblem,
     WorkflowDefinition,
     WorkflowList,
     WorkflowRun,
@@ -63,10 +64,15 @@ StepNumber = Annotated[int, Path(ge=1, le=MAX_OFFSET, description="The step's nu
 VIEW: Final = requires(WorkflowAction.VIEW_DETAILS, InPath(WorkflowResource, "workflow_name"))
 
 _NO_WORKFLOW: Final = problems({404: "There is no such workflow."})
+_UNREADABLE: Final = problems({400: "The body is not text.", 413: "The body is larger than this app allows."})
 _NO_RUN: Final = problems({404: "There is no such run of that workflow."})
 
-_workflows = APIRouter(prefix="/workflows", tags=["Workflow Management"], route_class=GuardedRoute)
-_events = APIRouter(prefix="/workflows/events", tags=["Workflow Management"], route_class=GuardedRoute)
+_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
+}
+
+_workflows = APIRouter(prefix="/workflows", tags=["Workflow Management"], route_class=GuardedRoute, responses=_MISFIT)
+_events = APIRouter(prefix="/workflows/events", tags=["Workflow Management"], route_class=GuardedRoute, responses=_MISFIT)
 
 
 def create_workflow_event_routes() -> APIRouter:
@@ -90,7 +96,7 @@ def create_workflow_router() -> APIRouter:
 @_events.post(
     "/emit",
     dependencies=[requires(EventAction.EMIT)],
-    responses=problems({404: "There is no run `workflow_id`."}),
+    responses={**_UNREADABLE, **problems({404: "There is no run `workflow_id`."})},
 )
 async def emit_event(event: EventEmitRequest) -> EmittedEvent:
     """Announce something: to one run, or to every run that waits for the key and to those that will."""
@@ -162,10 +168,6 @@ async def get_workflow(workflow_name: WorkflowName) -> WorkflowDefinition:
         202: {
             "description": "The run was started.",
             "headers": {"Location": {"schema": {"type": "string"}, "description": "Where the run can be looked at."}},
-        },
-        422: {
-            "description": "The arguments do not fit.",
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/HTTPValidationError"}}},
         },
     },
     openapi_extra={
@@ -244,7 +246,7 @@ async def get_run(workflow_name: WorkflowName, run_id: RunId) -> WorkflowRun:
     "/{workflow_name}/runs/{run_id}/cancel",
     status_code=202,
     dependencies=[requires(WorkflowAction.CANCEL, InPath(WorkflowResource, "workflow_name"))],
-    responses=problems({404: "There is no such run of that workflow.", 409: "The run has ended."}),
+    responses={**_UNREADABLE, **_NO_RUN, **problems({409: "The run has ended."})},
 )
 async def cancel_run(workflow_name: WorkflowName, run_id: RunId, body: CancelRequest | None = None) -> CancelResponse:
     """Ask for the end of a run and of its children. One that sleeps or waits ends at once, one that executes gets time to clean up."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
@@ -77,6 +77,23 @@ StorableText = Annotated[str, AfterValidator(_without_nul)]
 """Text that can be stored and compared in every database."""
 
 EventKey = Annotated[StorableText, Field(min_length=1, max_length=500, examples=["invoice-paid:42"])]
+
+
+class Misfit(BaseModel):
+    """One thing in a request that does not fit: where it stands, and what is wrong with it."""
+
+    type: str
+    loc: list[str | int]
+    msg: str
+    input: Any = None
+    ctx: dict[str, Any] | None = None
+
+
+class ValidationProblem(BaseModel):
+    """What in a request does not fit."""
+
+    detail: list[Misfit]
+    code: Literal["validation_error"]
 
 
 class WorkflowStartResponse(BaseModel):

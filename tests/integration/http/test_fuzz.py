@@ -1,0 +1,96 @@
+"""Whatever is sent: no answer is a 500, and every answer is of a documented status and shape."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from planar import PlanarApp, sqlite_config
+from tests.integration.http import sample
+
+EXAMPLES = 15
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server: its OpenAPI document, and what its paths can name."""
+
+    document: schemathesis.BaseSchema
+    names: dict[str, list[Any]]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    app = PlanarApp(config=sqlite_config(str(tmp_path_factory.mktemp("fuzz") / "app.db")))
+    for workflow in sample.ALL:
+        app.register_workflow(workflow)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run, name="fuzzed server")
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}/planar/v1") as client:
+        runs = [client.post("/workflows/summing/start?wait=10", json={"left": left}).json()["id"] for left in range(2)]
+    names = {"workflow_name": ["summing", "awaiting", "events"], "run_id": runs, "step_id": [1, 2]}
+    yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
+    server.should_exit = True
+    thread.join()
+
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
+]
+
+CANNOT_BE_UNFIT = {f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}")}
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
+@pytest.mark.parametrize("real", [False, True], ids=["made up", "real names"])
+def test_any_request_gets_a_documented_answer(served: Served, mode: GenerationMode, real: bool) -> None:
+    operations = [result.ok() for result in served.document.get_all_operations()]
+    assert len(operations) >= 14
+    unfit: set[str] = set()
+    for operation in operations:
+
+        @given(case=operation.as_strategy(generation_mode=mode), data=strategies.data())
+        @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+        def check(case: schemathesis.Case, data: strategies.DataObject) -> None:
+            if real:
+                for name in case.path_parameters or {}:
+                    case.path_parameters[name] = data.draw(strategies.sampled_from(served.names[name]))
+            # A path that was made right may leave nothing wrong in a request that was to be unfit.
+            case.call_and_validate(checks=[check for check in CHECKS if not (real and check is negative_data_rejection)])
+
+        try:
+            check()
+        except Unsatisfiable:  # a request without parameters, or whose name may be anything, cannot be made unfit
+            unfit.add(operation.label)
+    assert unfit == (CANNOT_BE_UNFIT if mode is GenerationMode.NEGATIVE else set())

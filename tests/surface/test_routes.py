@@ -1,0 +1,130 @@
+"""Does every route say what it needs and what it answers? Read from the OpenAPI document, as a client would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.routing import APIRoute
+
+from planar import PlanarApp, sqlite_config
+from planar.routers import create_health_router, create_info_router, create_workflow_event_routes, create_workflow_router
+from planar.security.actions import PUBLIC_ACTIONS, EventAction, HealthAction, SystemAction, WorkflowAction
+from planar.security.guard import ACTION_EXTENSION, GuardedRoute
+
+V1 = "/planar/v1"
+
+# The routes of the reference's table that are built, and our own beside them, each with its action.
+ACTIONS = {
+    "GET /health": HealthAction.VIEW,
+    "GET /health/ready": HealthAction.VIEW,
+    "GET /system-info": SystemAction.VIEW_INFO,
+    "POST /workflows/events/emit": EventAction.EMIT,
+    "GET /workflows/events/list": EventAction.LIST,
+    "POST /workflows/{workflow_name}/start": WorkflowAction.RUN,
+    "GET /workflows/{run_id}/status": WorkflowAction.VIEW_DETAILS,
+    "GET /workflows/": WorkflowAction.LIST,
+    "GET /workflows/{workflow_name}": WorkflowAction.VIEW_DETAILS,
+    "GET /workflows/{workflow_name}/runs": WorkflowAction.VIEW_DETAILS,
+    "GET /workflows/{workflow_name}/runs/{run_id}": WorkflowAction.VIEW_DETAILS,
+    "POST /workflows/{workflow_name}/runs/{run_id}/cancel": WorkflowAction.CANCEL,
+    "GET /workflows/{workflow_name}/runs/{run_id}/steps": WorkflowAction.VIEW_DETAILS,
+    "GET /workflows/{workflow_name}/runs/{run_id}/steps/{step_id}": WorkflowAction.VIEW_DETAILS,
+}
+
+
+@cache
+def document() -> dict[str, Any]:
+    return PlanarApp(config=sqlite_config(":memory:")).fastapi.openapi()
+
+
+def operations() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Method and path without the prefix, and the operation."""
+    for path, methods in document()["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path.removeprefix(V1)}", operation
+
+
+OPERATIONS = dict(operations())
+
+
+def test_every_route_stands_below_the_prefix() -> None:
+    assert all(path.startswith(f"{V1}/") for path in document()["paths"])
+
+
+def test_every_route_names_its_action() -> None:
+    assert {label: operation.get(ACTION_EXTENSION) for label, operation in OPERATIONS.items()} == {
+        label: action.value for label, action in ACTIONS.items()
+    }
+
+
+def test_only_health_is_public() -> None:
+    public = {
+        label for label, operation in OPERATIONS.items() if operation[ACTION_EXTENSION] in {action.value for action in PUBLIC_ACTIONS}
+    }
+    assert public == {"GET /health", "GET /health/ready"}
+
+
+@pytest.mark.parametrize(
+    "router", [create_health_router(), create_info_router("t", "d"), create_workflow_router(), create_workflow_event_routes()]
+)
+def test_every_route_asks_before_it_reads(router: Any) -> None:
+    def routes(where: Any) -> Iterator[Any]:
+        for route in where.routes:
+            inner = getattr(route, "original_router", None)
+            yield from routes(inner) if inner is not None else [route]
+
+    found = list(routes(router))
+    assert found
+    assert all(isinstance(route, GuardedRoute) for route in found if isinstance(route, APIRoute))
+    assert all(isinstance(route, APIRoute) for route in found)
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_every_error_has_the_one_shape(label: str) -> None:
+    responses = OPERATIONS[label]["responses"]
+    if label not in {"GET /health", "GET /health/ready"}:
+        assert {"401", "403"} <= responses.keys()
+    for status, response in responses.items():
+        if status < "400":
+            continue
+        shape = response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        expected = {"422": "ValidationProblem", "503": "NotReady"}.get(status, "Problem")
+        assert shape == expected
+        assert {"detail", "code"} <= document()["components"]["schemas"][shape]["properties"].keys()
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_every_operation_is_described_and_typed(label: str) -> None:
+    operation = OPERATIONS[label]
+    assert operation["description"]
+    assert "lambda" not in operation["operationId"]
+    assert "Planar API v1" in operation["tags"]
+    answers = [response for status, response in operation["responses"].items() if status < "300"]
+    assert answers
+    assert all(answer["content"]["application/json"]["schema"] for answer in answers)
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_every_number_that_a_caller_may_send_has_bounds(label: str) -> None:
+    for parameter in OPERATIONS[label].get("parameters", ()):
+        schema = parameter["schema"]
+        for choice in schema.get("anyOf", [schema]):
+            if choice.get("type") in ("integer", "number"):
+                assert {"minimum", "maximum"} <= choice.keys(), parameter["name"]
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert sorted(set(ids)) == sorted(ids)
+
+
+def test_the_document_is_valid_openapi() -> None:
+    schema = schemathesis.openapi.from_dict(document())
+    schema.validate()
+    assert all(result.ok() for result in schema.get_all_operations())
+    with pytest.raises(Exception, match="not of type"):
+        schemathesis.openapi.from_dict({**document(), "paths": []}).validate()
