@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from planar.clock import SYSTEM_CLOCK
+from planar.db.connection import BEGIN, UNDO, LaneConnection
 from planar.db.errors import DatabaseBusy, DatabaseError, WriteHeldTooLong
 from planar.db.gate import WriteGate, WriteHolder, WriteTurn
 from planar.logging import get_logger
-from planar.modeling.column_types import PlanarSQLiteConnection
 
 logger = get_logger(__name__)
 
@@ -27,12 +26,6 @@ LONG_SECONDS = 1.0
 
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.025
-
-PREPARE = "-- planar: prepare"
-"""What a new connection is asked to do before anything else."""
-
-_BEGIN = "-- planar: begin"
-_UNDO = "-- planar: undo"
 
 
 @dataclass(slots=True, eq=False)
@@ -146,7 +139,7 @@ class Lane:
         pause = _FIRST_PAUSE
         while True:
             try:
-                await driver.execute(_BEGIN)
+                await driver.execute(BEGIN)
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                     raise
@@ -178,7 +171,7 @@ class Lane:
         logger.warning("the write lock has been held for long; nobody else can write", holder=write.holder.label, seconds=LONG_SECONDS)
 
     def _end_by_force(self, driver: Any, write: OpenWrite) -> None:
-        write.undoing = asyncio.ensure_future(_run(driver, _UNDO))
+        write.undoing = asyncio.ensure_future(_run(driver, UNDO))
 
     def _undone(self, write: OpenWrite) -> None:
         self._lanes.freed(write)
@@ -209,82 +202,3 @@ class Lane:
 async def _run(driver: Any, command: str) -> None:
     with suppress(ValueError, sqlite3.Error):  # closed meanwhile, which undoes as well
         await driver.execute(command)
-
-
-class LaneConnection(PlanarSQLiteConnection):
-    """The connection itself. Everything here runs on the driver's thread."""
-
-    def __init__(self, lane: Lane, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._lane = lane
-        self._undone = False
-        self._busy_milliseconds = int(lane.busy_seconds * 1000)
-        lane.opened(self)
-
-    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        """The driver's way to this thread. SQLAlchemy uses cursors, so our commands never meet a statement of a user."""
-        command = {PREPARE: self._prepare, _BEGIN: self._begin, _UNDO: self._undo}.get(sql)
-        return super().execute(sql, parameters) if command is None else command()
-
-    def _prepare(self) -> sqlite3.Cursor:
-        _use_wal(super().execute, self._lane.busy_seconds)
-        super().execute("pragma synchronous = full").close()
-        return super().execute("pragma foreign_keys = on")
-
-    def _begin(self) -> sqlite3.Cursor:
-        # Waiting is done on the event loop, where it can be cancelled and where other tasks go on.
-        super().execute("pragma busy_timeout = 0").close()
-        try:
-            return super().execute("begin immediate")
-        finally:
-            super().execute(f"pragma busy_timeout = {self._busy_milliseconds}").close()
-
-    def _undo(self) -> sqlite3.Cursor:
-        if not self.in_transaction:
-            # A commit was faster.
-            return self.cursor()
-        super().rollback()
-        # A statement that is already on its way to this thread must not write outside the transaction.
-        self.set_authorizer(_deny)
-        self._undone = True
-        self._lane.tell(undone=True)
-        return self.cursor()
-
-    def commit(self) -> None:
-        if self._undone:
-            raise sqlite3.OperationalError("the transaction was undone")
-        super().commit()
-        self._lane.tell()
-
-    def rollback(self) -> None:
-        super().rollback()
-        if self._undone:
-            self._undone = False
-            self.set_authorizer(None)
-        self._lane.tell()
-
-    def close(self) -> None:
-        super().close()
-        self._lane.tell()
-
-
-def _deny(*_: Any) -> int:
-    return sqlite3.SQLITE_DENY
-
-
-def _use_wal(execute: Callable[[str], sqlite3.Cursor], patience: float) -> None:
-    """Switch the file to WAL. Two processes may do it at once, and SQLite does not wait for its lock here."""
-    deadline = SYSTEM_CLOCK.monotonic() + patience
-    while True:
-        try:
-            mode = execute("pragma journal_mode = wal").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or SYSTEM_CLOCK.monotonic() > deadline:
-                raise
-            threading.Event().wait(_LONGEST_PAUSE)
-        else:
-            if mode != "wal":
-                raise sqlite3.OperationalError(
-                    f"this file cannot be used in WAL mode (it stays in {mode!r}); is it on a network file system?"
-                )
-            return

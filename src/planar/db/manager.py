@@ -18,8 +18,8 @@ from planar.db.conflicts import MAX_CONFLICT_RETRIES
 from planar.db.errors import DatabaseUnavailable, NotConnected, UnsupportedDatabase
 from planar.db.gate import WriteGate
 from planar.db.migrate import MigrationStatus, migrate_framework, read_status
+from planar.db.planar_session import RETRIES_OPTION, PlanarSession
 from planar.db.postgres import postgres_engine
-from planar.db.session import RETRIES_OPTION, PlanarSession
 from planar.db.sqlite import sqlite_engine
 from planar.db.tables import create_application_tables
 from planar.logging import get_logger

@@ -23,9 +23,10 @@ from sqlalchemy.util import await_only
 
 from planar.db.base import PLANAR_SCHEMA
 from planar.db.config import SQLITE_DRIVER
+from planar.db.connection import PREPARE, LaneConnection
 from planar.db.errors import TransactionControl
 from planar.db.gate import WriteGate, holder_of
-from planar.db.lane import PREPARE, Lane, LaneConnection, Lanes
+from planar.db.lane import Lane, Lanes
 from planar.db.statements import StatementKind, kind_of
 
 KEPT_CONNECTIONS = 8

@@ -78,6 +78,15 @@ async def test_the_migrated_tables_are_exactly_those_of_the_classes(empty: Datab
     assert migrated == expected
 
 
+async def test_a_start_without_alembic_in_the_settings_makes_the_same_tables(empty: DatabaseManager, tmp_path: Path) -> None:
+    other = DatabaseManager(f"sqlite:///{tmp_path}/other.db")
+    await other.connect()
+    await other.migrate(False, application=[])
+    await empty.migrate(True, application=[])
+    assert await ask(other, STATEMENTS) == await ask(empty, STATEMENTS)
+    await other.disconnect()
+
+
 async def test_a_view_has_the_columns_of_its_class(empty: DatabaseManager) -> None:
     await empty.migrate(application=[])
     assert VIEWS

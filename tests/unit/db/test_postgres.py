@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from planar.db.config import PoolConfig, database_url
 from planar.db.explain import Explain
+from planar.db.planar_session import RETRIES_OPTION, PlanarSession
 from planar.db.postgres import engine_options, postgres_engine
-from planar.db.session import RETRIES_OPTION, PlanarSession
 
 pytestmark = pytest.mark.anyio
 
