@@ -28,7 +28,7 @@ def enum_form(kind: type[Enum]) -> Form:
     if all(type(member.value) is str for member in members):
         return Form(kind, kind, plain, fits, frozenset({"str"}), exact=frozenset({kind}))
     if all(type(member.value) is int for member in members):
-        return Form(kind, kind, plain, fits, frozenset({"int"}), exact=frozenset({kind}))
+        return Form(kind, kind, plain, fits, frozenset({"int"}), exact=frozenset({kind}), reads=frozenset({"float"}))
     stored = _by_value(members) or {member: member.name for member in members}
     return _table_form(kind, [(member, stored[member]) for member in members], fits)
 

@@ -29,7 +29,7 @@ _open = Compiler("", {}, {}).open
 def capture_failure(error: BaseException) -> Failure:
     """What is remembered of *error*; `restore_failure` of it is what the caller should be given, at the first run too."""
     message = _text(error)
-    kind, notes = type(error), tuple(map(str, getattr(error, "__notes__", ())))
+    kind, notes = type(error), tuple(_whole(str(note)) for note in getattr(error, "__notes__", ()))
     path = f"{kind.__module__}:{kind.__qualname__}"
     if not isinstance(error, Exception) or _class_at(path) is not kind:
         return Failure(kind.__name__, message, notes=notes)
@@ -62,9 +62,9 @@ def restore_failure(failure: Failure, *, fallback: type[StepError] = StepError) 
 
 def dump_failure(failure: Failure) -> str:
     """*failure* as JSON text."""
-    parts = {"type": failure.type, "message": failure.message, "path": failure.path, "args": failure.args}
+    parts = {"type": failure.type, "message": _whole(failure.message), "path": failure.path, "args": failure.args}
     more = {"notes": list(failure.notes), "state": failure.state}
-    return text_of(_whole({**parts, **{name: part for name, part in more.items() if part}}))
+    return text_of({**parts, **{name: part for name, part in more.items() if part}})
 
 
 def load_failure(text: str) -> Failure:
@@ -213,17 +213,11 @@ def _class_at(path: str) -> type[Exception] | None:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        return _whole(str(error))
     except Exception:  # a text that cannot be made is no text
         return ""
 
 
-def _whole(part: Any) -> Any:
-    """*part* with the characters replaced that no file can hold (halves of a pair)."""
-    if isinstance(part, str):
-        return part.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(part, list):
-        return [_whole(item) for item in cast("list[Any]", part)]
-    if isinstance(part, dict):
-        return {name: _whole(item) for name, item in cast("dict[str, Any]", part).items()}
-    return part
+def _whole(text: str) -> str:
+    """*text* with the characters replaced that no file can hold (halves of a pair)."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -54,7 +54,7 @@ class Form:
 
     ``dump`` gives the stored form of any value, raising NotStorable; values of exactly one of the types ``exact`` are their own
     stored form, those of ``same`` also come back identical. ``fits``: whether a value belongs to the annotation. ``kinds``: the
-    kinds of JSON value that a stored form can be.
+    kinds of JSON value that a stored form can be; ``reads`` adds those that ``load`` takes although they are not written.
     """
 
     hint: Any
@@ -65,6 +65,7 @@ class Form:
     tagged: Any = None
     exact: frozenset[type[Any]] = NO_TYPES
     same: frozenset[type[Any]] = NO_TYPES
+    reads: frozenset[str] = frozenset()
     reader: Reader = field(init=False)
 
     def __post_init__(self) -> None:

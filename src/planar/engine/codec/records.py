@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import InitVar, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, NotRequired, Optional, Required, cast, get_origin
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
@@ -24,6 +24,7 @@ from planar.engine.codec.stored import NotStorable
 from planar.engine.codec.values import plain
 
 Fields = dict[str, Form]
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def dataclass_form(hint: Any, cls: type[Any], bound: Mapping[Any, Any], scope: Mapping[str, Any], names: Names, form_of: FormOf) -> Form:
@@ -157,7 +158,10 @@ def _has_default(field: dataclasses.Field[Any]) -> bool:
 
 def _builder(cls: type[Any], arguments: set[str]) -> Callable[[dict[str, Any]], Any]:
     """Makes an instance from its restored fields."""
-    needs_more = any(isinstance(found, InitVar) and not hasattr(cls, name) for name, found in inspect.get_annotations(cls).items())
+    needs_more = any(
+        parameter.name not in arguments and parameter.default is parameter.empty and parameter.kind not in _VARIADIC
+        for parameter in inspect.signature(cls).parameters.values()
+    )
 
     def build(parts: dict[str, Any]) -> Any:
         made = object.__new__(cls) if needs_more else cls(**{name: part for name, part in parts.items() if name in arguments})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -20,6 +19,8 @@ from planar.engine.codec.values import plain
 
 _TEXT = frozenset({"str"})
 _NONE = frozenset({type(None)})
+_NUMBERS = frozenset({"bool", "int", "float", "str"})
+"""What pydantic reads as a number, or as a time, which can be a number of seconds."""
 
 
 class _IntOrBool:
@@ -90,7 +91,7 @@ def _restore_bytes(stored: Any) -> bytes:
         raise ValueError("bytes are a base64 text")
     try:
         return base64.b64decode(stored.translate(str.maketrans("-_", "+/")), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ValueError(f"bytes are a base64 text: {error}") from None
 
 
@@ -112,8 +113,16 @@ def _path_form(kind: type[PurePath]) -> Form:
     return Form(kind, Annotated[Any, PlainValidator(restore)], plain, _is(kind), _TEXT)
 
 
-def _simple(kind: type[Any], load: Any, kinds: frozenset[str], exact: frozenset[type[Any]] = NO_TYPES, *, same: bool = False) -> Form:
-    return Form(kind, load, plain, _is(kind), kinds, exact=exact, same=frozenset({kind}) if same else NO_TYPES)
+def _simple(
+    kind: type[Any],
+    load: Any,
+    kinds: frozenset[str],
+    exact: frozenset[type[Any]] = NO_TYPES,
+    *,
+    same: bool = False,
+    reads: frozenset[str] = _NUMBERS,
+) -> Form:
+    return Form(kind, load, plain, _is(kind), kinds, exact=exact, same=frozenset({kind}) if same else NO_TYPES, reads=reads)
 
 
 def scalar_forms() -> dict[Any, Form]:
@@ -121,15 +130,24 @@ def scalar_forms() -> dict[Any, Form]:
     forms = [
         none_form(),
         _simple(bool, bool, _only("bool"), frozenset({bool}), same=True),
-        Form(int, Annotated[int, _IntOrBool()], plain, _is_int, _only("int"), exact=AS_IS & {bool, int}, same=frozenset({int, bool})),
+        Form(
+            int,
+            Annotated[int, _IntOrBool()],
+            plain,
+            _is_int,
+            _only("int"),
+            exact=AS_IS & {bool, int},
+            same=frozenset({int, bool}),
+            reads=_NUMBERS,
+        ),
         _simple(float, float, _only("float", "str"), frozenset({float, int})),
-        _simple(str, str, _TEXT, frozenset({str}), same=True),
-        _simple(UUID, UUID, _TEXT, frozenset({UUID}), same=True),
+        _simple(str, str, _TEXT, frozenset({str}), same=True, reads=_TEXT),
+        _simple(UUID, UUID, _TEXT, frozenset({UUID}), same=True, reads=_TEXT),
         _simple(Decimal, Annotated[Decimal, Field(allow_inf_nan=True)], _TEXT, frozenset({Decimal})),
-        Form(date, date, _dump_date, _is_date, _TEXT, exact=frozenset({date}), same=frozenset({date})),
+        Form(date, date, _dump_date, _is_date, _TEXT, exact=frozenset({date}), same=frozenset({date}), reads=_NUMBERS),
         _simple(datetime, Annotated[datetime, BeforeValidator(_restore_datetime)], _TEXT),
         _simple(time, Annotated[time, BeforeValidator(_restore_time)], _TEXT),
-        Form(timedelta, Annotated[timedelta, BeforeValidator(restore_timedelta)], plain, _is(timedelta), _only("dict")),
+        Form(timedelta, Annotated[timedelta, BeforeValidator(restore_timedelta)], plain, _is(timedelta), _only("dict"), reads=_NUMBERS),
         Form(bytes, Annotated[Any, PlainValidator(_restore_bytes)], plain, _is(bytes), _TEXT),
         Form(bytearray, Annotated[Any, PlainValidator(_restore_bytearray)], plain, _is(bytearray), _TEXT),
         *(_path_form(kind) for kind in (PurePath, Path, PurePosixPath, PureWindowsPath, PosixPath)),

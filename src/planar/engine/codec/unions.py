@@ -19,6 +19,8 @@ from planar.engine.codec.values import plain, same
 
 _NONE = frozenset({type(None)})
 _NULL = frozenset({"null"})
+_PREFERRED = (bool, int, float, str)
+"""Where JSON has a kind of its own for a type, pydantic prefers that type to any other that could read it."""
 
 
 def optional_form(form: Form) -> Form:
@@ -84,9 +86,11 @@ def _either(loads: list[Any]) -> Any:
 
 
 def _are_disjoint(members: Sequence[Form]) -> bool:
-    """Whether the kind of the stored form tells the member."""
+    """Whether the kind of the stored form tells the member, for pydantic too: no other member is written or read like it."""
     kinds = [kind for form in members for kind in form.kinds]
-    return len(kinds) == len(set(kinds))
+    return len(kinds) == len(set(kinds)) and not any(
+        form.kinds & other.reads for form in members if form.hint not in _PREFERRED for other in members if other is not form
+    )
 
 
 def _member_of(value: Any, members: Sequence[Form]) -> Form | None:

@@ -1,0 +1,146 @@
+"""What a pydantic model's own JSON would lose without a word is kept, or is an error that says what to do."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, SecretStr, field_serializer
+from sqlalchemy import inspect
+from sqlmodel import SQLModel
+
+from planar.engine.codec import CallCodec
+from planar.engine.errors import ArgumentNotStorable, CallNotRestorable, ResultNotStorable
+from tests.unit.engine.codec_shapes import (
+    Animal,
+    Dog,
+    Guarded,
+    Invoice,
+    InvoicePage,
+    LooseOwner,
+    Measured,
+    Swapped,
+    Textual,
+    returning,
+    stored,
+    survives,
+    through,
+)
+
+
+def test_a_model_is_stored_as_its_fields_by_their_names() -> None:
+    assert stored(Animal, Animal(name="a")) == '{"name":"a"}'
+    assert json.loads(stored(Swapped, Swapped(first=1, second=2))) == {"first": 2, "second": 1}
+
+
+def test_what_a_model_computes_is_not_stored_as_if_it_were_given() -> None:
+    assert "total" not in stored(Swapped, Swapped(first=1, second=2))
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("hint", [Measured, None, list[Measured]])
+def test_an_infinite_number_is_refused_where_the_model_would_write_null(hint: Any, number: float) -> None:
+    value: Any = Measured(maybe=number)
+    with pytest.raises(ArgumentNotStorable, match=r"\.maybe: (inf|-inf|nan) .*ser_json_inf_nan='strings'"):
+        CallCodec(returning(hint)).dump_call(([value] if hint == list[Measured] else value,), {})
+
+
+def test_an_infinite_number_survives_where_the_model_writes_it_as_text() -> None:
+    assert survives(Textual, Textual(value=math.inf))
+
+
+def test_sets_in_models_are_written_in_order() -> None:
+    assert stored(Measured, Measured(tags={8, 0})) == stored(Measured, Measured(tags={0, 8})) == '{"value":1.0,"tags":[0,8],"maybe":null}'
+    assert survives(Measured, Measured(tags={8, 0}))
+
+
+@pytest.mark.parametrize("value", [Guarded(key=SecretStr("x")), SecretStr("x"), [SecretStr("x")], {"a": Guarded(key=SecretStr("x"))}])
+@pytest.mark.parametrize("is_annotated", [True, False])
+def test_a_secret_is_never_written(value: Any, is_annotated: bool) -> None:
+    codec = CallCodec(returning(type(value) if is_annotated else Any))
+    with pytest.raises(ArgumentNotStorable, match="secret"):
+        codec.dump_call((value,), {})
+
+
+def test_a_model_that_writes_its_secret_by_itself_may() -> None:
+    class Trusting(BaseModel):
+        key: SecretStr
+
+        @field_serializer("key", when_used="json")
+        def tell(self, key: SecretStr) -> str:
+            return key.get_secret_value()
+
+    assert through(Trusting, Trusting(key=SecretStr("open"))).key.get_secret_value() == "open"
+
+
+def test_bytes_that_a_model_cannot_write_are_told() -> None:
+    class Blob(BaseModel):
+        data: bytes
+
+    assert survives(Blob, Blob(data=b"text"))
+    with pytest.raises(ResultNotStorable, match="utf-8"):
+        through(Blob, Blob(data=b"\xff"))
+
+
+def test_a_serializer_that_fails_names_the_argument() -> None:
+    class Broken(BaseModel):
+        name: str
+
+        @field_serializer("name")
+        def fail(self, name: str) -> str:
+            raise KeyError(name)
+
+    with pytest.raises(ArgumentNotStorable, match="`value`"):
+        CallCodec(returning(Broken)).dump_call((Broken(name="a"),), {})
+
+
+def test_a_field_that_is_written_loosely_is_refused_when_it_would_come_back_cut_down() -> None:
+    with pytest.raises(ResultNotStorable, match="Dog stands where Animal"):
+        through(LooseOwner, LooseOwner(pet=Dog(name="a")))
+
+
+def test_a_row_comes_back_as_a_row_with_checked_values() -> None:
+    row = Invoice(amount=Decimal("1.10"), due=datetime(2020, 1, 1, tzinfo=UTC))
+    restored = through(Invoice, row)
+    assert restored == row
+    assert isinstance(restored.amount, Decimal)
+    assert inspect(restored).transient
+
+
+def test_rows_inside_a_model_are_checked_too() -> None:
+    page = InvoicePage(rows=[Invoice(amount=Decimal("1.10"))])
+    restored = through(InvoicePage, page)
+    assert restored == page
+    assert type(restored.rows[0].id) is type(page.rows[0].id)
+    assert inspect(restored.rows[0]).transient
+
+
+@pytest.mark.parametrize("hint", [Invoice, Any, SQLModel])
+def test_a_row_whose_columns_are_not_loaded_is_refused(hint: Any) -> None:
+    row = Invoice(amount=Decimal(1))
+    del row.__dict__["id"]
+    with pytest.raises(ArgumentNotStorable, match="id of this Invoice is not loaded"):
+        CallCodec(returning(hint)).dump_call((row,), {})
+
+
+def test_changing_an_argument_after_the_call_changes_nothing_that_was_stored() -> None:
+    codec, animals = CallCodec(returning(list[Animal])), [Animal(name="before")]
+    args, kwargs = codec.dump_call((animals,), {})
+    animals[0].name = "after"
+    animals.clear()
+    assert codec.load_call(args, kwargs) == (([Animal(name="before")],), {})
+
+
+def test_a_result_is_never_the_callees_own_object() -> None:
+    for hint, value in ((list[int], [1]), (Animal, Animal(name="a")), (Any, {"a": [1]})):
+        assert through(hint, value) == value
+        assert through(hint, value) is not value
+
+
+def test_a_model_that_lost_a_field_says_so_when_it_is_restored() -> None:
+    with pytest.raises(CallNotRestorable, match="name: Field required"):
+        CallCodec(returning(Animal)).load_result("{}")
