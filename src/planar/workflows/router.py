@@ -57,7 +57,7 @@ Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="How many to leav
 WithTotal = Annotated[bool, Query(description="`false` leaves the total out, which costs a count.")]
 Include = Annotated[list[Included] | None, Query(description="What else to show of each: `payload`.")]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-WorkflowName = Annotated[str, Path(description="The workflow's name.")]
+WorkflowName = Annotated[StorableText, Path(description="The workflow's name.")]
 RunId = Annotated[UUID, Path(description="The run's id.")]
 StepNumber = Annotated[int, Path(ge=1, le=MAX_OFFSET, description="The step's number in its run.")]
 
@@ -112,7 +112,19 @@ async def emit_event(event: EventEmitRequest) -> EmittedEvent:
     )
 
 
-@_events.get("/list", dependencies=[requires(EventAction.LIST)], response_model_exclude_unset=True)
+@_events.get(
+    "/list",
+    dependencies=[requires(EventAction.LIST)],
+    response_model_exclude_unset=True,
+    responses={
+        200: {
+            "headers": {
+                "X-Total-Count": {"schema": {"type": "integer"}, "description": "How many there are in all, unless `total=false`."},
+                "Link": {"schema": {"type": "string"}, "description": "The next page, if there is one."},
+            }
+        }
+    },
+)
 async def list_events(
     request: Request,
     response: Response,

@@ -190,7 +190,9 @@ async def _emit_event(event_key: str, payload: Any, workflow_id: UUID | None) ->
 
 def _payload_text(payload: Any) -> str:
     try:
-        return json.dumps({} if payload is None else payload, separators=(",", ":"), allow_nan=False)
+        text = json.dumps({} if payload is None else payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text.encode()  # half a character (a lone surrogate) could be stored escaped, but never be shown again
+        return text
     except (TypeError, ValueError) as error:
         raise ArgumentNotStorable(f"The payload of an event must be JSON: {error}. Convert it to plain JSON values first.") from error
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from planar.security import get_current_principal
 from planar.workflows import step, suspend, wait_for_event, workflow
 
 
@@ -95,6 +96,17 @@ async def three_steps() -> int:
     return total
 
 
+@step()
+async def who_acts() -> str:
+    principal = get_current_principal()
+    return principal.sub if principal is not None else "nobody"
+
+
+@workflow()
+async def acting() -> str:
+    return await who_acts()
+
+
 @workflow(name="naïve name?")
 async def oddly_named() -> str:
     return "reached"
@@ -105,4 +117,4 @@ async def not_served() -> None:
     """Known in this process, but registered by no app."""
 
 
-ALL = [summing, awaiting, napping, failing, nothing, parenting, typed, three_steps, oddly_named]
+ALL = [summing, awaiting, napping, failing, nothing, parenting, typed, three_steps, acting, oddly_named]

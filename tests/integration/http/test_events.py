@@ -7,6 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from planar.context import bind_services
+from planar.engine.errors import ArgumentNotStorable
+from planar.workflows import emit_event
 from tests.integration.http.conftest import OpenApi, invalid, problem_of
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +78,12 @@ async def test_what_cannot_be_shown_again_is_not_stored(open_api: OpenApi) -> No
             answer = await api.post("/workflows/events/emit", content=body, headers={"content-type": "application/json"})
             assert [found.split(".")[:2] for found, _ in invalid(answer)] == [["body", "payload"]]
         assert (await api.get("/workflows/events/list", include="payload")).json() == []
+
+
+async def test_code_cannot_emit_what_cannot_be_shown_again_either(open_api: OpenApi) -> None:
+    async with open_api() as api:
+        with bind_services(api.app.services), pytest.raises(ArgumentNotStorable, match="must be JSON"):
+            await emit_event("k", {"text": "\ud800"})
 
 
 async def test_nobody_can_forge_what_planar_itself_announces(open_api: OpenApi) -> None:

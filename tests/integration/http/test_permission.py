@@ -109,3 +109,10 @@ async def test_permission_to_emit_may_leave_keys_out(open_api: OpenApi) -> None:
     async with open_api(prepare=under(lambda action, name: name != "secret")) as api:
         problem_of(await api.post("/workflows/events/emit", {"event_key": "secret"}, headers=ANN), 403, "not_authorized")
         assert (await api.post("/workflows/events/emit", {"event_key": "open"}, headers=ANN)).status_code == 200
+
+
+async def test_a_run_acts_as_whoever_started_it(open_api: OpenApi) -> None:
+    async with open_api() as api:
+        answers = [await api.post("/workflows/acting/start", params={"wait": 20}, headers=headers) for headers in (ANN, {})]
+        assert [answer.json()["result"] for answer in answers] == ["ann", "nobody"]
+        assert "principal" not in answers[0].json()

@@ -225,6 +225,10 @@ class LiveRun:
                 self.cancellation.delivered = True
                 raise asyncio.CancelledError(self.cancellation.reason)
             return slept
+        if self.leaving:
+            # The worker was asked to stop while the run was going to sleep: nobody will wake it here.
+            self.detached, self._wake = True, None
+            raise RunDetached
         self.asleep = True
         self.parts.host.slept(self)
         for mark in sleep.marks:

@@ -1,0 +1,29 @@
+"""Stopping: what is not in the middle of a step does not delay it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from planar.workflows import wait_for_event, workflow
+from tests.integration.engine.conftest import Opener, until_status
+
+pytestmark = pytest.mark.anyio
+
+
+@workflow()
+async def going_to_sleep(key: str) -> Any:
+    return await wait_for_event(key)
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 4))
+async def test_a_run_that_goes_to_sleep_while_the_worker_stops_does_not_delay_it(open_app: Opener, turns: int) -> None:
+    async with asyncio.timeout(10):
+        async with open_app(going_to_sleep, drain_seconds=60):
+            run = await going_to_sleep.start("never")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+    async with open_app(going_to_sleep):
+        await until_status(run.id, "suspended")
