@@ -6,6 +6,7 @@ Each function loads one on its first call.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 
@@ -25,3 +26,12 @@ def upgrade_with_alembic(location: str, attributes: Mapping[str, Any], revision:
     config.set_main_option("path_separator", "os")
     config.attributes.update(attributes)
     command.upgrade(config, revision)
+
+
+def boto3() -> Any:
+    """The AWS client library, which is not installed with Planar.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    return import_module("boto3")

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from planar.db.errors import SessionEnded, SessionNotBound, WriteHeldTooLong
 from planar.db.planar_session import PlanarSession, new_session
+from planar.logging import get_logger
 
 __all__ = [
     "PlanarSession",
@@ -23,6 +24,8 @@ __all__ = [
     "get_session",
     "new_session",
 ]
+
+logger = get_logger(__name__)
 
 
 class SessionSource(Protocol):
@@ -88,6 +91,8 @@ class SessionScope:
         """End the scope. What was not committed is undone."""
         self._ended = True
         if self._session is not None:
+            if self._session.wrote:
+                logger.warning("a session ended without a commit; what it wrote is undone", holder=self._label)
             # Half a close would keep the connection, and on SQLite perhaps the write lock.
             await asyncio.shield(self._session.close())
 

@@ -74,14 +74,14 @@ def _found_tables(connection: Connection, metadata: MetaData) -> dict[str, Types
     for schema in {table.schema for table in metadata.tables.values()}:
         names = [table.name for table in metadata.tables.values() if table.schema == schema]
         for (_, name), columns in inspector.get_multi_columns(schema=schema, filter_names=names).items():
-            types = {column["name"]: _plain(column["type"].compile(connection.dialect)) for column in columns}
+            types = {column["name"]: _plain(column["type"].compile(connection.dialect), connection.dialect) for column in columns}
             found[f"{schema}.{name}" if schema else str(name)] = types
     return found
 
 
 def expected_types(table: Table, dialect: Dialect) -> dict[str, str]:
     """The columns that *table* should have, with their types."""
-    return {column.name: _plain(column.type.compile(dialect)) for column in table.columns}
+    return {column.name: _plain(column.type.compile(dialect), dialect) for column in table.columns}
 
 
 def differences(table: str, expected: Types, found: Types) -> Sequence[str]:
@@ -96,7 +96,9 @@ def differences(table: str, expected: Types, found: Types) -> Sequence[str]:
     return sentences
 
 
-def _plain(kind: str) -> str:
-    """The type without its collation and in one spelling."""
+def _plain(kind: str, dialect: Dialect) -> str:
+    """The type without its collation and in one spelling; on SQLite also without a text's length, which means nothing there."""
     words = re.sub(r"\s+COLLATE\s+\S+", "", kind.upper())
+    if dialect.name == "sqlite":
+        words = re.sub(r"^VARCHAR\(\d+\)$", "VARCHAR", words)
     return _SYNONYMS.get(words, words)

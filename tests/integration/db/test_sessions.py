@@ -396,11 +396,14 @@ async def test_without_a_scope_the_error_says_where_a_session_is(manager: Databa
             get_session()
 
 
-async def test_a_closed_scope_undoes_what_was_not_committed_and_opens_no_other_session(manager: DatabaseManager, gate: DiaryGate) -> None:
+async def test_a_closed_scope_undoes_what_was_not_committed_and_opens_no_other_session(
+    manager: DatabaseManager, gate: DiaryGate, caplog: pytest.LogCaptureFixture
+) -> None:
     scope = SessionScope(manager, label="pay")
     scope.get().add(Account(owner="ada"))
     await scope.flush()
     await scope.close()
+    assert "ended without a commit" in caplog.text
     assert gate.held == 0
     with pytest.raises(SessionEnded, match="pay"):
         scope.get()

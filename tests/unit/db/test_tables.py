@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Integer, MetaData, Table
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from planar.db.tables import differences, expected_types
@@ -36,3 +36,9 @@ def test_a_decimal_is_text_on_sqlite_and_a_numeric_on_postgresql() -> None:
 def test_two_spellings_of_one_type_are_one_type() -> None:
     table = Table("t", MetaData(), Column("x", Float))
     assert expected_types(table, postgresql.dialect()) == {"x": "DOUBLE PRECISION"}
+
+
+def test_the_length_of_a_text_counts_only_where_the_database_minds_it() -> None:
+    table = Table("t", MetaData(), Column("x", String(7)))
+    assert expected_types(table, sqlite.dialect()) == {"x": "VARCHAR"}
+    assert expected_types(table, postgresql.dialect()) == {"x": "VARCHAR(7)"}
