@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +25,8 @@ ORDINARY = {Path(name) for name in ("/", "/tmp", "/var", "/var/tmp", "/opt", "/s
 class Rule:
     pattern: re.Pattern[str]
     remedy: str
-    folder: str = ""
+    names: str = "*"
+    """In which files: a pattern for their names from the root of the repository."""
 
 
 def rules(root: Path) -> list[Rule]:
@@ -34,7 +36,7 @@ def rules(root: Path) -> list[Rule]:
         Rule(re.compile(r"\"resolved[\"]: *\"http|^(?:registry|source) *=.*http"), "Keep plain versions, not where packages came from."),
         Rule(re.compile(r"https?://[^ \"'<>]*\.(?:whl|tgz|tar\.gz)"), "Name a package and its version instead of an archive."),
         Rule(re.compile(r"(?<![\w.])/(?:home|Users)/[\w.-]+/|(?<![\w.])/root[/]"), "A path of one machine: make it relative."),
-        Rule(re.compile(r"\b(?:TODO|FIXME|XXX)\b"), "Finish it, or leave it out and open an issue.", folder="src/"),
+        Rule(re.compile(r"\b(?:TODO|FIXME|XXX)\b"), "Finish it, or leave it out and open an issue.", names="src/*.py"),
     ]
     places = sorted({root, root.parent} - ORDINARY)
     return found + [
@@ -55,7 +57,7 @@ def texts(root: Path) -> Iterator[tuple[str, str]]:
 
 def findings(name: str, text: str, wanted: list[Rule]) -> Iterator[str]:
     for rule in wanted:
-        if not name.startswith(rule.folder):
+        if not fnmatch(name, rule.names):
             continue
         for number, line in enumerate(text.splitlines(), 1):
             if rule.pattern.search(line):

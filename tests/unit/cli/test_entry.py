@@ -22,16 +22,16 @@ def write(home: Path, name: str, text: str = APP) -> Path:
 @pytest.mark.parametrize(
     ("path", "root", "module"),
     [
-        ("/work/main.py", "/work", "main"),
-        ("/work/app/main.py", "/work", "app.main"),
-        ("/work/my-app/main.py", "/work/my-app", "main"),
-        ("/work/v1.2/main.py", "/work/v1.2", "main"),
+        ("/srv/shop/main.py", "/srv/shop", "main"),
+        ("/srv/shop/app/main.py", "/srv/shop", "app.main"),
+        ("/srv/shop/my-app/main.py", "/srv/shop/my-app", "main"),
+        ("/srv/shop/v1.2/main.py", "/srv/shop/v1.2", "main"),
         ("/elsewhere/main.py", "/elsewhere", "main"),
         ("/work2/main.py", "/work2", "main"),
     ],
 )
 def test_a_file_is_named_from_the_current_folder_if_python_can_say_the_name(path: str, root: str, module: str) -> None:
-    assert entry_of(Path(path), Path("/work")) == Entry(Path(path), Path(root), module)
+    assert entry_of(Path(path), Path("/srv/shop")) == Entry(Path(path), Path(root), module)
 
 
 def test_the_current_folder_is_first_and_the_files_own_is_last_in_the_search(home: Path) -> None:
