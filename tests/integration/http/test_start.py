@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -130,6 +131,13 @@ async def test_the_same_idempotency_key_gives_the_same_run(open_api: OpenApi) ->
         ids = [answer.json()["id"] for answer in answers]
         assert ids[0] == ids[1] == ids[2] != ids[3]
         assert (await api.get("/workflows/summing/runs")).json()["total"] == 2
+
+
+async def test_starts_with_one_key_at_the_same_time_are_one_run(open_api: OpenApi) -> None:
+    async with open_api() as api:
+        starts = [api.post("/workflows/awaiting/start", {"key": "k"}, headers={"Idempotency-Key": "once"}) for _ in range(10)]
+        assert len({answer.json()["id"] for answer in await asyncio.gather(*starts)}) == 1
+        assert (await api.get("/workflows/awaiting/runs")).json()["total"] == 1
 
 
 async def test_an_idempotency_key_is_not_empty(open_api: OpenApi) -> None:
