@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from importlib import import_module
 from typing import Any, cast
 
+from planar import lazy
 from planar.config.errors import InvalidConfigurationError
 from planar.config.presets import single_connection
 from planar.config.settings import PlanarConfig
@@ -56,8 +56,7 @@ def _aws_secret(name: str) -> dict[str, Any]:
 
 def _secrets_client() -> Any:
     try:
-        # Large, slow to import and needed by this function only.
-        boto3: Any = import_module("boto3")
+        boto3 = lazy.boto3()
     except ModuleNotFoundError:
         raise InvalidConfigurationError("Reading a secret from AWS needs boto3: install it with `pip install boto3`.") from None
     return boto3.client("secretsmanager")
