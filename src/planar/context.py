@@ -73,7 +73,8 @@ def current_services() -> Services:
     services = _services.get()
     if services is None:
         raise ServiceNotFound(
-            "No running Planar app was found. Call this from a request handler, a workflow or a step, or through `await app.run_standalone(function)`."
+            "No running Planar app was found. Call this from a request handler, a workflow or a step, or through"
+            " `await app.run_standalone(function)`."
         )
     return services
 

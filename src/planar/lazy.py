@@ -5,9 +5,37 @@ Each function loads one on its first call.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import LazyLoader, find_spec, module_from_spec
+from types import ModuleType
 from typing import Any
+
+
+def yaml() -> ModuleType:
+    """The YAML library: many programs build their settings in code."""
+    return _at_first_use("yaml")
+
+
+def dotenv() -> ModuleType:
+    """The reader of ``.env`` files."""
+    return _at_first_use("dotenv")
+
+
+def _at_first_use(name: str) -> ModuleType:
+    """The module *name*, which is loaded when something in it is asked for."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        return loaded
+    spec = find_spec(name)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{name} is not installed, though Planar needs it: install planar again.")
+    spec.loader = LazyLoader(spec.loader)
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def upgrade_with_alembic(location: str, attributes: Mapping[str, Any], revision: str = "head") -> None:

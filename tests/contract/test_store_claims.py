@@ -18,10 +18,10 @@ pytestmark = pytest.mark.anyio
 
 
 async def started(store: Store, clock: HandClock, count: int, **fields: object) -> list[Run]:
-    """Runs that are due, a second apart."""
+    """Runs that are due a second apart, in another order than that of their ids."""
     runs: list[Run] = []
-    for _ in range(count):
-        runs.append(new_run(clock, **fields))
+    for run_id in reversed([uuid7() for _ in range(count)]):
+        runs.append(new_run(clock, id=run_id, **fields))
         await store.submit(StartRun(runs[-1]))
         clock.move(seconds=1)
     return runs

@@ -74,7 +74,7 @@ class Player:
             (2, lambda: Release(self.holder())),
             (2, lambda: Reclaim(self.holder())),
             (6, lambda: Emit(self.event())),
-            (2, lambda: Cancel(self.some_run(), "enough", '{"type":"C"}')),
+            (2, lambda: Cancel(self.some_run(), self.random.choice(["enough", "too late"]), '{"type":"C"}')),
             (6, self.claim),
             (1, lambda: RetireWorker(self.random.choice(self.workers), died=self.random.random() < 0.5)),
             (1, lambda: RegisterWorker(self.random.choice(self.workers), "host", "", 1)),

@@ -56,6 +56,9 @@ async def test_looking_is_no_news_to_anybody(world: World, clock: HandClock) -> 
     here, there = await world.store(), await world.store()
     heard, elsewhere = Heard(here), Heard(there)
     await claim(here, uuid7())
+    for _ in range(3):
+        await there.load_run(uuid7())
+    assert elsewhere.news == []
     await here.submit(StartRun(new_run(clock)))
     await until(lambda: elsewhere.foreign == 1, "the start was heard")
     assert heard.news == [News(due=True)]

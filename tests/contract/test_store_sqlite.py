@@ -401,8 +401,9 @@ async def test_a_killed_process_is_dead_at_once_and_its_run_goes_on(world: Sqlit
 async def test_processes_that_know_the_file_by_different_links_see_each_other_alive(
     world: SqliteWorld, here: Process, tmp_path: Path
 ) -> None:
-    (tmp_path / "link").symlink_to(tmp_path)
-    linked = SqliteWorld(tmp_path / "link")
+    linked = SqliteWorld(tmp_path)
+    linked.path = tmp_path / "link.db"
+    linked.path.symlink_to(world.path)
     try:
         there = await linked.process()
         one, two = uuid7(), uuid7()

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from planar import routers
 from planar.app.assembly import Running, default_services
 from planar.app.binding import BindingMiddleware
 from planar.app.docs import add_api_docs
@@ -22,13 +23,14 @@ from planar.engine.events import Notices
 from planar.engine.worker import Worker
 from planar.logging import configure_logging, get_logger
 from planar.object_registry import ObjectRegistry
-from planar.routers import create_health_router, create_info_router, create_workflow_router
-from planar.routers.health import Readiness
+from planar.routers.checks import Readiness
 from planar.routers.limits import BodyLimitMiddleware
 from planar.routers.problems import install_problem_handlers
 from planar.security.authenticator import Authenticator
 from planar.security.authorization import Authorizer
 from planar.workflows import WorkflowWrapper
+from planar.workflows.notifications import Notifications, WorkflowNotificationCallback
+from planar.workflows.tracing import LoggingTracer, Tracer, TracerSlot
 
 logger = get_logger(__name__)
 
@@ -45,6 +47,7 @@ class PlanarApp:
         config: the settings; by default those of the environment (`planar.config.load_environment_aware_config`).
         title, description: what the API's documentation says.
         on_startup: awaited with the database engine once everything runs, before requests are served.
+        on_workflow_notification: called with everything that happens to runs and steps in this process; a plain function, and quick.
 
     Raises:
         InvalidConfigurationError: the settings are wrong, or switch on what this version does not have.
@@ -57,6 +60,7 @@ class PlanarApp:
         title: str | None = None,
         description: str | None = None,
         on_startup: OnStartup | None = None,
+        on_workflow_notification: WorkflowNotificationCallback | None = None,
     ) -> None:
         self.config = config or load_environment_aware_config()
         check_supported(self.config)
@@ -69,6 +73,10 @@ class PlanarApp:
             max_conflict_retries=self.config.app.max_db_conflict_retries,
         )
         self.services = default_services(self.config, self.db_manager, self.registry)
+        self.services.add(TracerSlot, TracerSlot(LoggingTracer()))
+        notifications = self.services.add(Notifications, Notifications(self.notices))
+        if on_workflow_notification is not None:
+            notifications.listen(on_workflow_notification)
         self._object_registry = self.services.add(ObjectRegistry, ObjectRegistry(self.registry))
         self._on_startup = on_startup
         self._running: Running | None = None
@@ -164,12 +172,21 @@ class PlanarApp:
             raise RuntimeError("The app is not running: use it through a server, or through run_standalone.")
         return self._running.worker
 
+    @property
+    def tracer(self) -> Tracer | None:
+        """Who hears of trace points: at first one that writes them to the log at DEBUG. May be replaced at any time."""
+        return self.services.get(TracerSlot).tracer
+
+    @tracer.setter
+    def tracer(self, tracer: Tracer | None) -> None:
+        self.services.get(TracerSlot).tracer = tracer
+
     # -- construction -------------------------------------------------------------------------------------------------
 
     def _add_routes(self) -> None:
-        self.router_v1.include_router(create_health_router())
-        self.router_v1.include_router(create_info_router(self.fastapi.title, self.fastapi.description))
-        self.router_v1.include_router(create_workflow_router())
+        self.router_v1.include_router(routers.create_health_router())
+        self.router_v1.include_router(routers.create_info_router(self.fastapi.title, self.fastapi.description))
+        self.router_v1.include_router(routers.create_workflow_router())
         self.fastapi.include_router(self.router_v1)
         add_api_docs(self.fastapi)
 

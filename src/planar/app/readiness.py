@@ -6,7 +6,7 @@ from planar.config import PlanarConfig
 from planar.context import Services
 from planar.engine.client import Client
 from planar.engine.worker import Worker
-from planar.routers.health import Check
+from planar.routers.checks import Check
 
 PATIENCE_FACTOR = 2.0
 """A worker that has not looked for work in twice its poll interval does not turn any more."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-import yaml
-
+from planar import lazy
 from planar.config.errors import InvalidConfigurationError
 from planar.config.variables import MalformedReference, UnsetVariable, expand, is_single_reference
+
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = lazy.yaml()
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where a value stands: the keys and list positions that lead to it."""

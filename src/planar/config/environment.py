@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dotenv import dotenv_values
-
+from planar import lazy
 from planar.config.errors import InvalidConfigurationError
 from planar.config.settings import Environment
+
+if TYPE_CHECKING:
+    import dotenv
+else:
+    dotenv = lazy.dotenv()
 
 
 def get_environment() -> Environment:
@@ -68,7 +73,7 @@ def load_environment_aware_env_vars() -> Path | None:
     if path is None:
         return None
     try:
-        values = dotenv_values(path)
+        values = dotenv.dotenv_values(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfigurationError(f"{path} cannot be read: {error.__class__.__name__}") from None
     for name, value in values.items():

@@ -19,7 +19,7 @@ Secret: TypeAlias = Annotated[SecretStr, Field(min_length=1)]
 class OpenAIConfig(BaseModel):
     """Access to OpenAI, or to a service that speaks its protocol."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     api_key: Secret
     base_url: AnyHttpUrl | None = Field(default=None, repr=False)
@@ -29,7 +29,7 @@ class OpenAIConfig(BaseModel):
 class AnthropicConfig(BaseModel):
     """Access to Anthropic."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     api_key: Secret
     base_url: AnyHttpUrl | None = Field(default=None, repr=False)
@@ -38,7 +38,7 @@ class AnthropicConfig(BaseModel):
 class GeminiConfig(BaseModel):
     """Access to Gemini."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     api_key: Secret
 
@@ -46,7 +46,7 @@ class GeminiConfig(BaseModel):
 class AIProvidersConfig(BaseModel):
     """The providers of language models that agents may use."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     openai: OpenAIConfig | None = None
     anthropic: AnthropicConfig | None = None
@@ -56,7 +56,7 @@ class AIProvidersConfig(BaseModel):
 class LocalDirectoryConfig(BaseModel):
     """Files in a directory of this machine."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     backend: Literal["localdir"] = "localdir"
     directory: str = Field(min_length=1)
@@ -65,7 +65,7 @@ class LocalDirectoryConfig(BaseModel):
 class S3Config(BaseModel):
     """Files in a bucket of a service that speaks the S3 protocol."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     backend: Literal["s3"] = "s3"
     bucket_name: str = Field(min_length=3)

@@ -25,7 +25,7 @@ class Environment(StrEnum):
 class AppConfig(BaseModel):
     """What concerns the app as a whole."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     db_connection: str
     """The name, in ``db_connections``, of the database to use."""
@@ -36,7 +36,7 @@ class AppConfig(BaseModel):
 class PlanarConfig(BaseModel):
     """Everything that can be set. An unknown key is an error; secrets are masked wherever they would be printed."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     db_connections: dict[str, Connection] = Field(min_length=1)
     app: AppConfig

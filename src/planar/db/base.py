@@ -24,7 +24,7 @@ class PlanarInternalBase(SQLModel, registry=registry(metadata=PLANAR_FRAMEWORK_M
     is another class.
     """
 
-    model_config = {"validate_assignment": True}
+    model_config = {"validate_assignment": True, "defer_build": True}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

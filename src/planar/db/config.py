@@ -32,7 +32,7 @@ _KINDS = {"sqlite": "sqlite", SQLITE_DRIVER: "sqlite", "postgresql": "postgresql
 class SQLiteConfig(BaseModel):
     """A SQLite file; ``path: ":memory:"`` is a private temporary one that ends with the app."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     driver: Literal["sqlite", "sqlite+aiosqlite"] = "sqlite+aiosqlite"
     path: str | Path = Field(min_length=1)
@@ -46,7 +46,7 @@ class SQLiteConfig(BaseModel):
 class PoolConfig(BaseModel):
     """How many PostgreSQL connections one process keeps, and for how long."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     size: int = Field(default=10, ge=1)
     max_overflow: int = Field(default=10, ge=0)
@@ -59,7 +59,7 @@ class PoolConfig(BaseModel):
 class PostgreSQLConfig(BaseModel):
     """The parts of a PostgreSQL connection. ``db`` must be given, though it may be null (the server's default)."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     driver: Literal["postgresql", "postgresql+asyncpg"] = "postgresql+asyncpg"
     host: str | None = None

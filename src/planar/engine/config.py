@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class WorkerConfig(BaseModel):
     """The worker of one process: the ``workflows`` section of the settings file."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     lease_seconds: float = Field(default=5, gt=0)
     """How long after its last sign of life a worker's runs are taken over by another one."""

@@ -21,7 +21,7 @@ class LogLevel(StrEnum):
 class LoggerConfig(BaseModel):
     """One logger. Without ``file`` its records go to standard error; with ``propagate`` its parent writes them."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     level: LogLevel = LogLevel.INFO
     propagate: bool = False
@@ -36,7 +36,7 @@ class LoggerConfig(BaseModel):
 class OtelConfig(BaseModel):
     """An OpenTelemetry collector. Its address may carry credentials, so it is never printed."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     collector_endpoint: AnyHttpUrl = Field(repr=False)
     resource_attributes: dict[str, str] | None = None

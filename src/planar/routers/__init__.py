@@ -1,9 +1,31 @@
-"""Every feature's routes. Each factory gives a router that belongs under ``/planar/v1``."""
+"""Every feature's routes. Each factory gives a router that belongs under ``/planar/v1``.
+
+Routes and the shapes of their bodies are loaded when an app is built, not by whoever only imports one.
+"""
 
 from __future__ import annotations
 
-from planar.routers.health import create_health_router
-from planar.routers.info import create_info_router
-from planar.workflows.router import create_workflow_event_routes, create_workflow_router
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planar.routers.health import create_health_router
+    from planar.routers.info import create_info_router
+    from planar.workflows.router import create_workflow_event_routes, create_workflow_router
 
 __all__ = ["create_health_router", "create_info_router", "create_workflow_event_routes", "create_workflow_router"]
+
+_HOMES = {
+    "create_health_router": "planar.routers.health",
+    "create_info_router": "planar.routers.info",
+    "create_workflow_event_routes": "planar.workflows.router",
+    "create_workflow_router": "planar.workflows.router",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

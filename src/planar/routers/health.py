@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -19,8 +19,10 @@ from planar.db.session import get_session
 from planar.engine.catalog import Registry
 from planar.engine.client import Client
 from planar.logging import get_logger
+from planar.routers.checks import Check, Readiness
 from planar.security.actions import HealthAction
-from planar.security.guard import GuardedRoute, requires
+from planar.security.guard import requires
+from planar.security.route_table import RouteTable
 from planar.workflows.queries import oldest_due
 
 logger = get_logger(__name__)
@@ -36,14 +38,6 @@ class Live(BaseModel):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
-
-
-class Check(BaseModel):
-    """One thing that an app needs to be fit. If it is not ``ok``, *detail* says what to do; *seconds* is what was measured, if anything."""
-
-    ok: bool
-    detail: str | None = None
-    seconds: float | None = None
 
 
 class Ready(BaseModel):
@@ -62,31 +56,21 @@ class NotReady(BaseModel):
     checks: dict[str, Check]
 
 
-class Readiness(Protocol):
-    """What a running app knows of its own fitness. Found among its services."""
-
-    async def checks(self) -> dict[str, Check]:
-        """The checks by name; ``worker`` is one of them."""
-        ...
-
-
-_router = APIRouter(tags=["Health"], route_class=GuardedRoute)
+_routes = RouteTable(tags=["Health"])
 
 
 def create_health_router() -> APIRouter:
     """The routes ``/health``, which says that the process answers, and ``/health/ready``, which says whether it can serve."""
-    router = APIRouter()
-    router.include_router(_router)
-    return router
+    return _routes.router()
 
 
-@_router.get("/health", dependencies=[requires(HealthAction.VIEW)])
+@_routes.get("/health", dependencies=[requires(HealthAction.VIEW)])
 async def health() -> Live:
     """Whether the process answers."""
     return Live()
 
 
-@_router.get(
+@_routes.get(
     "/health/ready",
     dependencies=[requires(HealthAction.VIEW)],
     responses={503: {"model": NotReady, "description": "A check failed; it says what to do."}},

@@ -31,7 +31,7 @@ class Principal(BaseModel):
     have no field of their own stand in ``extra_claims``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     sub: str = Field(min_length=1)
     iss: str | None = None

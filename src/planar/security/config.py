@@ -14,7 +14,7 @@ class CorsConfig(BaseModel):
     """Which web pages of other origins may read the answers. A list names origins; a text is a regular expression
     that must match a whole origin. The default allows none."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     allow_origins: list[str] | str = Field(default_factory=list[str])
     allow_credentials: bool = False
@@ -59,7 +59,7 @@ class CorsConfig(BaseModel):
 class JWTConfig(BaseModel):
     """Bearer tokens: whether they are asked for, and for which client and organization they must be made."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     enabled: bool = False
     client_id: str | None = None
@@ -78,7 +78,7 @@ class JWTConfig(BaseModel):
 class AuthzConfig(BaseModel):
     """Authorization by policies. The section's presence switches it on."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     enabled: bool = True
     policy_file: str | None = None

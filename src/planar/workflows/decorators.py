@@ -28,8 +28,10 @@ def workflow(*, name: str | None = None) -> Callable[[AsyncFunction[P, R]], Work
         TypeError: the function is not a coroutine function.
         ValueError: the name cannot be a segment of a route.
     """
-    if name is not None and (not name or "/" in name or name != name.strip()):
-        raise ValueError(f"A workflow cannot be named {name!r}: the name is a segment of its routes, so no '/', no blanks around it.")
+    if name is not None and (not name or "/" in name or name != name.strip() or name in (".", "..")):
+        raise ValueError(
+            f"A workflow cannot be named {name!r}: the name is a segment of its routes, so no '/', '.', '..' or blanks around it."
+        )
 
     def decorate(function: AsyncFunction[P, R]) -> WorkflowWrapper[P, R]:
         if not inspect.iscoroutinefunction(function):

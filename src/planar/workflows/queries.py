@@ -19,7 +19,7 @@ from sqlalchemy.sql.expression import FunctionElement
 from sqlmodel import col
 
 from planar.db.session import PlanarSession
-from planar.engine.store.tables import WorkflowClaim
+from planar.engine.store.tables import WORKFLOW_CLAIM
 from planar.workflows.models import StepStatus, StepType, Workflow, WorkflowEvent, WorkflowStatus, WorkflowStep
 
 Record: TypeAlias = Mapping[str, Any]
@@ -187,11 +187,11 @@ async def count_by_status(session: PlanarSession) -> dict[WorkflowStatus, int]:
 
 async def oldest_due(session: PlanarSession, names: Iterable[str]) -> datetime | None:
     """Since when the run that waits longest for a worker is due, among the runs of *names*; it may lie ahead. None if none waits."""
-    waiting = and_(col(WorkflowClaim.worker_id).is_(None), col(WorkflowClaim.due_at).is_not(None))
+    waiting = and_(WORKFLOW_CLAIM.c.worker_id.is_(None), WORKFLOW_CLAIM.c.due_at.is_not(None))
     query = (
-        _labelled(due_at=col(WorkflowClaim.due_at))
-        .where(waiting, col(WorkflowClaim.function_name).in_(list(names)))
-        .order_by(col(WorkflowClaim.due_at))
+        _labelled(due_at=WORKFLOW_CLAIM.c.due_at)
+        .where(waiting, WORKFLOW_CLAIM.c.function_name.in_(list(names)))
+        .order_by(WORKFLOW_CLAIM.c.due_at)
         .limit(1)
     )
     found = await _rows(session, query)

@@ -13,9 +13,10 @@ from pydantic import AfterValidator, AwareDatetime, ValidationError
 
 from planar.engine.errors import ArgumentNotStorable
 from planar.security.actions import EventAction, WorkflowAction
-from planar.security.guard import GuardedRoute, InPath, requires
+from planar.security.guard import InPath, requires
 from planar.security.problem import problems
 from planar.security.resources import WorkflowResource
+from planar.security.route_table import RouteTable
 from planar.workflows import service
 from planar.workflows.models import StepStatus, StepType, WorkflowStatus
 from planar.workflows.queries import PageRequest, RunFilter
@@ -71,22 +72,20 @@ _MISFIT: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
 }
 
-_workflows = APIRouter(prefix="/workflows", tags=["Workflow Management"], route_class=GuardedRoute, responses=_MISFIT)
-_events = APIRouter(prefix="/workflows/events", tags=["Workflow Management"], route_class=GuardedRoute, responses=_MISFIT)
+_workflows = RouteTable(prefix="/workflows", tags=["Workflow Management"], responses=_MISFIT)
+_events = RouteTable(prefix="/workflows/events", tags=["Workflow Management"], responses=_MISFIT)
 
 
 def create_workflow_event_routes() -> APIRouter:
     """The routes of events, below ``/workflows/events``."""
-    router = APIRouter()
-    router.include_router(_events)
-    return router
+    return _events.router()
 
 
 def create_workflow_router() -> APIRouter:
     """The routes of workflows, runs, steps and events, below ``/workflows``. Fixed paths come before those with parameters."""
     router = APIRouter()
-    router.include_router(_events)
-    router.include_router(_workflows)
+    router.include_router(_events.router())
+    router.include_router(_workflows.router())
     return router
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from planar.clock import utc_now
 from planar.engine.core.model import Event, Run, RunStatus, StepRecord
 from planar.workflows.models import Workflow, WorkflowEvent, WorkflowStep
 
@@ -34,7 +35,7 @@ def workflow_of(run: Run, run_id: UUID | None = None, status: RunStatus | None =
 
 def step_of(run_id: UUID, record: StepRecord) -> WorkflowStep:
     """*record* as a row; it is not attached to a session."""
-    created = record.created_at
+    created = record.created_at or utc_now()
     return WorkflowStep(
         workflow_id=run_id,
         path=record.path,

@@ -21,6 +21,12 @@ _SQL = "\n[SQL:"
 """From here on, the message of a database error is the statement and its values."""
 
 
+class Shape(BaseModel):
+    """A body. Pydantic builds it when it is first needed, not when this module is imported."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
 class RunReason(StrEnum):
     """Why a run that has not ended is where it is."""
 
@@ -79,7 +85,7 @@ StorableText = Annotated[str, AfterValidator(_without_nul)]
 EventKey = Annotated[StorableText, Field(min_length=1, max_length=500, examples=["invoice-paid:42"])]
 
 
-class Misfit(BaseModel):
+class Misfit(Shape):
     """One thing in a request that does not fit: where it stands, and what is wrong with it."""
 
     type: str
@@ -89,20 +95,20 @@ class Misfit(BaseModel):
     ctx: dict[str, Any] | None = None
 
 
-class ValidationProblem(BaseModel):
+class ValidationProblem(Shape):
     """What in a request does not fit."""
 
     detail: list[Misfit]
     code: Literal["validation_error"]
 
 
-class WorkflowStartResponse(BaseModel):
+class WorkflowStartResponse(Shape):
     """The run that was started."""
 
     id: UUID
 
 
-class DurationStats(BaseModel):
+class DurationStats(Shape):
     """Seconds from the start to the end of runs that succeeded or failed."""
 
     min_seconds: float
@@ -116,7 +122,7 @@ class DurationStats(BaseModel):
         return cls(min_seconds=least, avg_seconds=mean, max_seconds=most)
 
 
-class WorkflowRunStatusCounts(BaseModel):
+class WorkflowRunStatusCounts(Shape):
     """How many runs are in each status."""
 
     pending: int = 0
@@ -127,7 +133,7 @@ class WorkflowRunStatusCounts(BaseModel):
     cancelled: int = 0
 
 
-class WorkflowDefinition(BaseModel):
+class WorkflowDefinition(Shape):
     """A workflow that the app serves: what it takes and gives, and how its runs fare."""
 
     fully_qualified_name: str
@@ -154,7 +160,7 @@ class WorkflowDefinition(BaseModel):
         )
 
 
-class RunError(BaseModel):
+class RunError(Shape):
     """What went wrong, without anything about the inside: tracebacks are in the log."""
 
     type: str
@@ -169,7 +175,7 @@ class RunError(BaseModel):
         return cls(type=str(stored.get("type", "Error")), message=str(stored.get("message", "")).partition(_SQL)[0], traceback=None)
 
 
-class WorkflowRun(BaseModel):
+class WorkflowRun(Shape):
     """One execution of a workflow. Lists leave ``args``, ``kwargs``, ``result`` and ``error`` out unless they are asked for."""
 
     id: UUID
@@ -194,13 +200,13 @@ class WorkflowRun(BaseModel):
         return cls.model_validate(_with_error(run))
 
 
-class WorkflowStatusResponse(BaseModel):
+class WorkflowStatusResponse(Shape):
     """One run, whatever its workflow is."""
 
     workflow: WorkflowRun
 
 
-class WorkflowStepInfo(BaseModel):
+class WorkflowStepInfo(Shape):
     """One recorded step. Lists leave ``args``, ``kwargs``, ``result`` and ``error`` out unless they are asked for."""
 
     step_id: int
@@ -236,7 +242,7 @@ class WorkflowStepInfo(BaseModel):
         return cls.model_validate({**_with_error(step), **told})
 
 
-class WorkflowList(BaseModel):
+class WorkflowList(Shape):
     """Part of the workflows that the app serves, by name."""
 
     items: list[WorkflowDefinition]
@@ -245,7 +251,7 @@ class WorkflowList(BaseModel):
     limit: int | None = None
 
 
-class WorkflowRunList(BaseModel):
+class WorkflowRunList(Shape):
     """Part of the runs of a workflow, newest first."""
 
     items: list[WorkflowRun]
@@ -254,7 +260,7 @@ class WorkflowRunList(BaseModel):
     limit: int | None = None
 
 
-class WorkflowStepList(BaseModel):
+class WorkflowStepList(Shape):
     """Part of the steps of a run, in the order of their numbers."""
 
     items: list[WorkflowStepInfo]
@@ -263,25 +269,25 @@ class WorkflowStepList(BaseModel):
     limit: int | None = None
 
 
-class CancelRequest(BaseModel):
+class CancelRequest(Shape):
     """Why a run is to end."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     reason: Annotated[StorableText, Field(min_length=1, max_length=1000)] = "cancelled"
 
 
-class CancelResponse(BaseModel):
+class CancelResponse(Shape):
     """What the request left the run in: ``cancelled``, or ``running`` until it has cleaned up."""
 
     id: UUID
     status: WorkflowStatus
 
 
-class EventEmitRequest(BaseModel):
+class EventEmitRequest(Shape):
     """Something to announce: to the run ``workflow_id``, or to every run that waits for the key and to those that will."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     event_key: EventKey
     payload: StorableJson = None
@@ -289,7 +295,7 @@ class EventEmitRequest(BaseModel):
     idempotency_key: Annotated[StorableText, Field(min_length=1, max_length=255)] | None = None
 
 
-class EventResponse(BaseModel):
+class EventResponse(Shape):
     """Something that was announced. Lists leave ``payload`` out unless it is asked for. ``seq`` is the order of all events."""
 
     id: UUID

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from planar import PlanarApp
 from planar.clock import utc_now
-from planar.routers.health import Check, Readiness
+from planar.routers.checks import Check, Readiness
 from tests.integration.http.conftest import Api, OpenApi, problem_of
 
 pytestmark = pytest.mark.anyio

@@ -12,14 +12,13 @@ from enum import Enum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import Column, Dialect, Index, Integer, Text, text
+from sqlalchemy import Boolean, Column, Dialect, Index, Integer, String, Table, Text, Uuid, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field
 
-from planar.db.base import PlanarInternalBase
+from planar.db.base import PLANAR_FRAMEWORK_METADATA, PlanarInternalBase
 from planar.db.types import JSONText, UTCDateTime
 from planar.engine.core.model import RunStatus, StepKind, StepStatus
-
 
 
 class EnumText(TypeDecorator[Enum]):
@@ -40,6 +39,14 @@ class EnumText(TypeDecorator[Enum]):
         """The member again."""
         return None if value is None else self.kind(value)
 
+
+# What only one dialect knows of a table stands in its `info`: SQLAlchemy would load that dialect for every program that imports this.
+PARTIAL = "partial"
+"""The condition of an index that holds some rows only."""
+WITHOUT_ROWID = "without_rowid"
+"""On SQLite: the rows lie in the order of the primary key."""
+AUTOINCREMENT = "autoincrement"
+"""On SQLite: a number is never given twice, also after the newest row was deleted."""
 
 VIEW_COLUMNS = """
     r.id, r.function_name, r.parent_id,
@@ -81,90 +88,69 @@ class Workflow(PlanarInternalBase, table=True):
     updated_at: datetime = Field(sa_type=UTCDateTime)
 
 
-class WorkflowRun(PlanarInternalBase, table=True):
-    """What was started and how it ended. Written when a run starts and when it ends."""
+WORKFLOW_RUN = Table(
+    "workflow_run",
+    PLANAR_FRAMEWORK_METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("function_name", String, nullable=False),
+    Column("parent_id", Uuid),
+    Column("status", EnumText(RunStatus), nullable=False),
+    Column("args", JSONText),
+    Column("kwargs", JSONText),
+    Column("result", JSONText),
+    Column("error", JSONText),
+    Column("principal", JSONText),
+    Column("idempotency_key", String),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    Index("ix_planar_workflow_run_function_name", "function_name", "id"),
+    Index("ix_planar_workflow_run_status", "function_name", "status"),
+    Index("ix_planar_workflow_run_parent_id", "parent_id", info={PARTIAL: "parent_id is not null"}),
+    Index(
+        "uq_planar_workflow_run_idempotency_key",
+        "function_name",
+        "idempotency_key",
+        unique=True,
+        info={PARTIAL: "idempotency_key is not null"},
+    ),
+)
+"""What was started and how it ended. Written when a run starts and when it ends."""
 
-    __table_args__: ClassVar[Any] = (
-        Index("ix_planar_workflow_run_function_name", "function_name", "id"),
-        Index("ix_planar_workflow_run_status", "function_name", "status"),
-        Index(
-            "ix_planar_workflow_run_parent_id",
-            "parent_id",
-            sqlite_where=text("parent_id is not null"),
-            postgresql_where=text("parent_id is not null"),
-        ),
-        Index(
-            "uq_planar_workflow_run_idempotency_key",
-            "function_name",
-            "idempotency_key",
-            unique=True,
-            sqlite_where=text("idempotency_key is not null"),
-            postgresql_where=text("idempotency_key is not null"),
-        ),
-    )
+WORKFLOW_CLAIM = Table(
+    "workflow_claim",
+    PLANAR_FRAMEWORK_METADATA,
+    Column("run_id", Uuid, primary_key=True),
+    Column("function_name", String, nullable=False),
+    Column("queue", String, nullable=False, server_default="default"),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", UTCDateTime),
+    Column("worker_id", Uuid),
+    Column("epoch", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("waiting_for_event", String),
+    Column("cancel_reason", String),
+    Column("recoveries", Integer, nullable=False, server_default=text("0")),
+    Index("ix_planar_workflow_claim_due", "due_at", info={PARTIAL: "worker_id is null and due_at is not null"}),
+    Index("ix_planar_workflow_claim_worker_id", "worker_id", info={PARTIAL: "worker_id is not null"}),
+    info={WITHOUT_ROWID: True},
+)
+"""What there is to run: one narrow row for each run that has not ended."""
 
-    id: UUID = Field(primary_key=True)
-    function_name: str
-    parent_id: UUID | None = None
-    status: RunStatus = Field(sa_type=EnumText(RunStatus))
-    args: list[Any] | None = Field(default=None, sa_type=JSONText)
-    kwargs: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
-    result: Any = Field(default=None, sa_type=JSONText, nullable=True)
-    error: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
-    principal: dict[str, Any] | None = Field(default=None, sa_type=JSONText)
-    idempotency_key: str | None = None
-    created_at: datetime = Field(sa_type=UTCDateTime)
-    updated_at: datetime = Field(sa_type=UTCDateTime)
-
-
-class WorkflowClaim(PlanarInternalBase, table=True):
-    """What there is to run: one narrow row for each run that has not ended."""
-
-    __table_args__: ClassVar[Any] = (
-        Index(
-            "ix_planar_workflow_claim_due",
-            "due_at",
-            sqlite_where=text("worker_id is null and due_at is not null"),
-            postgresql_where=text("worker_id is null and due_at is not null"),
-        ),
-        Index(
-            "ix_planar_workflow_claim_worker_id",
-            "worker_id",
-            sqlite_where=text("worker_id is not null"),
-            postgresql_where=text("worker_id is not null"),
-        ),
-        {"sqlite_with_rowid": False},
-    )
-
-    run_id: UUID = Field(primary_key=True)
-    function_name: str
-    queue: str = Field(default="default", sa_column_kwargs={"server_default": "default"})
-    priority: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    due_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
-    worker_id: UUID | None = None
-    epoch: int = 0
-    reason: str = "ready"
-    waiting_for_event: str | None = None
-    cancel_reason: str | None = None
-    recoveries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-
-
-class WorkflowWait(PlanarInternalBase, table=True):
-    """Which runs sleep on which key: ``event:<key>`` or ``run:<id>``."""
-
-    __table_args__: ClassVar[Any] = (
-        Index("ix_planar_workflow_wait_run_id", "run_id"),
-        {"sqlite_with_rowid": False},
-    )
-
-    key: str = Field(primary_key=True)
-    run_id: UUID = Field(primary_key=True)
+WORKFLOW_WAIT = Table(
+    "workflow_wait",
+    PLANAR_FRAMEWORK_METADATA,
+    Column("key", String, primary_key=True),
+    Column("run_id", Uuid, primary_key=True),
+    Index("ix_planar_workflow_wait_run_id", "run_id"),
+    info={WITHOUT_ROWID: True},
+)
+"""Which runs sleep on which key: ``event:<key>`` or ``run:<id>``."""
 
 
 class WorkflowStep(PlanarInternalBase, table=True):
     """One recorded step of a run. ``path`` is its identity in the journal, ``step_id`` its number for people."""
 
-    __table_args__: ClassVar[Any] = ({"sqlite_with_rowid": False},)
+    __table_args__: ClassVar[Any] = ({"info": {WITHOUT_ROWID: True}},)
 
     workflow_id: UUID = Field(primary_key=True)
     path: str = Field(primary_key=True)
@@ -200,10 +186,9 @@ class WorkflowEvent(PlanarInternalBase, table=True):
             "event_key",
             "idempotency_key",
             unique=True,
-            sqlite_where=text("idempotency_key is not null"),
-            postgresql_where=text("idempotency_key is not null"),
+            info={PARTIAL: "idempotency_key is not null"},
         ),
-        {"sqlite_autoincrement": True},
+        {"info": {AUTOINCREMENT: True}},
     )
 
     seq: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
@@ -215,17 +200,19 @@ class WorkflowEvent(PlanarInternalBase, table=True):
     idempotency_key: str | None = None
 
 
-class WorkflowWorker(PlanarInternalBase, table=True):
-    """One process that executes runs, with what tells whether it lives."""
-
-    id: UUID = Field(primary_key=True)
-    host: str
-    boot_id: str
-    pid: int
-    lock_file: str | None = None
-    alive: bool = True
-    started_at: datetime = Field(sa_type=UTCDateTime)
-    beat_at: datetime = Field(sa_type=UTCDateTime)
+WORKFLOW_WORKER = Table(
+    "workflow_worker",
+    PLANAR_FRAMEWORK_METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("boot_id", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("lock_file", String),
+    Column("alive", Boolean, nullable=False),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("beat_at", UTCDateTime, nullable=False),
+)
+"""One process that executes runs, with what tells whether it lives."""
 
 
 class LockedResource(PlanarInternalBase, table=True):

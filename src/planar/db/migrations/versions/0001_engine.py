@@ -57,7 +57,7 @@ def _payload() -> list[sa.Column[Any]]:
 
 
 def _index(name: str, table: str, columns: list[str], *, where: str | None = None, unique: bool = False) -> None:
-    only = {"sqlite_where": sa.text(where), "postgresql_where": sa.text(where)} if where else {}
+    only: dict[str, Any] = {"sqlite_where": sa.text(where), "postgresql_where": sa.text(where)} if where else {}
     op.create_index(name, table, columns, unique=unique, schema=_schema(), **only)
 
 

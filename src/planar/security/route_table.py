@@ -1,0 +1,50 @@
+"""Which routes does a feature have? Written beside their functions, built when an app asks for them.
+
+FastAPI analyses a route's types when it is declared. A module that declared its routes at import would make everybody pay for
+that who only imports it: a script, a test, the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+
+from planar.security.guard import GuardedRoute
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class RouteTable:
+    """Routes to be: the decorators of a router that does not exist yet.
+
+    Args:
+        options: what the router takes, such as ``prefix``, ``tags`` and ``responses``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+        self._routes: list[tuple[str, str, Callable[..., Any], dict[str, Any]]] = []
+
+    def get(self, path: str, **options: Any) -> Callable[[F], F]:
+        """A route that reads; *options* are FastAPI's."""
+        return self._add("GET", path, options)
+
+    def post(self, path: str, **options: Any) -> Callable[[F], F]:
+        """A route that acts; *options* are FastAPI's."""
+        return self._add("POST", path, options)
+
+    def router(self) -> APIRouter:
+        """A new router with these routes, each of which asks for permission before it reads the request."""
+        router = APIRouter(route_class=GuardedRoute, **self._options)
+        for method, path, endpoint, options in self._routes:
+            router.add_api_route(path, endpoint, methods=[method], **options)
+        return router
+
+    def _add(self, method: str, path: str, options: dict[str, Any]) -> Callable[[F], F]:
+        def add(endpoint: F) -> F:
+            self._routes.append((method, path, endpoint, options))
+            return endpoint
+
+        return add
