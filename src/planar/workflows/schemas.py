@@ -22,7 +22,10 @@ _SQL = "\n[SQL:"
 
 
 class Shape(BaseModel):
-    """A body. Pydantic builds it when it is first needed, not when this module is imported."""
+    """An answer. Pydantic builds it when it is first needed, not when this module is imported.
+
+    Bodies of requests are built at once: FastAPI wraps them in fields of its own, which pydantic would take for theirs later.
+    """
 
     model_config = ConfigDict(defer_build=True)
 
@@ -269,10 +272,10 @@ class WorkflowStepList(Shape):
     limit: int | None = None
 
 
-class CancelRequest(Shape):
+class CancelRequest(BaseModel):
     """Why a run is to end."""
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[StorableText, Field(min_length=1, max_length=1000)] = "cancelled"
 
@@ -284,10 +287,10 @@ class CancelResponse(Shape):
     status: WorkflowStatus
 
 
-class EventEmitRequest(Shape):
+class EventEmitRequest(BaseModel):
     """Something to announce: to the run ``workflow_id``, or to every run that waits for the key and to those that will."""
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
     event_key: EventKey
     payload: StorableJson = None
