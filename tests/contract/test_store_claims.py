@@ -178,6 +178,7 @@ async def test_a_worker_that_holds_runs_without_being_registered_is_found(world:
     await there.enlist(living)
     await there.submit(RetireWorker(zombie, died=True))
     held = await begin(here, clock, zombie)
+    assert await there.other_workers(living) == [zombie]
     assert await there.dead_workers(living) == []
     world.kill(here, zombie)
     assert await there.dead_workers(living) == [zombie]

@@ -116,6 +116,19 @@ def test_a_file_that_cannot_be_locked_is_not_kept_open(folder: Path) -> None:
     files.release(worker)
 
 
+def test_a_worker_whose_file_may_not_be_opened_is_not_taken_for_dead(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, worker = LockFiles(folder), uuid4()
+    files.hold(worker)
+
+    def refuse(*args: Any) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(liveness.os, "open", refuse)
+    assert not LockFiles(folder).is_dead(worker)
+    monkeypatch.undo()
+    files.release(worker)
+
+
 def test_only_the_owner_may_read_the_files(folder: Path) -> None:
     files, worker = LockFiles(folder), uuid4()
     files.hold(worker)

@@ -57,6 +57,9 @@ class LockFiles:
             handle = os.open(self._path(worker_id), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return True
+        except PermissionError:
+            # Another user's worker: whoever may look at its file will tell.
+            return False
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

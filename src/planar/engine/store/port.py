@@ -230,7 +230,11 @@ class Store(Protocol):
         ...
 
     async def submit_in(self, session: PlanarSession, entries: Sequence[Entry]) -> list[Any]:
-        """Apply *entries* inside the open transaction of *session*; they become durable, and news, with its commit."""
+        """Apply *entries* inside the open transaction of *session*; they become durable, and news, with its commit.
+
+        Raises:
+            StaleEpoch: an entry was refused. None of *entries* was applied, and the session is as it was.
+        """
         ...
 
     def subscribe(self, listener: Callable[[News], None]) -> Callable[[], None]:
@@ -262,9 +266,9 @@ class Store(Protocol):
         ...
 
     async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        """Workers other than *worker_id* that hold runs or count as alive, and are gone."""
+        """Those of `other_workers` that are gone."""
         ...
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
-        """Workers other than *worker_id* that count as alive: one that dies leaves runs to take over."""
+        """Workers other than *worker_id* that are registered, or hold runs: one that dies leaves runs to take over."""
         ...

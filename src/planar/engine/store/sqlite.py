@@ -34,9 +34,10 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 1.0
 
-HOLDERS = """
+WORKERS = """
 select id from workflow_worker where alive = 1 and id <> ?
 union select worker_id from workflow_claim where worker_id is not null and worker_id <> ?
+order by 1
 """
 
 
@@ -124,12 +125,11 @@ class SqliteStore:
             self._alive.release(worker_id)
 
     async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        rows = await self._query(HOLDERS, (worker_id.hex, worker_id.hex))
-        others = [UUID(row[0]) for row in rows]
+        others = await self.other_workers(worker_id)
         return [other for other in others if self._alive is not None and self._alive.is_dead(other)]
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
-        rows = await self._query("select id from workflow_worker where alive = 1 and id <> ? order by id", (worker_id.hex,))
+        rows = await self._query(WORKERS, (worker_id.hex, worker_id.hex))
         return [UUID(row[0]) for row in rows]
 
     async def load_run(self, run_id: UUID) -> Run | None:

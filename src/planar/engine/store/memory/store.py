@@ -141,13 +141,12 @@ class MemoryStore:
         self.database.alive.discard(worker_id)
 
     async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        await self._turn()
-        holders = {claim.worker_id for claim in self.database.claims.values() if claim.worker_id is not None}
-        return sorted((self.database.workers | holders) - self.database.alive - {worker_id})
+        return [other for other in await self.other_workers(worker_id) if other not in self.database.alive]
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
         await self._turn()
-        return sorted(self.database.workers - {worker_id})
+        holders = {claim.worker_id for claim in self.database.claims.values() if claim.worker_id is not None}
+        return sorted((self.database.workers | holders) - {worker_id})
 
     # -- reads --------------------------------------------------------------------------------------------------------
 
