@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,7 +34,7 @@ class Notebook:
         self.commits: list[int] = []
         """How many entries each committed group had."""
         self._group = 0
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("create table note (id text not null)")
 

@@ -42,6 +42,9 @@ def bound(signature: inspect.Signature, count: int, names: Sequence[str], form_o
     """
     signature.bind(*range(count), **dict.fromkeys(names))
     parameters = signature.parameters
+    # Python 3.13.0 takes an argument that is for a position only by its name where other names are free.
+    for missing in [parameter.name for parameter in parameters.values() if _is_needed_in_its_place(parameter)][count:]:
+        raise TypeError(f"missing a required positional-only argument: {missing!r}")
     by_position = [parameter for parameter in parameters.values() if parameter.kind in _BY_POSITION][:count]
     rest = _only(parameters, inspect.Parameter.VAR_POSITIONAL)
     free = _only(parameters, inspect.Parameter.VAR_KEYWORD)
@@ -54,6 +57,10 @@ def bound(signature: inspect.Signature, count: int, names: Sequence[str], form_o
         owner = parameter if parameter is not None and parameter.kind in _BY_NAME else free
         keywords.append((name, form_of(cast("inspect.Parameter", owner))))
     return _shape(tuple(positional), tuple(keywords))
+
+
+def _is_needed_in_its_place(parameter: inspect.Parameter) -> bool:
+    return parameter.kind is inspect.Parameter.POSITIONAL_ONLY and parameter.default is inspect.Parameter.empty
 
 
 def _only(parameters: Mapping[str, inspect.Parameter], kind: Any) -> inspect.Parameter | None:

@@ -128,7 +128,9 @@ def dict_form(hint: Any, key: Form, value: Form, *, kind: type[Any] = dict) -> F
 def _maker(kind: type[Any], value: Form) -> Callable[[Any], Any] | None:
     if kind is defaultdict:
         origin: Any = getattr(value.hint, "__origin__", value.hint)
-        return partial(defaultdict[Any, Any], origin if origin in _FACTORIES else None)
+        factory = origin if origin in _FACTORIES else None
+        # A function, since pydantic asks for a signature, and a partial of a builtin class has none on Python 3.13.
+        return lambda entries: defaultdict[Any, Any](factory, entries)
     return kind if kind in (OrderedDict, Counter) else None
 
 
