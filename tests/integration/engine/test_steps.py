@@ -309,3 +309,29 @@ async def test_a_start_in_a_step_that_has_written_is_part_of_its_transaction(ope
 
 async def _child_has_run() -> bool:
     return "inner 7" in CALLS
+
+
+@step(max_retries=1)
+async def retried_around() -> str:
+    CALLS.append("around")
+    value = await inner(1)
+    if CALLS.count("around") == 1:
+        raise ConnectionError("after the nested step")
+    return f"{value}"
+
+
+@workflow()
+async def retrying_around() -> str:
+    return await retried_around()
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_parked_runs": 0}])
+async def test_a_retry_does_not_run_a_nested_step_again_that_was_recorded(
+    open_app: Opener, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retried_around, "retry", RetryPolicy(1, timedelta(milliseconds=10)))
+    async with open_app(retrying_around, **limits):
+        run = await retrying_around.start()
+        assert await asyncio.wait_for(retrying_around.wait_for_completion(run.id), 10) == "1"
+        assert CALLS == ["around", "inner 1", "around"]
+        assert [(r.path, r.status.value, r.retry_count) for r in await steps_of(run.id)] == [("1", "succeeded", 1), ("1.1", "succeeded", 0)]

@@ -97,7 +97,12 @@ class Journal:
 
     def close(self, path: str) -> None:
         """*path* was handed out, and with it everything nested in it."""
-        self._closed.add(path)
+        if self._by_path:
+            self._closed.add(path)
+
+    def keep(self, record: StepRecord) -> None:
+        """*record* was made in this pass, inside a step that may call it again."""
+        self._by_path[record.path] = record
 
     def leftover(self) -> StepRecord | None:
         """A record that the code never asked for, when its function has ended."""

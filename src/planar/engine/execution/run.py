@@ -215,10 +215,11 @@ class LiveRun:
             # Cleaning up may record, but not wait.
             self.cancellation.delivered = True
             raise asyncio.CancelledError(self.cancellation.reason)
+        # A run must not sleep on a record that was refused: history would have a hole.
+        await self.durable()
         # Made before the entry: a claim may come before the news that the run sleeps.
         wake = self._wake = asyncio.get_running_loop().create_future()
         slept: Slept = await self.commit(sleep)
-        self._pending = None
         if not slept.asleep:
             self._wake = None
             if self.cancellation is not None and not self.cancellation.delivered:

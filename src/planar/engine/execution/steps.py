@@ -144,8 +144,7 @@ async def perform(frame: Frame, call: StepCall) -> Any:
             try:
                 return await _execute(live, frame, call, path, mark)
             finally:
-                if mark is not None:
-                    live.journal.close(path)
+                live.journal.close(path)
         case _:
             raise AssertionError(decision)
 
@@ -205,6 +204,9 @@ async def record_at_once(frame: Frame, call: StepCall, prepare: Callable[[], tup
             await _raise_again(live, record)
         case _:
             _deliver_cancellation(live)
+    # A start must not be recorded where the record before it was refused: history would have a hole.
+    await live.durable()
+    live.check()
     value, joined = prepare()
     text, restored = call.codec.roundtrip_result(value)
     step = OpenStep(live, frame, call, path, live.next_step_id(), live.now())
@@ -285,6 +287,7 @@ async def _succeed(step: OpenStep, value: Any) -> Any:
         await _undisturbed(live, _commit_with(live, scope, SaveStep(live.holder, record)))
     else:
         live.save(record)
+    _keep_for_retry(step, record)
     return restored
 
 
@@ -332,8 +335,20 @@ async def _fail(step: OpenStep, error: Exception) -> Any:
         raise _Again(text) from None
     logger.info("step failed", step=step.call.identity.name, error=failure.type)
     step.wakeup_at = None
-    live.save(step.record(StepStatus.FAILED, seq=live.next_seq(), error=text))
+    record = step.record(StepStatus.FAILED, seq=live.next_seq(), error=text)
+    live.save(record)
+    _keep_for_retry(step, record)
     raise restore_failure(failure) from error
+
+
+def _keep_for_retry(step: OpenStep, record: StepRecord) -> None:
+    """A step around this one may be tried again: its body will call this one again, which must not run again."""
+    place: Frame | None = step.caller
+    while place is not None:
+        if isinstance(place, StepFrame) and place.step is not None and place.step.call.retry.max_retries != 0:
+            step.live.journal.keep(record)
+            return
+        place = place.outer
 
 
 def _give_up(step: OpenStep) -> BaseException:

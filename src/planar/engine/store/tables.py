@@ -179,7 +179,7 @@ class WorkflowEvent(PlanarInternalBase, table=True):
     """Something that was announced under a key. Only appended to; ``seq`` is the total order."""
 
     __table_args__: ClassVar[Any] = (
-        Index("ix_planar_workflow_event_event_key", "event_key", "seq"),
+        Index("ix_planar_workflow_event_event_key", "event_key", "workflow_id", "seq"),
         Index("uq_planar_workflow_event_id", "id", unique=True),
         Index(
             "uq_planar_workflow_event_idempotency_key",

@@ -158,7 +158,7 @@ def _create_event() -> None:
         schema=_schema(),
         sqlite_autoincrement=True,
     )
-    _index("ix_planar_workflow_event_event_key", "workflow_event", ["event_key", "seq"])
+    _index("ix_planar_workflow_event_event_key", "workflow_event", ["event_key", "workflow_id", "seq"])
     _index("uq_planar_workflow_event_id", "workflow_event", ["id"], unique=True)
     key = "uq_planar_workflow_event_idempotency_key"
     _index(key, "workflow_event", ["event_key", "idempotency_key"], where="idempotency_key is not null", unique=True)
