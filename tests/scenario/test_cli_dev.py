@@ -247,3 +247,24 @@ def test_an_app_that_fails_to_start_ends_the_command(main: Path) -> None:
     with planar(*SERVE, folder=main.parent) as command:
         assert command.exit_code() == 1
         assert "RuntimeError: no database" in command.output
+
+
+@pytest.mark.parametrize("mode", ["dev", "prod"])
+def test_a_database_that_cannot_be_opened_is_told_in_one_line(mode: str, main: Path) -> None:
+    main.write_text("from planar import PlanarApp, sqlite_config\napp = PlanarApp(config=sqlite_config('/absent/folder/x.db'))")
+    with planar(mode, "--port", "0", folder=main.parent) as command:
+        assert command.exit_code() == 1
+        assert any(line.startswith("Error: ") and "/absent/folder" in line for line in command.output.splitlines())
+        assert "Traceback" not in command.output
+
+
+def test_an_on_startup_that_fails_shows_the_users_frames_line_by_line(main: Path) -> None:
+    main.write_text(
+        "from planar import PlanarApp, sqlite_config\n"
+        "async def fill(engine):\n    raise RuntimeError('no seed')\n"
+        "app = PlanarApp(config=sqlite_config(':memory:'), on_startup=fill)"
+    )
+    with planar(*SERVE, folder=main.parent) as command:
+        assert command.exit_code() == 1
+        assert f'  File "{main}", line 3, in fill' in command.output.splitlines()
+        assert "RuntimeError: no seed" in command.output.splitlines()

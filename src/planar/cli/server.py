@@ -11,12 +11,14 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
 from planar.cli.entry import ASGIApp, Entry, describe_failure, load_app
 from planar.cli.listener import web_address
+from planar.cli.startup import ToldLifespan
 from planar.logging import configure_logging, get_logger
 
 logger = get_logger(__name__)
@@ -76,7 +78,7 @@ def serve(
         print(ready_line(app, web_address(listener)), flush=True)
         on_ready()
 
-    server = PlanarServer(app, limits, ready)
+    server = PlanarServer(app, limits, ready, root=entry.root)
     return server.serve_until_stopped(listener)
 
 
@@ -98,9 +100,9 @@ def _docs_path(app: object) -> str | None:
 class PlanarServer(uvicorn.Server):
     """uvicorn, which tells the app before connections are drained and never takes for ever to stop."""
 
-    def __init__(self, app: ASGIApp, limits: StopLimits, on_ready: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, limits: StopLimits, on_ready: Callable[[], None], root: Path) -> None:
         config = uvicorn.Config(
-            app,
+            ToldLifespan(app, root),
             lifespan="on",
             # The app's own settings say what is logged, and where to; uvicorn's loggers take part in that.
             log_config=None,
@@ -122,7 +124,7 @@ class PlanarServer(uvicorn.Server):
         try:
             self.run(sockets=[listener])
         except SystemExit:
-            # uvicorn's word for an app that did not start; the reason was logged.
+            # uvicorn's word for an app that did not start; the reason was told.
             return 1
         return 0 if self.started else 1
 

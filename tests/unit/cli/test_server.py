@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,12 +42,12 @@ def test_the_ready_line_names_the_docs_if_there_are_any(app: object, line: str) 
 
 
 def test_the_server_is_configured_as_decided() -> None:
-    config = PlanarServer(lambda: None, StopLimits(4, 24), lambda: None).config
+    config = PlanarServer(lambda: None, StopLimits(4, 24), lambda: None, root=Path()).config
     assert (config.lifespan, config.server_header, config.log_config, config.timeout_graceful_shutdown) == ("on", False, None, 4)
 
 
 async def told(app: Any, limit: float = 5) -> None:
-    await PlanarServer(app, StopLimits(limit, 9), lambda: None)._tell_app()  # type: ignore[arg-type]  (a short limit, for the test)
+    await PlanarServer(app, StopLimits(limit, 9), lambda: None, root=Path())._tell_app()  # type: ignore[arg-type]  (a short limit, for the test)
 
 
 async def test_the_app_is_told_whether_it_answers_at_once_or_later() -> None:
