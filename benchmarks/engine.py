@@ -160,9 +160,8 @@ async def resumption() -> float:
 async def flat(_: Path, runs: int) -> None:
     """Does it stay as fast over many runs?"""
     for part in range(10):
-        print(
-            f"runs {part * runs // 10:>7} to {(part + 1) * runs // 10:>7}: {await many(lambda number: three_steps(number), runs // 10):6.0f}/s"
-        )
+        speed = await many(lambda number: three_steps(number), runs // 10)
+        print(f"runs {part * runs // 10:>7} to {(part + 1) * runs // 10:>7}: {speed:6.0f}/s")
 
 
 def main() -> None:
