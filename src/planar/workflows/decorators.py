@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from planar.engine.catalog import CATALOGUE
 from planar.engine.core.retry import RetryPolicy
+from planar.workflows.arguments import check_function, check_step_options, check_workflow_name
 from planar.workflows.models import StepType
 from planar.workflows.wrappers import StepWrapper, WorkflowWrapper
 
@@ -28,14 +28,11 @@ def workflow(*, name: str | None = None) -> Callable[[AsyncFunction[P, R]], Work
         TypeError: the function is not a coroutine function.
         ValueError: the name cannot be a segment of a route.
     """
-    if name is not None and (not name or "/" in name or name != name.strip() or name in (".", "..")):
-        raise ValueError(
-            f"A workflow cannot be named {name!r}: the name is a segment of its routes, so no '/', '.', '..' or blanks around it."
-        )
+    if name is not None:
+        check_workflow_name(name)
 
     def decorate(function: AsyncFunction[P, R]) -> WorkflowWrapper[P, R]:
-        if not inspect.iscoroutinefunction(function):
-            raise TypeError("Workflow functions must be coroutines")
+        check_function(function, "Workflow")
         wrapper = WorkflowWrapper(function, name=name)
         CATALOGUE.add(wrapper.definition)
         return wrapper
@@ -59,12 +56,12 @@ def step(
         display_name: what people see instead of the function's name.
 
     Raises:
-        TypeError: the function is not a coroutine function.
+        TypeError: the function is not a coroutine function, or an option is not of its type.
     """
+    check_step_options(max_retries, step_type, display_name)
 
     def decorate(function: AsyncFunction[P, R]) -> StepWrapper[P, R]:
-        if not inspect.iscoroutinefunction(function):
-            raise TypeError("Step functions must be coroutines")
+        check_function(function, "Step")
         retry = RetryPolicy(max_retries)
         return StepWrapper(function, retry=retry, kind=step_type, display_name=display_name, return_type=return_type)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID, uuid5
 
@@ -18,6 +18,7 @@ from planar.engine.current import Frame, find_frame
 from planar.engine.errors import ArgumentNotStorable, EventTimeout
 from planar.engine.execution.steps import OpenStep, StepCall, perform
 from planar.engine.execution.waits import poll, sleep_until, take_event
+from planar.workflows.arguments import check_event_key, check_function, check_interval, check_run_id, check_seconds, moment_in_utc
 from planar.workflows.decorators import step
 from planar.workflows.models import WorkflowEvent
 from planar.workflows.rows import event_of
@@ -53,17 +54,17 @@ async def suspend(*, interval: timedelta | None = None, wakeup_at: datetime | No
     """Sleep for *interval*, or until *wakeup_at*: for seconds or for months, across restarts. Never shorter.
 
     Raises:
-        ValueError: both or neither are given, or *wakeup_at* has no time zone.
+        ValueError: both or neither are given, *wakeup_at* has no time zone, or *interval* is more than a thousand years.
     """
     frame = _frame_for("suspend")
     if (interval is None) == (wakeup_at is None):
         raise ValueError("Give suspend either interval= or wakeup_at=.")
-    if wakeup_at is not None and wakeup_at.tzinfo is None:
-        raise ValueError("wakeup_at needs a time zone: which clock does it mean? For UTC, datetime(..., tzinfo=UTC).")
+    if interval is not None:
+        check_interval(interval)
+    wakeup = None if wakeup_at is None else moment_in_utc(wakeup_at, "wakeup_at")
 
     async def body(step: OpenStep) -> None:
-        due = wakeup_at.astimezone(UTC) if wakeup_at is not None else step.created_at + (interval or timedelta())
-        await sleep_until(step, due)
+        await sleep_until(step, wakeup or step.created_at + (interval or timedelta()))
 
     await _call(frame, _suspend, (interval, wakeup_at), body, "Suspend")
 
@@ -75,6 +76,7 @@ async def _suspend(interval: timedelta | None, wakeup_at: datetime | None) -> No
 @step(display_name="Get deadline")
 async def get_deadline(max_wait_time: float) -> datetime:
     """The time *max_wait_time* seconds from now; recorded, so that a replay keeps it."""
+    check_seconds(max_wait_time, "max_wait_time", negative="lies in the past")
     return current_services().get(Client).now() + timedelta(seconds=max_wait_time)
 
 
@@ -93,8 +95,12 @@ async def wait_for_event(event_key: str, max_wait_time: float = -1, *, since: da
 
     Raises:
         EventTimeout: nothing came in time.
+        ArgumentNotStorable: there can be no event of that key.
+        ValueError: *max_wait_time* is not a number of seconds.
     """
     frame = _frame_for("wait_for_event")
+    check_event_key(event_key)
+    check_seconds(max_wait_time, "max_wait_time", negative="waits for ever")
 
     async def body(step: OpenStep) -> Any:
         deadline = await get_deadline(max_wait_time) if max_wait_time >= 0 else None
@@ -121,9 +127,13 @@ def wait(
 
     Raises:
         EventTimeout: (from the step) the answer was still no at the deadline; also a ValueError.
+        TypeError, ValueError: an argument is not a number of seconds, or the function is not a coroutine function.
     """
+    check_seconds(poll_interval, "poll_interval")
+    check_seconds(max_wait_time, "max_wait_time", negative="waits for ever")
 
     def decorate(question: Callable[P, Awaitable[bool]]) -> Callable[P, Awaitable[None]]:
+        check_function(getattr(question, "original_fn", question), "Wait")
         codec = CallCodec(question, return_type=type(None))
         name = f"{question.__module__}.{question.__qualname__}"
         identity = StepIdentity(name, question.__qualname__, display_name=f"Wait for {question.__name__}")
@@ -162,7 +172,11 @@ async def emit_event(
 
     Raises:
         ArgumentNotStorable: the payload is not JSON, or the key is empty.
+        TypeError: *workflow_id* is not a UUID.
     """
+    check_event_key(event_key)
+    if workflow_id is not None:
+        check_run_id(workflow_id, "workflow_id")
     frame = find_frame()
     client = current_services().get(Client)
     text = _payload_text(payload)
@@ -214,7 +228,9 @@ async def cancel(run_id: UUID, reason: str = "cancelled") -> RunStatus:
     Raises:
         RunNotFound: there is no such run.
         RunAlreadyEnded: it has ended.
+        TypeError: *run_id* is not a UUID.
     """
+    check_run_id(run_id, "run_id")
     if find_frame() is not None:
         return await _cancel_step(run_id, reason)
     return await current_services().get(Client).cancel(run_id, reason)

@@ -18,6 +18,7 @@ from planar.engine.current import Frame, find_frame
 from planar.engine.execution.steps import OpenStep, StepCall, perform, record_at_once
 from planar.engine.execution.waits import await_run
 from planar.engine.store.port import StartRun
+from planar.workflows.arguments import check_run_id
 from planar.workflows.models import Workflow
 from planar.workflows.rows import workflow_of
 
@@ -132,7 +133,9 @@ class WorkflowWrapper(Wrapper[P, R]):
             RunNotFound: there is no such run.
             Exception: what the run raised.
             RunCancelled: it was cancelled.
+            TypeError: *workflow_id* is not a UUID.
         """
+        check_run_id(workflow_id, "workflow_id")
         frame = find_frame()
         if frame is None:
             return outcome_of(await _client().ended(workflow_id), self.codec.load_result)
