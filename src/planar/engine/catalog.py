@@ -30,6 +30,10 @@ class Definition:
     codec: CallCoding
     home: str
 
+    def is_same(self, other: Definition) -> bool:
+        """Whether both mean one function: a function that makes workflows makes different ones at one place."""
+        return self.home == other.home and self.function is other.function
+
 
 class Catalogue:
     """Every workflow that was decorated in this process, by where it stands: two apps and two tests may reuse a name."""
@@ -78,10 +82,10 @@ class Registry:
             WorkflowNameTaken: another workflow of this app has the name.
         """
         earlier = self._registered.get(definition.name)
-        if earlier is not None and earlier.home != definition.home:
+        if earlier is not None and not earlier.is_same(definition):
             raise WorkflowNameTaken(
-                f"The workflow name '{definition.name}' is taken by {earlier.home}; {definition.home} needs another:"
-                f" give it one with @workflow(name=...)."
+                f"The workflow name '{definition.name}' is taken by {earlier.home}; {definition.home}"
+                f"{_made_again(earlier, definition)} needs another: give it one with @workflow(name=...)."
             )
         self._registered[definition.name] = definition
 
@@ -120,13 +124,17 @@ class Registry:
             WorkflowNameTaken: the name means another workflow here.
         """
         found = self.find(definition.name)
-        if found is None or found.home != definition.home:
+        if found is None or not found.is_same(definition):
             others = [found.home] if found else [home for home in self._catalogue.homes(definition.name) if home != definition.home]
             raise WorkflowNameTaken(
-                f"The name '{definition.name}' of {definition.home} means {', '.join(others) or 'nothing'} here:"
-                f" register the workflow that you mean, or give one another name with @workflow(name=...)."
+                f"The name '{definition.name}' of {definition.home} means {', '.join(others) or 'nothing'} here"
+                f"{_made_again(found, definition)}: register the workflow that you mean, or give one another name with @workflow(name=...)."
             )
 
     def names(self) -> frozenset[str]:
         """Every name that a worker of this app can execute."""
         return frozenset(self._registered) | self._catalogue.names()
+
+
+def _made_again(earlier: Definition | None, definition: Definition) -> str:
+    return " (another function, made at the same place)" if earlier is not None and earlier.home == definition.home else ""

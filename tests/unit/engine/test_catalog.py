@@ -116,6 +116,23 @@ def test_registering_one_workflow_again_keeps_the_newest(registry: Registry) -> 
     assert list(registry.registered()) == [again]
 
 
+def test_two_workflows_made_by_one_function_are_two(catalogue: Catalogue, registry: Registry) -> None:
+    """Else a run of the first would execute the second."""
+
+    async def other() -> None:
+        raise AssertionError
+
+    first, second = definition(), Definition("order", other, NoCodec(), "app:order")
+    catalogue.add(first)
+    catalogue.add(second)
+    with pytest.raises(WorkflowNameTaken, match=r"app:order here \(another function, made at the same place\)"):
+        registry.check(first)
+    registry.register(first)
+    registry.check(first)
+    with pytest.raises(WorkflowNameTaken, match=r"app:order \(another function, made at the same place\) needs another"):
+        registry.register(second)
+
+
 def test_two_apps_may_give_one_name_to_different_workflows(catalogue: Catalogue) -> None:
     one, two = Registry(catalogue), Registry(catalogue)
     first, second = definition(home="one:order"), definition(home="two:order")
