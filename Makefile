@@ -56,6 +56,10 @@ text: env ## Nothing in the repository points at one machine or one package regi
 test-quick: env ## Unit and surface tests only
 	@$(PY) -m pytest -q tests/unit tests/surface $(ARGS)
 
+.PHONY: bench
+bench: env ## The engine's throughput beside the bare database, in the same run; ARGS= goes to benchmarks/engine.py
+	@$(PY) benchmarks/engine.py $(ARGS)
+
 .PHONY: record-surface
 record-surface: env ## Write the public names of each package into tests/surface/recorded_all.toml
 	@$(PY) scripts/record_surface.py
