@@ -57,7 +57,8 @@ test-quick: env ## Unit and surface tests only
 	@$(PY) -m pytest -q tests/unit tests/surface $(ARGS)
 
 .PHONY: bench
-bench: env ## The engine's throughput beside the bare database, in the same run; ARGS= goes to benchmarks/engine.py
+bench: env ## What an import costs, and the engine's throughput beside the bare database; ARGS= goes to benchmarks/engine.py
+	@$(PY) benchmarks/import_time.py
 	@$(PY) benchmarks/engine.py $(ARGS)
 
 .PHONY: record-surface
