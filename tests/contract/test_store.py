@@ -210,7 +210,7 @@ async def test_an_event_is_saved_with_its_step(store: Store, clock: HandClock) -
 
 async def test_what_belongs_to_a_refused_step_does_not_happen(store: Store, clock: HandClock) -> None:
     held = await begin(store, clock)
-    stale = Held(held.run, replace(held.holder, epoch=0))
+    stale = Held(held.run, held.holder._replace(epoch=0))
     child = new_run(clock)
     with pytest.raises(StaleEpoch):
         await store.submit(stale.save(done(), start=StartRun(child)))
@@ -239,10 +239,10 @@ async def test_a_write_of_somebody_who_does_not_hold_the_run_is_refused(
 ) -> None:
     neighbour, held = await begin(store, clock), await begin(store, clock)
     stranger = {
-        "older epoch": replace(held.holder, epoch=0),
-        "newer epoch": replace(held.holder, epoch=2),
-        "another worker": replace(held.holder, worker_id=uuid7()),
-        "another run": replace(held.holder, run_id=uuid7()),
+        "older epoch": held.holder._replace(epoch=0),
+        "newer epoch": held.holder._replace(epoch=2),
+        "another worker": held.holder._replace(worker_id=uuid7()),
+        "another run": held.holder._replace(run_id=uuid7()),
     }[who]
     heard = Heard(store)
     before, refused, after = (
@@ -293,7 +293,7 @@ async def test_a_write_under_the_epoch_of_an_earlier_claim_is_refused(store: Sto
 
 async def test_a_refused_entry_can_be_first_last_or_alone(store: Store, clock: HandClock) -> None:
     held = await begin(store, clock)
-    stale = Held(held.run, replace(held.holder, epoch=7))
+    stale = Held(held.run, held.holder._replace(epoch=7))
     outcomes = await asyncio.gather(
         *(store.submit(entry) for entry in (stale.save(done("8")), held.save(done("1")), stale.save(done("9")))), return_exceptions=True
     )

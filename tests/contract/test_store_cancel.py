@@ -44,7 +44,7 @@ async def test_a_run_that_nobody_began_ends_at_once(store: Store, clock: HandClo
 async def test_a_sleeping_run_ends_at_once_and_waits_for_nothing_any_more(store: Store, clock: HandClock) -> None:
     held = await begin(store, clock)
     await store.submit(held.save(done()))
-    await store.submit(replace(held.sleep_for_event(), due_at=clock.now() + timedelta(hours=1)))
+    await store.submit(held.sleep_for_event()._replace(due_at=clock.now() + timedelta(hours=1)))
     assert await cancel(store, held.run) == AT_ONCE
     assert await store.load_run(held.run.id) == replace(held.run, status=RunStatus.CANCELLED, error=ERROR)
     assert (await store.submit(Emit(new_event(clock)))).woken == 0

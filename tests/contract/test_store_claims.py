@@ -260,5 +260,5 @@ async def test_a_claim_is_replaced_not_shared(store: Store, clock: HandClock) ->
     new = uuid7()
     assert await claimed(store, new) == [held.run.id]
     with pytest.raises(StaleEpoch):
-        await store.submit(replace(held, holder=replace(held.holder, epoch=2)).save(done()))
+        await store.submit(replace(held, holder=held.holder._replace(epoch=2)).save(done()))
     await store.submit(held.taken_by(new, 2).save(done()))

@@ -174,7 +174,7 @@ class Player:
         if isinstance(outcome, Claims) and isinstance(entry, ClaimDue):
             self.holders += [Holder(each.run.id, entry.worker_id, each.epoch) for each in outcome.claims]
         if isinstance(outcome, int) and isinstance(entry, Reclaim):
-            self.holders.append(replace(entry.holder, epoch=outcome))
+            self.holders.append(entry.holder._replace(epoch=outcome))
 
 
 class Side:
@@ -196,10 +196,10 @@ class Side:
         return self._common_event(found) if found else None
 
     def _own(self, entry: Entry) -> Entry:
-        return replace(entry, event=self._own_wait(entry.event)) if isinstance(entry, Sleep) and entry.event else entry
+        return entry._replace(event=self._own_wait(entry.event)) if isinstance(entry, Sleep) and entry.event else entry
 
     def _own_wait(self, wait: EventWait) -> EventWait:
-        return replace(wait, after=self._own_seq(wait.after), taken=tuple(self._own_seq(number) for number in wait.taken))
+        return wait._replace(after=self._own_seq(wait.after), taken=tuple(self._own_seq(number) for number in wait.taken))
 
     def _own_seq(self, number: int) -> int:
         # A number that no event has yet means one that is far away.
@@ -209,7 +209,7 @@ class Side:
         if isinstance(outcome, Exception):
             return type(outcome)
         if isinstance(outcome, Emitted | Slept) and outcome.event is not None:
-            return replace(outcome, event=self._common_event(outcome.event))
+            return outcome._replace(event=self._common_event(outcome.event))
         return outcome
 
     def _common_event(self, event: Event) -> Event:

@@ -184,7 +184,7 @@ async def test_a_stale_record_is_refused_and_leaves_the_session_as_it_was(world:
 async def test_of_several_entries_all_are_applied_or_none(world: SqliteWorld, here: Process, clock: HandClock) -> None:
     held = await begin(here.store, clock)
     child = new_run(clock)
-    stale = replace(held, holder=replace(held.holder, epoch=5))
+    stale = replace(held, holder=held.holder._replace(epoch=5))
     heard = Heard(here.store)
     async with here.manager.get_session(label="step") as session:
         await write(session)
@@ -474,10 +474,10 @@ async def test_the_status_that_people_see_follows_the_run(here: Process, clock: 
     assert await seen() == (RunStatus.PENDING, "ready", True, None)
     assert await claimed(here.store, worker) == [run.id]
     held = (await begin(here.store, clock)).taken_by(worker, 1)
-    held = replace(held, run=run, holder=replace(held.holder, run_id=run.id))
+    held = replace(held, run=run, holder=held.holder._replace(run_id=run.id))
     assert await seen() == (RunStatus.RUNNING, "running", False, None)
     due = clock.now() + timedelta(hours=1)
-    assert await here.store.submit(replace(held.sleep_for_event(), due_at=due)) == Slept(asleep=True)
+    assert await here.store.submit(held.sleep_for_event()._replace(due_at=due)) == Slept(asleep=True)
     assert await seen() == (RunStatus.SUSPENDED, "event", True, "paid")
     await here.store.submit(Emit(new_event(clock)))
     assert await seen() == (RunStatus.PENDING, "ready", True, None)

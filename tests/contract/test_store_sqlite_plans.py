@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -103,7 +102,7 @@ ENTRIES: dict[str, Callable[[Held, SqliteWorld], list[Entry]]] = {
     "start": lambda held, world: [StartRun(new_run(world.clock, idempotency_key="k")), StartRun(new_run(world.clock, idempotency_key="k"))],
     "save a step": lambda held, world: [held.save(mark()), held.save(done(), start=StartRun(new_run(world.clock)))],
     "wait for an event": lambda held, world: [
-        replace(held.sleep_for_event("nothing"), event=wait_for(held.run, "nothing", after=3, taken=(4, 5)), marks=(mark(),))
+        held.sleep_for_event("nothing")._replace(event=wait_for(held.run, "nothing", after=3, taken=(4, 5)), marks=(mark(),))
     ],
     "wait for a run": lambda held, world: [held.sleep(Reason.CHILD, child_id=held.run.id)],
     "wake sleepers": lambda held, world: [

@@ -153,10 +153,10 @@ async def test_a_global_event_counts_from_the_given_time_on(store: Store, clock:
     held = await begin(store, clock)
     wait = wait_for(held.run)
     assert await store.find_event(wait) is None
-    assert await store.find_event(replace(wait, since=early.timestamp)) == early
+    assert await store.find_event(wait._replace(since=early.timestamp)) == early
     late = await emit(store, clock)
     assert await store.find_event(wait) == late
-    assert await store.find_event(replace(wait, since=early.timestamp)) == early
+    assert await store.find_event(wait._replace(since=early.timestamp)) == early
     assert await store.submit(held.sleep_for_event()) == Slept(asleep=False, event=late)
 
 
@@ -170,13 +170,13 @@ async def test_the_oldest_event_that_was_not_taken_comes_first(store: Store, clo
     await emit(store, clock, "refunded")
     wait = wait_for(held.run)
     assert await store.find_event(wait) == events[0]
-    assert await store.find_event(replace(wait, taken=(events[0].seq,))) == events[1]
-    assert await store.find_event(replace(wait, taken=(events[2].seq, events[0].seq, events[1].seq))) == events[3]
-    assert await store.find_event(replace(wait, taken=(events[1].seq,))) == events[0]
-    assert await store.find_event(replace(wait, after=events[1].seq)) == events[2]
-    assert await store.find_event(replace(wait, after=events[1].seq, taken=(events[2].seq,))) == events[3]
-    assert await store.find_event(replace(wait, taken=tuple(event.seq for event in events))) is None
-    assert await store.find_event(replace(wait, after=events[-1].seq)) is None
+    assert await store.find_event(wait._replace(taken=(events[0].seq,))) == events[1]
+    assert await store.find_event(wait._replace(taken=(events[2].seq, events[0].seq, events[1].seq))) == events[3]
+    assert await store.find_event(wait._replace(taken=(events[1].seq,))) == events[0]
+    assert await store.find_event(wait._replace(after=events[1].seq)) == events[2]
+    assert await store.find_event(wait._replace(after=events[1].seq, taken=(events[2].seq,))) == events[3]
+    assert await store.find_event(wait._replace(taken=tuple(event.seq for event in events))) is None
+    assert await store.find_event(wait._replace(after=events[-1].seq)) is None
 
 
 async def test_events_have_one_total_order(store: Store, clock: HandClock) -> None:
@@ -190,7 +190,7 @@ async def test_a_wait_that_took_an_event_sleeps_until_the_next(store: Store, clo
     held = await begin(store, clock)
     first = await emit(store, clock)
     wait = EventWait("paid", held.run.id, held.run.created_at, after=first.seq)
-    assert await store.submit(replace(held.sleep_for_event(), event=wait)) == ASLEEP
+    assert await store.submit(held.sleep_for_event()._replace(event=wait)) == ASLEEP
     second = await emit(store, clock)
     assert await claimed(store) == [held.run.id]
     assert await store.find_event(wait) == second
@@ -204,7 +204,7 @@ async def test_emitting_twice_with_one_id_is_one_event(store: Store, clock: Hand
     event = new_event(clock, payload='"first"')
     first = await store.submit(Emit(event))
     assert first == Emitted(replace(event, seq=first.event.seq), woken=0, created=True)
-    await store.submit(replace(held.sleep_for_event(), event=wait_for(held.run, after=first.event.seq)))
+    await store.submit(held.sleep_for_event()._replace(event=wait_for(held.run, after=first.event.seq)))
     again = await store.submit(Emit(replace(event, payload='"second"')))
     assert again == Emitted(first.event, woken=0, created=False)
     assert await claimed(store) == []
@@ -245,13 +245,13 @@ async def test_a_time_that_has_come_is_not_slept_for(store: Store, clock: HandCl
 async def test_a_wait_with_a_deadline_wakes_at_it_and_can_take_nothing(store: Store, clock: HandClock) -> None:
     held = await begin(store, clock)
     deadline = clock.now() + timedelta(minutes=1)
-    sleep = replace(held.sleep_for_event(), due_at=deadline)
+    sleep = held.sleep_for_event()._replace(due_at=deadline)
     assert await store.submit(sleep) == ASLEEP
     clock.move(minutes=1)
     worker = uuid7()
     assert await claimed(store, worker) == [held.run.id]
     mine = held.taken_by(worker, 2)
-    assert await store.submit(replace(sleep, holder=mine.holder)) == Slept(asleep=False)
+    assert await store.submit(sleep._replace(holder=mine.holder)) == Slept(asleep=False)
     # It waits for nothing any more: an event must not count it as woken.
     assert (await store.submit(Emit(new_event(clock)))).woken == 0
 
@@ -260,7 +260,7 @@ async def test_an_event_before_the_deadline_counts_even_if_seen_after_it(store: 
     held = await begin(store, clock)
     event = await emit(store, clock)
     clock.move(hours=1)
-    late = replace(held.sleep_for_event(), due_at=clock.now() - timedelta(minutes=1))
+    late = held.sleep_for_event()._replace(due_at=clock.now() - timedelta(minutes=1))
     assert await store.submit(late) == Slept(asleep=False, event=event)
 
 
@@ -347,7 +347,7 @@ async def test_a_run_and_an_event_of_its_name_are_not_mixed_up(store: Store, clo
 
 async def test_a_sleeping_run_can_be_claimed_back_by_its_worker(store: Store, clock: HandClock) -> None:
     held = await begin(store, clock)
-    await store.submit(replace(held.sleep_for_event(), due_at=clock.now() + timedelta(hours=1)))
+    await store.submit(held.sleep_for_event()._replace(due_at=clock.now() + timedelta(hours=1)))
     assert await store.submit(Reclaim(held.holder)) == 2
     # It does not wait any more, neither for the event nor for the time.
     assert (await store.submit(Emit(new_event(clock)))).woken == 0

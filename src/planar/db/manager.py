@@ -23,7 +23,7 @@ from planar.db.postgres import postgres_engine
 from planar.db.sqlite import sqlite_engine
 from planar.db.tables import create_application_tables
 from planar.logging import get_logger
-from planar.modeling.orm.planar_base_entity import PLANAR_APPLICATION_METADATA
+from planar.modeling.metadata import PLANAR_APPLICATION_METADATA
 
 logger = get_logger(__name__)
 

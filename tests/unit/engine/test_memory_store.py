@@ -62,7 +62,7 @@ async def test_entries_for_a_session_are_applied_at_once_after_what_waits(store:
 
 async def test_of_several_entries_for_a_session_all_are_applied_or_none(store: MemoryStore, clock: HandClock) -> None:
     held = await begin(store, clock)
-    stale = replace(held, holder=replace(held.holder, epoch=5))
+    stale = replace(held, holder=held.holder._replace(epoch=5))
     heard = Heard(store)
     with pytest.raises(StaleEpoch):
         await store.submit_in(None, [StartRun(new_run(clock)), held.save(done("1")), held.end(), stale.save(done("2"))])

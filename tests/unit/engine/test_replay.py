@@ -94,7 +94,7 @@ def test_another_function_is_detected_whatever_the_status_of_the_record(record: 
 
 
 def test_another_kind_is_detected() -> None:
-    assert call(Journal([ended("1", 1)]), "1", replace(CHARGE, kind=StepKind.AGENT)) == Diverged(1, "step type", "compute", "agent")
+    assert call(Journal([ended("1", 1)]), "1", CHARGE._replace(kind=StepKind.AGENT)) == Diverged(1, "step type", "compute", "agent")
 
 
 def test_a_function_that_moved_to_another_module_is_the_same_step() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from planar.engine.core.model import RunStatus
 from planar.errors import InternalError
@@ -20,22 +20,19 @@ LEGAL: dict[RunStatus, frozenset[RunStatus]] = {
 """From a state to those that may follow: running goes back to pending when its worker dies or hands it over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """The function returned; ``result`` is its JSON text."""
 
     result: str
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
+class Raised(NamedTuple):
     """The function raised; ``error`` is the failure's JSON text."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class CancelRequested:
+class CancelRequested(NamedTuple):
     """Somebody asked for the end, and the function has ended, however it did."""
 
     error: str
@@ -44,8 +41,7 @@ class CancelRequested:
 Outcome = Returned | Raised | CancelRequested
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a run ended."""
 
     status: RunStatus

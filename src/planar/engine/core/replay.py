@@ -8,13 +8,12 @@ out on replay in that order; nothing new happens before the recorded history is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from planar.engine.core.model import StepKind, StepRecord, StepStatus
 
 
-@dataclass(frozen=True, slots=True)
-class StepIdentity:
+class StepIdentity(NamedTuple):
     """What makes a step the same step. ``name`` is shown, ``qualname`` and ``kind`` are compared: moved code stays the same."""
 
     name: str
@@ -23,36 +22,31 @@ class StepIdentity:
     display_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UseResult:
+class UseResult(NamedTuple):
     """The step succeeded: hand out what it returned."""
 
     record: StepRecord
 
 
-@dataclass(frozen=True, slots=True)
-class UseError:
+class UseError(NamedTuple):
     """The step failed for good, or was cancelled: raise that again."""
 
     record: StepRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Execute:
+class Execute(NamedTuple):
     """Nothing final is recorded: run the body. ``mark`` is what an earlier attempt left."""
 
     mark: StepRecord | None
 
 
-@dataclass(frozen=True, slots=True)
-class NotYet:
+class NotYet(NamedTuple):
     """Others were recorded before this: hand them out first. ``record`` is the one whose turn it is."""
 
     record: StepRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Diverged:
+class Diverged(NamedTuple):
     """The code calls something else than the record says."""
 
     step_id: int

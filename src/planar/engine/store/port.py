@@ -11,15 +11,14 @@ from asyncio import Future
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from planar.db.session import PlanarSession
 from planar.engine.core.model import Claim, Event, Reason, Run, RunStatus, StepRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Who writes for which run: the fence of every write."""
 
     run_id: UUID
@@ -27,16 +26,14 @@ class Holder:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class StartRun:
+class StartRun(NamedTuple):
     """A new run; with *worker_id* claimed at once by its inserter. Outcome: `Started`."""
 
     run: Run
     worker_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(NamedTuple):
     """The run of a start. Not *created*: the id or the idempotency key had been used before, this is that run."""
 
     run_id: UUID
@@ -44,8 +41,7 @@ class Started:
     epoch: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SaveStep:
+class SaveStep(NamedTuple):
     """A step's record or mark, with the start or the event that belongs to it in the same transaction."""
 
     holder: Holder
@@ -54,8 +50,7 @@ class SaveStep:
     emit: Emit | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EventWait:
+class EventWait(NamedTuple):
     """The oldest event of *key* that this run has not taken.
 
     Targeted at the run, or global and not older than *since*; beyond *after* in the total order and none of *taken*.
@@ -68,8 +63,7 @@ class EventWait:
     taken: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Nothing to do until *due_at*, or until what is waited for has come; the run is nobody's meanwhile.
 
     Checked and stored as one: if what it waits for is there already, or somebody asked for the run's cancellation, the run stays
@@ -84,8 +78,7 @@ class Sleep:
     marks: tuple[StepRecord, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Slept:
+class Slept(NamedTuple):
     """Whether the run sleeps; if not, the event or the ended run that was waited for, or nothing (due, or to be cancelled)."""
 
     asleep: bool
@@ -93,8 +86,7 @@ class Slept:
     ended: Run | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EndRun:
+class EndRun(NamedTuple):
     """The end of a run, and the waking of who waits for it."""
 
     holder: Holder
@@ -103,29 +95,25 @@ class EndRun:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """The run is nobody's and due at once: its worker hands it over."""
 
     holder: Holder
 
 
-@dataclass(frozen=True, slots=True)
-class Reclaim:
+class Reclaim(NamedTuple):
     """A sleeping run becomes its last worker's again, if nobody claimed it meanwhile. Outcome: the new epoch."""
 
     holder: Holder
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(NamedTuple):
     """An event, and the waking of who waits for it. Outcome: `Emitted`."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Emitted:
+class Emitted(NamedTuple):
     """The event as it is stored, and how many runs it woke. Not *created*: the key had been used, this is that event."""
 
     event: Event
@@ -133,8 +121,7 @@ class Emitted:
     created: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(NamedTuple):
     """Ask for the end of a run and of its children. Outcome: `Cancelled`, or None for an unknown run."""
 
     run_id: UUID
@@ -142,16 +129,14 @@ class Cancel:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(NamedTuple):
     """What a request to cancel found: *status* is what the run is now."""
 
     status: RunStatus
     already_ended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimDue:
+class ClaimDue(NamedTuple):
     """Up to *limit* due runs of the workflows in *names* become this worker's, each under a new epoch. Outcome: `Claims`."""
 
     worker_id: UUID
@@ -159,8 +144,7 @@ class ClaimDue:
     names: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(NamedTuple):
     """What was claimed, and when the next run (of a known workflow) is due; *unknown* names have due runs that nobody here knows."""
 
     claims: tuple[Claim, ...]
@@ -168,8 +152,7 @@ class Claims:
     unknown: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterWorker:
+class RegisterWorker(NamedTuple):
     """A worker says that it is there, and what proves that it lives."""
 
     worker_id: UUID
@@ -178,8 +161,7 @@ class RegisterWorker:
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class RetireWorker:
+class RetireWorker(NamedTuple):
     """A worker is gone (*died* or stopped): whatever it still holds is due again. Outcome: how many runs that were."""
 
     worker_id: UUID

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import Column, Connection, MetaData, Numeric, event
+from sqlalchemy import Column, Connection, Numeric, event
 from sqlalchemy.orm import Mapper
 from sqlalchemy.types import DECIMAL
 from sqlmodel.main import SQLModelMetaclass
 
 from planar.logging import get_logger
 from planar.modeling.column_types import ExactDecimal
+from planar.modeling.metadata import PLANAR_APPLICATION_METADATA
 from planar.modeling.mixins.auditable import AuditableMixin
 from planar.modeling.mixins.uuid_primary_key import UUIDPrimaryKeyMixin
 
 logger = get_logger(__name__)
-
-PLANAR_APPLICATION_METADATA = MetaData()
-"""Every table of the application."""
 
 
 class EntityMeta(SQLModelMetaclass):
