@@ -6,7 +6,9 @@ import asyncio
 import contextvars
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -19,12 +21,14 @@ from planar.engine.codec import dump_failure
 from planar.engine.config import WorkerConfig
 from planar.engine.core.failure import Failure
 from planar.engine.core.model import Claim, RunStatus, StepRecord
+from planar.engine.errors import StaleEpoch
 from planar.engine.events import NoticeKind, Notices
 from planar.engine.execution.driver import cancelled_error, drive
 from planar.engine.execution.marks import RunningMarks
 from planar.engine.execution.parts import Parts
 from planar.engine.execution.run import LiveRun
 from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, Release, RetireWorker, Store
+from planar.errors import InternalError
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
@@ -33,6 +37,8 @@ RUNNING_MARK_SECONDS = 0.25
 LIVENESS_SECONDS = 1.0
 BACKOFF_SECONDS = 1.0
 ABANDON_SECONDS = 1.0
+CLAIMS_AT_ONCE = 1000
+"""How many runs are claimed in one go: their histories are read in one query."""
 
 
 class Worker:
@@ -66,6 +72,8 @@ class Worker:
         self._due = True
         self._full = False
         self._others: list[UUID] = []
+        self._asked: dict[UUID, str] = {}
+        """Who was to be cancelled since the last claim: a run may have been claimed, but not begun."""
         self._unknown: frozenset[str] = frozenset()
         self._stopping = False
         self._loop_task: asyncio.Task[None] | None = None
@@ -83,6 +91,9 @@ class Worker:
 
     async def stop(self) -> None:
         """Begin nothing, let steps in progress end within the drain time, and hand everything over."""
+        if self.is_torn_down():
+            for live in self._live.values():
+                live.detached = True
         self._stopping = True
         if self._loop_task is not None:
             self._loop_task.cancel()
@@ -144,12 +155,37 @@ class Worker:
         if self._sleeping.get(live.id) is live:
             del self._sleeping[live.id]
 
+    def hand_back(self, holder: Holder, *, later: bool = False) -> None:
+        if later:
+            asyncio.get_running_loop().call_later(BACKOFF_SECONDS, self.hand_back, holder)
+        else:
+            self._settle(Release(holder))
+
+    def is_torn_down(self) -> bool:
+        loop_task = self._loop_task
+        return loop_task is not None and not self._stopping and (loop_task.done() or loop_task.cancelling() > 0)
+
+    def _settle(self, entry: Release | EndRun) -> None:
+        """Write what becomes of a run that nobody executes here. Until that is durable, or the run is another's, nobody else would."""
+
+        def settled(done: asyncio.Future[Any]) -> None:
+            error = done.exception()
+            if error is not None and not isinstance(error, StaleEpoch):
+                logger.error("a run could not be handed back; that is tried again", workflow_id=entry.holder.run_id, error=repr(error))
+                self.hand_back(entry.holder, later=True)
+
+        try:
+            self._store.submit(entry).add_done_callback(settled)
+        except InternalError:
+            logger.debug("the store was closed, after this worker had handed back everything")
+
     def _hear(self, news: News) -> None:
+        self._asked.update(news.cancel)
         for run_id, reason in news.cancel.items():
             self._cancel(run_id, reason)
         for run_id in news.ended:
             live = self._live.get(run_id)
-            if live is not None and live.asleep:
+            if live is not None and live.is_parking:
                 live.evict()
         self._foreign = self._foreign or news.foreign
         self._due = self._due or news.due or news.foreign
@@ -180,6 +216,8 @@ class Worker:
         if live.task is not None and not live.task.done() and self._live.get(live.id) is live:
             logger.warning("a cancelled run used up its time for cleaning up", workflow_id=live.id, seconds=self._config.cancel_seconds)
             live.detached = True
+            if live.cancellation is not None:
+                live.cancellation.delivered = True
             live.task.cancel()
             asyncio.get_running_loop().call_later(ABANDON_SECONDS, self._abandon, live)
 
@@ -189,7 +227,8 @@ class Worker:
             logger.error("a cancelled run does not let itself be ended; its code is left behind", workflow_id=live.id)
             del self._live[live.id]
             reason = live.cancellation.reason if live.cancellation is not None else ""
-            self._store.submit(EndRun(live.holder, RunStatus.CANCELLED, None, cancelled_error(reason)))
+            self._settle(EndRun(live.holder, RunStatus.CANCELLED, None, cancelled_error(reason)))
+            self._slot_freed()
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -203,7 +242,7 @@ class Worker:
             except Exception:
                 # Whatever failed hurts this look only: the next comes.
                 logger.exception("looking for due runs failed")
-                self._due = True
+                self._foreign = self._due = True
                 await asyncio.sleep(BACKOFF_SECONDS)
             else:
                 await self._wait()
@@ -221,29 +260,44 @@ class Worker:
 
     async def _claim_due(self) -> None:
         self._due = False
-        room = self._config.max_concurrent_runs - self.executing
+        self._asked.clear()
+        limit = min(self._config.max_concurrent_runs - self.executing, CLAIMS_AT_ONCE)
         self.last_look = self._store.now()
-        self._full = room <= 0
+        self._full = limit <= 0
         if self._full:
             return
         # Forgotten before the question, not after the answer: a run may go to sleep in between, and its time must not be lost.
         self._next_due = None
-        found: Claims = await self._store.submit(ClaimDue(self.id, room, self._registry.names()))
+        found: Claims = await self._store.submit(ClaimDue(self.id, limit, self._registry.names()))
         self._note_due(found.next_due)
-        self._full = len(found.claims) == room
         self._report_unknown(found.unknown)
         fresh = [claim for claim in found.claims if not self._resume(claim)]
         if fresh:
-            records = await self._store.load_steps(claim.run.id for claim in fresh)
-            for claim in fresh:
+            await self._begin_all(fresh)
+        if len(found.claims) == limit:
+            # There may be more: at once if there is room for it, else when a slot is free.
+            self._full = self.executing >= self._config.max_concurrent_runs
+            self._due = self._due or not self._full
+
+    async def _begin_all(self, claims: list[Claim]) -> None:
+        begun = 0
+        try:
+            records = await self._store.load_steps(claim.run.id for claim in claims)
+            for claim in claims:
                 self._begin(claim, records[claim.run.id])
+                begun += 1
+        except Exception:
+            # They are this worker's, and nobody executes them.
+            for claim in claims[begun:]:
+                self.hand_back(Holder(claim.run.id, self.id, claim.epoch), later=True)
+            raise
 
     async def _wait(self) -> None:
         """Until there is news or something is due; the poll is a net under both."""
         if self._due or self._foreign:
             return
         seconds = self._config.poll_seconds
-        if self._next_due is not None:
+        if self._next_due is not None and not self._full:
             seconds = min(seconds, max(0.0, (self._next_due - self._store.now()).total_seconds()))
         if self._others:
             seconds = min(seconds, LIVENESS_SECONDS)
@@ -264,6 +318,7 @@ class Worker:
         if live is None:
             return False
         if live.resume(claim):
+            self.woke(live)
             return True
         # Somebody else has had the run meanwhile: this copy is history.
         live.evict()
@@ -273,8 +328,10 @@ class Worker:
         definition = self._registry.find(claim.run.workflow)
         if definition is None:
             # Known when it was claimed, and not any more: it waits for somebody who knows it.
-            self._store.submit(Release(Holder(claim.run.id, self.id, claim.epoch)))
+            self.hand_back(Holder(claim.run.id, self.id, claim.epoch))
             return None
+        if claim.cancel_reason is None and claim.run.id in self._asked:
+            claim = replace(claim, cancel_reason=self._asked[claim.run.id])
         if claim.recoveries > self._config.max_recoveries:
             self._give_up(claim)
             return None
@@ -303,13 +360,15 @@ class Worker:
             del self._live[live.id]
         self.woke(live)
         self._slot_freed()
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled():
+            # Before its code had begun.
+            self.hand_back(live.holder)
+        elif task.exception() is not None:
             logger.error("a run's task failed; the run will be tried again", workflow_id=live.id, error=repr(task.exception()))
-            self._store.submit(Release(live.holder))
+            self.hand_back(live.holder, later=True)
 
     def _give_up(self, claim: Claim) -> None:
         message = f"The worker of this run died {claim.recoveries} times while it executed the run."
         error = dump_failure(Failure("TooManyRecoveries", message))
-        holder = Holder(claim.run.id, self.id, claim.epoch)
-        self._store.submit(EndRun(holder, RunStatus.FAILED, None, error))
+        self._settle(EndRun(Holder(claim.run.id, self.id, claim.epoch), RunStatus.FAILED, None, error))
         logger.error("a run was given up", workflow_id=claim.run.id, recoveries=claim.recoveries)

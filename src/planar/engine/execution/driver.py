@@ -13,10 +13,10 @@ from planar.engine.core.failure import Failure
 from planar.engine.core.lifecycle import CancelRequested, Ending, Outcome, Raised, Returned, settle
 from planar.engine.core.model import RunStatus
 from planar.engine.current import Frame, bind_frame
-from planar.engine.errors import RunDetached, StaleEpoch
+from planar.engine.errors import RunDetached
 from planar.engine.events import NoticeKind
 from planar.engine.execution.run import LiveRun
-from planar.engine.store.port import EndRun, Release
+from planar.engine.store.port import EndRun
 from planar.logging import bind_log_fields, get_logger
 
 logger = get_logger(__name__)
@@ -40,21 +40,18 @@ async def drive(live: LiveRun) -> None:
     """Execute *live* until it ends, or this worker lets go of it. Raises nothing."""
     with ExitStack() as bound:
         bound.enter_context(bind_log_fields(workflow_id=live.id))
-        _bind_actor(live)
         bound.enter_context(bind_session(None))
         try:
-            outcome = await _call(live)
-            await live.durable()
-            ending = settle(RunStatus.RUNNING, outcome)
+            ending = settle(RunStatus.RUNNING, await _call(live))
             await live.commit(EndRun(live.holder, ending.status, ending.result, ending.error))
-        except (RunDetached, asyncio.CancelledError):
+        except RunDetached:
             if isinstance(live.refused, BAD_RECORD):
                 await _fail_bad_record(live, live.refused)
             else:
-                await _release(live)
+                _release(live)
         except Exception:
-            logger.exception("a run's record could not be written; the run will be tried again")
-            await _release(live)
+            logger.exception("a run could not be ended; it will be tried again")
+            live.parts.host.hand_back(live.holder, later=True)
         else:
             _tell(live, ending)
 
@@ -70,34 +67,37 @@ async def _call(live: LiveRun) -> Outcome:
         raise RuntimeError("a run needs a task")
     try:
         result = await _run_function(live, task)
-    except RunDetached:
-        if live.leaving or live.refused is not None or (live.diverged is None and live.cancellation is None):
-            raise
-        result = None
-    except asyncio.CancelledError as error:
-        if live.cancellation is None:
-            if live.detached or live.leaving:
-                raise RunDetached from None
-            return Raised(dump_failure(Failure("CancelledError", str(error) or "The workflow cancelled itself.")))
-        result = None
-    except Exception as error:
-        if live.diverged is None and live.cancellation is None:
-            failure = capture_failure(error)
-            logger.info("workflow failed", workflow=live.run.workflow, error=failure.type)
-            return Raised(dump_failure(failure))
-        result = None
-    if live.cancellation is not None and live.cancellation.delivered:
-        return CancelRequested(cancelled_error(live.cancellation.reason))
-    if live.detached:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # what the code makes of a cancellation, or of being let go, may be of any class
+        return _outcome(live, None, error)
+    return _outcome(live, result, None)
+
+
+def _outcome(live: LiveRun, result: str | None, error: BaseException | None) -> Outcome:
+    """What the end of the function means: its own end, or that of something that was done to it."""
+    asked = live.cancellation if live.cancellation is not None and live.cancellation.delivered else None
+    if live.detached and (live.leaving or live.refused is not None or asked is None):
         raise RunDetached
+    if asked is not None:
+        return CancelRequested(cancelled_error(asked.reason))
     if live.diverged is not None:
         logger.error("workflow code does not match its record", workflow=live.run.workflow, error=str(live.diverged))
         return Raised(dump_failure(capture_failure(live.diverged)))
-    return Returned(result or "null")
+    if error is None:
+        return Returned(result or "null")
+    if isinstance(error, asyncio.CancelledError):
+        if live.let_go() or live.leaving:
+            raise RunDetached
+        return Raised(dump_failure(Failure("CancelledError", str(error) or "The workflow cancelled itself.")))
+    failure = capture_failure(error)
+    logger.info("workflow failed", workflow=live.run.workflow, error=failure.type)
+    return Raised(dump_failure(failure))
 
 
 async def _run_function(live: LiveRun, task: asyncio.Task[None]) -> str:
     definition = live.definition
+    _bind_actor(live)
     args, kwargs = definition.codec.load_call(live.run.args, live.run.kwargs)
     with bind_frame(Frame(run=live, task=task)):
         value = await definition.function(*args, **kwargs)
@@ -112,29 +112,24 @@ def _bind_actor(live: LiveRun) -> None:
     actor_var.set(load(live.run.principal) if load is not None and live.run.principal is not None else None)
 
 
-async def _fail_bad_record(live: LiveRun, error: Exception) -> None:
+async def _fail_bad_record(live: LiveRun, error: BaseException) -> None:
     """The database refuses what this run wants to write, and would again: the run ends here and says so."""
     text = dump_failure(Failure("RecordRefused", f"The database refused a record of this run: {error}"))
+    live.forget_refused()
     try:
         await live.commit(EndRun(live.holder, RunStatus.FAILED, None, text))
     except RunDetached:
-        return
-    except Exception:
-        logger.exception("a run could not be ended")
-        await _release(live)
+        _release(live)
     else:
         _tell(live, Ending(RunStatus.FAILED, None, text))
 
 
-async def _release(live: LiveRun) -> None:
+def _release(live: LiveRun) -> None:
     """Give the run back, unless it sleeps or is somebody else's already."""
     live.detached = True
-    try:
-        await asyncio.shield(live.parts.store.submit(Release(live.holder)))
-    except (StaleEpoch, asyncio.CancelledError):
-        return
-    except Exception:
-        logger.exception("a run could not be released; it is found again when this worker has stopped")
+    if live.refused is not None:
+        logger.error("a run's record could not be written; the run will be tried again", error=repr(live.refused))
+    live.parts.host.hand_back(live.holder, later=live.refused is not None)
 
 
 def _tell(live: LiveRun, ending: Ending) -> None:

@@ -12,7 +12,7 @@ from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
 from planar.engine.events import Notices
 from planar.engine.execution.marks import RunningMarks
-from planar.engine.store.port import Store
+from planar.engine.store.port import Holder, Store
 
 if TYPE_CHECKING:
     from planar.engine.execution.run import LiveRun
@@ -27,6 +27,14 @@ class Host(Protocol):
 
     def woke(self, live: LiveRun) -> None:
         """*live* goes on."""
+        ...
+
+    def hand_back(self, holder: Holder, *, later: bool = False) -> None:
+        """Nobody executes the run of *holder* here any more: it is due for everybody, *later* after a moment."""
+        ...
+
+    def is_torn_down(self) -> bool:
+        """Whether the event loop ends without a stop: whoever cancels the runs' tasks then does not mean the runs."""
         ...
 
 

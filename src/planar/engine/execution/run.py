@@ -37,6 +37,17 @@ class Cancellation:
     delivered: bool = False
 
 
+async def outlast(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Wait until *future* is done, whatever is asked of this task meanwhile; a cancellation that came is for the caller to raise."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return cancelled
+
+
 class LiveRun:
     """One run in this worker, from claim to end, hand-over or eviction."""
 
@@ -52,7 +63,7 @@ class LiveRun:
         self.leaving = False
         """The worker stops: a step in progress may end, no other begins."""
         self.asleep = False
-        self.refused: Exception | None = None
+        self.refused: BaseException | None = None
         """What the database said when it refused a record of this run."""
         self.diverged: NonDeterministicStepCallError | None = None
         self.cancellation = Cancellation(claim.cancel_reason) if claim.cancel_reason is not None else None
@@ -135,9 +146,16 @@ class LiveRun:
             NonDeterministicStepCallError: it has diverged before; catching that does not mend it.
         """
         if self.detached or self.leaving:
+            # Whatever the code makes of this: nothing that it does from here on counts.
+            self.detached = True
             raise RunDetached
         if self.diverged is not None:
             raise self.diverged
+
+    def let_go(self) -> bool:
+        """Whether nothing that this run does here counts any more; also because the whole event loop is being torn down."""
+        self.detached = self.detached or self.parts.host.is_torn_down()
+        return self.detached
 
     # -- records ------------------------------------------------------------------------------------------------------
 
@@ -179,21 +197,40 @@ class LiveRun:
         try:
             # The record goes its way even if this run is cancelled meanwhile.
             await (pending if pending.done() else asyncio.shield(pending))
-        except StaleEpoch as refusal:
-            raise self.lose(refusal) from None
         except Exception as error:
-            # Not the user's to catch: what the run recorded is not on disk, so its code may not go on.
-            self.refused = error
-            self.detached = True
-            raise RunDetached from None
+            raise self._stop(error) from None
         self._pending = None
 
     async def commit(self, entry: Entry) -> Any:
-        """Put *entry* in the lane and wait for its outcome."""
-        try:
-            return await asyncio.shield(self.parts.store.submit(entry))
-        except StaleEpoch as refusal:
-            raise self.lose(refusal) from None
+        """Put *entry* in the lane after everything else, and wait for its outcome; a cancellation that comes meanwhile is too late.
+
+        Raises:
+            RunDetached: it was refused, or something before it.
+        """
+        if self._pending is not None:
+            await outlast(self._pending)
+            await self.durable()
+        written = self.parts.store.submit(entry)
+        await outlast(written)
+        return self._outcome(written)
+
+    def _outcome(self, written: asyncio.Future[Any]) -> Any:
+        error = written.exception()
+        if error is not None:
+            raise self._stop(error) from None
+        return written.result()
+
+    def _stop(self, error: BaseException) -> RunDetached:
+        """Not the user's to catch: what the run recorded is not on disk, so its code may not go on."""
+        if isinstance(error, StaleEpoch):
+            return self.lose(error)
+        self.refused = error
+        self.detached = True
+        return RunDetached()
+
+    def forget_refused(self) -> None:
+        """What was refused is given up; something else is written in its place."""
+        self.refused = self._pending = None
 
     def lose(self, refusal: StaleEpoch) -> RunDetached:
         """Another worker holds the run: stop here, without another word to the database."""
@@ -219,41 +256,70 @@ class LiveRun:
         await self.durable()
         # Made before the entry: a claim may come before the news that the run sleeps.
         wake = self._wake = asyncio.get_running_loop().create_future()
-        slept: Slept = await self.commit(sleep)
-        if not slept.asleep:
+        try:
+            going = self.parts.store.submit(sleep)
+            cancelled = await outlast(going)
+            slept: Slept = self._outcome(going)
+            if slept.asleep:
+                await self._asleep(sleep, wake, cancelled)
+        finally:
             self._wake = None
-            if self.cancellation is not None and not self.cancellation.delivered:
-                self.cancellation.delivered = True
-                raise asyncio.CancelledError(self.cancellation.reason)
+        if cancelled is not None:
+            raise cancelled
+        if not slept.asleep:
+            await self._hear_request(slept)
             return slept
+        return Slept(asleep=True)
+
+    async def _asleep(self, sleep: Sleep, wake: asyncio.Future[Claim], cancelled: asyncio.CancelledError | None) -> None:
+        """The run is nobody's now. Return when it is this worker's again."""
         if self.leaving:
             # The worker was asked to stop while the run was going to sleep: nobody will wake it here.
-            self.detached, self._wake = True, None
+            self.detached = True
             raise RunDetached
+        if cancelled is not None:
+            await self._take_back(wake)
+            return
         self.asleep = True
         self.parts.host.slept(self)
         for mark in sleep.marks:
             self.tell(mark)
         self.parts.notices.publish(NoticeKind.WORKFLOW_SUSPENDED, self.run)
         try:
-            claim = await wake
+            await wake
         except asyncio.CancelledError:
-            # Unless it was claimed in the same moment, the run is nobody's now, and its code wants to go on.
-            if wake.cancelled():
-                await self._reclaim()
+            await self._take_back(wake)
             raise
         finally:
             self.asleep = False
-            self._wake = None
             self.parts.host.woke(self)
-        self.epoch = claim.epoch
         self.parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, self.run)
-        return Slept(asleep=True)
 
-    async def _reclaim(self) -> None:
-        """Something in the user's code (a timeout around a wait) woke the run, which is nobody's now."""
-        epoch = await self.commit(Reclaim(self.holder))
-        self.epoch = epoch
+    async def _take_back(self, wake: asyncio.Future[Claim]) -> None:
+        """Something in the user's code (a timeout around a wait) woke the run, which is nobody's unless it was claimed just now."""
+        if self.let_go():
+            raise RunDetached
+        if wake.done() and not wake.cancelled():
+            return
+        wake.cancel()
+        taking = self.parts.store.submit(Reclaim(self.holder))
+        # Whatever comes meanwhile: a claim whose epoch is not known here would be held by nobody who can write.
+        await outlast(taking)
+        self.epoch = self._outcome(taking)
+
+    async def _hear_request(self, slept: Slept) -> None:
+        """The run stays awake: because what it waits for has come, or because somebody wants its end, perhaps in another process."""
+        if self.cancellation is None and slept.event is None and slept.ended is None:
+            try:
+                reason = (await self.parts.store.cancel_requests(self.parts.worker_id)).get(self.id)
+            except Exception:
+                logger.warning("could not look who wants the end of a run", workflow_id=self.id, exc_info=True)
+                return
+            if reason is not None:
+                self.cancellation = Cancellation(reason)
+        if self.cancellation is not None and not self.cancellation.delivered:
+            self.cancellation.delivered = True
+            raise asyncio.CancelledError(self.cancellation.reason)
 
     def resume(self, claim: Claim) -> bool:
         """Go on under *claim*. False if this copy is not what was claimed: it is stale, or does not sleep."""
@@ -269,11 +335,18 @@ class LiveRun:
         if self.asleep:
             self.evict()
 
+    @property
+    def is_parking(self) -> bool:
+        """Whether it sleeps, or is on its way to sleep."""
+        return self._wake is not None
+
     def evict(self) -> None:
         """Let go of a sleeping run: its code is unwound, and no step that it calls meanwhile runs."""
         self.detached = True
         if self._wake is not None and not self._wake.done():
             self._wake.set_exception(RunDetached())
+            # Nobody may come to look at it: a run on its way to sleep may find that it does not.
+            self._wake.exception()
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
