@@ -145,8 +145,9 @@ async def test_a_script_runs_in_the_started_app_again_and_again(config: PlanarCo
     assert await app.run_standalone(script, "c", second="d") == ["a", "b", "c", "d"]
 
 
-async def test_tables_can_be_made_without_migrations(config: PlanarConfig) -> None:
-    app = PlanarApp(config=config.model_copy(update={"use_alembic": False})).register_workflow(noting)
+@pytest.mark.parametrize("use_alembic", [True, False, None])
+async def test_the_tables_are_there_whatever_use_alembic_says(use_alembic: bool | None, config: PlanarConfig) -> None:
+    app = PlanarApp(config=config.model_copy(update={"use_alembic": use_alembic})).register_workflow(noting)
     assert await app.run_standalone(noting, "made") == "made"
 
 
