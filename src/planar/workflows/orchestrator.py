@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,6 +25,7 @@ from planar.security.auth_context import dump_principal, load_principal
 from planar.workflows.execution import result_loader
 from planar.workflows.holding import locks_of
 from planar.workflows.notifications import Notifications, WorkflowNotificationCallback
+from planar.workflows.wrappers import WorkflowWrapper
 
 __all__ = ["WorkflowOrchestrator", "orchestrator_context"]
 
@@ -35,8 +36,8 @@ class WorkflowOrchestrator:
     """Executes the runs in the database of *engine*, whose tables exist.
 
     Made in an app with the app's own engine, it is another view of the app's worker. Anywhere else it has parts of its own: it
-    serves every workflow of this process, and workflows are started and events emitted in its `orchestrator_context`, or in
-    `ensure_started`.
+    serves every workflow of this process whose name no other one has, and workflows are started and events emitted in its
+    `orchestrator_context`, or in `ensure_started`.
 
     Args:
         engine: the engine of a `DatabaseManager`, or any other of the same database.
@@ -51,6 +52,15 @@ class WorkflowOrchestrator:
         self._users = 0
         self._is_serving = False
         self._parts = AsyncExitStack()
+
+    def register_workflow(self, wrapper: WorkflowWrapper[..., Any]) -> Self:
+        """Serve *wrapper* under its name. Needed only where several workflows of this process share that name.
+
+        Raises:
+            WorkflowNameTaken: another workflow is served under it.
+        """
+        self.services.get(Registry).register(wrapper.definition)
+        return self
 
     # -- which one ----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,8 +17,8 @@ from planar.context import ServiceNotFound, find_services
 from planar.db.manager import DatabaseManager
 from planar.db.session import SessionScope, bind_session, get_session
 from planar.modeling.orm import PlanarBaseEntity
-from planar.workflows import cancel, emit_event, step, suspend, wait_for_event, workflow
-from planar.workflows.exceptions import RunCancelled, RunNotFound
+from planar.workflows import WorkflowWrapper, cancel, emit_event, step, suspend, wait_for_event, workflow
+from planar.workflows.exceptions import RunCancelled, RunNotFound, WorkflowNameTaken
 from planar.workflows.execution import workflow_result
 from planar.workflows.lock import lock_resource
 from planar.workflows.notifications import Notification, WorkflowNotification
@@ -85,6 +86,7 @@ async def test_without_an_app_one_is_made_for_the_session_s_database(tmp_path: P
         scope = SessionScope(manager, label="script")
         with bind_session(scope):
             async with WorkflowOrchestrator.ensure_started(poll_interval=1, max_concurrent_workflows=4) as orchestrator:
+                orchestrator.register_workflow(halving)
                 runs = [await halving.start(Decimal(number)) for number in range(10)]
                 results = [await orchestrator.wait_for_completion(run.id) for run in runs]
                 assert results == [Decimal(number) / 2 for number in range(10)]
@@ -99,7 +101,7 @@ async def test_without_an_app_one_is_made_for_the_session_s_database(tmp_path: P
 async def test_it_can_be_a_task_beside_the_code_that_starts_workflows(tmp_path: Path) -> None:
     heard: list[WorkflowNotification] = []
     async with database(tmp_path) as manager:
-        orchestrator = WorkflowOrchestrator(manager.get_engine())
+        orchestrator = WorkflowOrchestrator(manager.get_engine()).register_workflow(halving)
         async with orchestrator_context(orchestrator):
             run = await halving.start(Decimal(1))
             assert await status_of(run.id) == "pending"
@@ -118,7 +120,7 @@ async def test_it_can_be_a_task_beside_the_code_that_starts_workflows(tmp_path: 
 
 async def test_what_one_began_the_next_one_ends(tmp_path: Path) -> None:
     async with database(tmp_path) as manager:
-        orchestrator = WorkflowOrchestrator(manager.get_engine())
+        orchestrator = WorkflowOrchestrator(manager.get_engine()).register_workflow(waiting)
         async with orchestrator_context(orchestrator):
             async with WorkflowOrchestrator.ensure_started() as started:
                 assert started is orchestrator
@@ -128,6 +130,26 @@ async def test_what_one_began_the_next_one_ends(tmp_path: Path) -> None:
             async with WorkflowOrchestrator.ensure_started():
                 await emit_event("go", 1)
                 assert await waiting.wait_for_completion(run.id) == "1"
+
+
+async def test_of_two_workflows_of_one_name_the_registered_one_is_served(tmp_path: Path) -> None:
+    def make(answer: str) -> WorkflowWrapper[..., Any]:
+        async def answering() -> str:
+            return answer
+
+        answering.__qualname__ = f"answering_{answer}"
+        return workflow(name="answering")(answering)
+
+    mine, yours = make("mine"), make("yours")
+    async with database(tmp_path) as manager:
+        orchestrator = WorkflowOrchestrator(manager.get_engine())
+        async with orchestrator_context(orchestrator), WorkflowOrchestrator.ensure_started():
+            with pytest.raises(WorkflowNameTaken, match="register"):
+                await mine.start()
+            orchestrator.register_workflow(mine)
+            assert await mine() == "mine"
+            with pytest.raises(WorkflowNameTaken):
+                orchestrator.register_workflow(yours)
 
 
 async def test_set_and_reset_bind_one_for_a_task(tmp_path: Path) -> None:
