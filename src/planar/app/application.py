@@ -51,6 +51,7 @@ class PlanarApp:
 
     Raises:
         InvalidConfigurationError: the settings are wrong, or switch on what this version does not have.
+        TypeError: *config* is something else.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class PlanarApp:
         on_startup: OnStartup | None = None,
         on_workflow_notification: WorkflowNotificationCallback | None = None,
     ) -> None:
+        if config is not None and not isinstance(config, PlanarConfig):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            raise TypeError(f"config is a PlanarConfig, as from load_config() or sqlite_config(), not a {type(config).__name__}.")
         self.config = config or load_environment_aware_config()
         check_supported(self.config)
         configure_logging(self.config.logging)
@@ -80,6 +83,7 @@ class PlanarApp:
         self._object_registry = self.services.add(ObjectRegistry, ObjectRegistry(self.registry))
         self._on_startup = on_startup
         self._running: Running | None = None
+        self._is_alive = False
         self._readiness = AppReadiness(self.services)
         self.services.add(Readiness, self._readiness)
         self.fastapi = FastAPI(
@@ -140,6 +144,9 @@ class PlanarApp:
         """Start the app without a server, await *func*, stop the app; what *func* returned.
 
         Workflows, sessions and events work in it as in a request; many runs may be awaited at once.
+
+        Raises:
+            RuntimeError: the app is running already.
         """
         async with self._lifespan(self.fastapi), script_session(self.services, getattr(func, "__name__", "run_standalone")):
             return await func(*args, **kwargs)
@@ -154,12 +161,22 @@ class PlanarApp:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncGenerator[None]:
-        async with running(self.services, self.notices, self._on_startup) as parts:
-            self._running, self._readiness.stopping = parts, False
-            try:
-                yield
-            finally:
-                self._running = None
+        if self._is_alive:
+            # The second one would close the database under the first.
+            raise RuntimeError(
+                "This app is running already. Code that runs in it awaits its workflows itself; for many at once,"
+                " await them together in one function that is given to run_standalone."
+            )
+        self._is_alive = True
+        try:
+            async with running(self.services, self.notices, self._on_startup) as parts:
+                self._running, self._readiness.stopping = parts, False
+                try:
+                    yield
+                finally:
+                    self._running = None
+        finally:
+            self._is_alive = False
 
     @property
     def worker(self) -> Worker:
@@ -212,5 +229,6 @@ class LimitedBase:
         self._limited = BodyLimitMiddleware(app, max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope.get("path", "").startswith(PLANAR_BASE_PATH + "/")
+        # Below what the app is mounted at, or a proxy serves it under.
+        ours = scope.get("path", "").removeprefix(scope.get("root_path", "")).startswith(PLANAR_BASE_PATH + "/")
         await (self._limited if ours else self._app)(scope, receive, send)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -37,7 +38,10 @@ async def running(services: Services, notices: Notices, on_startup: OnStartup | 
         stack.push_async_callback(parts.worker.stop)
         if on_startup is not None:
             async with script_session(services, "on_startup"):
-                await on_startup(manager.get_engine())
+                starting = on_startup(manager.get_engine())
+                if not inspect.isawaitable(starting):
+                    raise TypeError(f"on_startup is an `async def` that takes the database engine, not {on_startup!r}")
+                await starting
         logger.info("app started", worker=parts.worker.id)
         yield parts
         logger.info("app stops")

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import select
 
@@ -174,6 +174,37 @@ async def test_a_start_that_fails_leaves_nothing_running(config: PlanarConfig) -
     assert asyncio.all_tasks() == before
     with pytest.raises(RuntimeError):
         app.db_manager.get_engine()
+
+
+async def test_an_app_runs_once_at_a_time_and_the_first_stays_unharmed(config: PlanarConfig) -> None:
+    app = PlanarApp(config=config).register_workflow(noting)
+
+    async def script() -> str:
+        with pytest.raises(RuntimeError, match=r"running already.*await them together in one function"):
+            await app.run_standalone(noting, "inner")
+        return await noting("outer")
+
+    assert await app.run_standalone(script) == "outer"
+    assert await app.run_standalone(noting, "again") == "again"
+
+
+async def test_what_is_no_config_or_no_coroutine_function_is_told(config: PlanarConfig) -> None:
+    with pytest.raises(TypeError, match=r"config is a PlanarConfig, as from load_config\(\) or sqlite_config\(\), not a dict"):
+        PlanarApp(config={"app": {}})  # type: ignore[arg-type]  (the mistake)
+    app = PlanarApp(config=config, on_startup=lambda engine: None)  # type: ignore[arg-type,return-value]  (the mistake)
+    with pytest.raises(TypeError, match="on_startup is an `async def`"):
+        await app.run_standalone(noting, "never")
+
+
+async def test_the_limit_on_bodies_holds_below_another_app_too(config: PlanarConfig) -> None:
+    app = PlanarApp(config=config).register_workflow(noting)
+    outer = FastAPI()
+    outer.mount("/sub", app)
+    async with served(app, outer) as client:
+        answer = await client.post(
+            "/sub/planar/v1/workflows/noting/start", content=b" " * 2_000_000, headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("mounted", [False, True])
