@@ -104,6 +104,8 @@ def test_filters_add_up_and_an_empty_one_is_left_out(session: Session) -> None:
         ([], {"offset": -1}, "0 or more, not -1"),
         ([], {"limit": -5}, "0 or more, not -5"),
         ([], {"order_direction": "up"}, "'asc' or 'desc', not 'up'"),
+        ([("name", "=", "apple")], {}, "as the attribute of its class, not as the text 'name'"),
+        ([], {"order_by": "name"}, "not as the text 'name'"),
     ],
 )
 def test_what_cannot_be_understood_is_refused(filters: Any, rest: Any, message: str) -> None:

@@ -72,7 +72,8 @@ def build_paginated_query(
         order_direction: ``asc`` or ``desc``, the default.
 
     Raises:
-        InvalidFilter: an unknown operator or direction, a negative number, or a value that the operator cannot compare with.
+        InvalidFilter: a text in place of a column, an unknown operator or direction, a negative number, or a value that the
+            operator cannot compare with.
     """
     for number in (offset, limit):
         if number is not None and number < 0:
@@ -88,7 +89,15 @@ def build_paginated_query(
     return page, count
 
 
-def _condition(column: Any, operator: str, value: Any) -> ColumnElement[bool] | None:
+def _column(given: Any) -> Any:
+    # A text would be compared as a text: the name of a column is equal to nothing that it holds.
+    if isinstance(given, str):
+        raise InvalidFilter(f"A column is given as the attribute of its class, not as the text {given!r}.")
+    return given
+
+
+def _condition(given: Any, operator: str, value: Any) -> ColumnElement[bool] | None:
+    column = _column(given)
     if operator in _NULL_OPERATORS:
         if value not in (None, True, False):
             raise InvalidFilter(f"{operator} takes True, False or None, not {value!r}.")
@@ -108,6 +117,7 @@ def _ordered(query: Q, order_by: Any | Sequence[Any] | None, direction: SortDire
     columns: list[Any] = []
     if order_by is not None:
         columns.extend(cast("Sequence[Any]", order_by) if isinstance(order_by, list | tuple) else [order_by])
+    columns = [_column(column) for column in columns]
     columns.extend(_primary_key(query))
     if not columns:
         return query
