@@ -70,7 +70,7 @@ class LiveRun:
         self.taken = TakenEvents(self.journal)
         self._seq = self.journal.last_seq
         self._step_id = self.journal.last_step_id
-        self._pending: asyncio.Future[Any] | None = None
+        self._pending: list[asyncio.Future[Any]] = []
         self._wake: asyncio.Future[Claim] | None = None
 
     @property
@@ -162,14 +162,14 @@ class LiveRun:
     def save(self, record: StepRecord, **joined: Any) -> asyncio.Future[Any]:
         """Put *record* in the lane. Workflow code may go on at once; `durable` waits for it."""
         future = self.parts.store.submit(SaveStep(self.holder, record, **joined))
-        self._pending = future
+        self._pending.append(future)
         if self.parts.notices:
             future.add_done_callback(lambda done: self._tell(done, record))
         return future
 
     def depend_on(self, starting: asyncio.Future[Any]) -> None:
         """Nothing that this run does may be seen before *starting*, its own insert, is durable."""
-        self._pending = starting
+        self._pending.append(starting)
 
     def mark(self, record: StepRecord) -> None:
         """Put a mark in the lane. Nobody waits for it, and it may be refused: the step may have ended meanwhile."""
@@ -191,15 +191,13 @@ class LiveRun:
         Raises:
             RunDetached: a record was refused, because another worker holds the run.
         """
-        pending = self._pending
-        if pending is None:
-            return
-        try:
-            # The record goes its way even if this run is cancelled meanwhile.
-            await (pending if pending.done() else asyncio.shield(pending))
-        except Exception as error:
-            raise self._stop(error) from None
-        self._pending = None
+        while self._pending:
+            pending = self._pending[0]
+            if not pending.done():
+                # The record goes its way even if this run is cancelled meanwhile.
+                await asyncio.wait([pending])
+            self._outcome(pending)
+            self._pending.remove(pending)
 
     async def commit(self, entry: Entry) -> Any:
         """Put *entry* in the lane after everything else, and wait for its outcome; a cancellation that comes meanwhile is too late.
@@ -207,9 +205,9 @@ class LiveRun:
         Raises:
             RunDetached: it was refused, or something before it.
         """
-        if self._pending is not None:
-            await outlast(self._pending)
-            await self.durable()
+        for pending in self._pending:
+            await outlast(pending)
+        await self.durable()
         written = self.parts.store.submit(entry)
         await outlast(written)
         return self._outcome(written)
@@ -230,7 +228,8 @@ class LiveRun:
 
     def forget_refused(self) -> None:
         """What was refused is given up; something else is written in its place."""
-        self.refused = self._pending = None
+        self.refused = None
+        self._pending.clear()
 
     def lose(self, refusal: StaleEpoch) -> RunDetached:
         """Another worker holds the run: stop here, without another word to the database."""

@@ -6,10 +6,11 @@ This is the only place where a step's body runs and its result is written.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 from planar.db.session import SessionScope, bind_session
@@ -149,7 +150,7 @@ async def perform(frame: Frame, call: StepCall) -> Any:
             raise AssertionError(decision)
 
 
-async def _raise_again(live: LiveRun, record: StepRecord) -> None:
+async def _raise_again(live: LiveRun, record: StepRecord) -> NoReturn:
     failure = load_failure(record.error or "")
     live.journal.close(record.path)
     if record.status is not StepStatus.CANCELLED:
@@ -169,10 +170,6 @@ async def _raise_again(live: LiveRun, record: StepRecord) -> None:
 
 
 async def _execute(live: LiveRun, frame: Frame, call: StepCall, path: str, mark: StepRecord | None) -> Any:
-    _deliver_cancellation(live)
-    await commit_point(frame, call.identity.name)
-    await live.durable()
-    live.check()
     step = OpenStep(
         live=live,
         caller=frame,
@@ -185,10 +182,29 @@ async def _execute(live: LiveRun, frame: Frame, call: StepCall, path: str, mark:
         marked=mark is not None,
         child_id=mark.child_id if mark else None,
     )
-    if mark is not None and mark.status is StepStatus.FAILED:
-        await _await_retry(step, mark.error)
+    with _leaving_a_record(step):
+        await _enter(step)
+        if mark is not None and mark.status is StepStatus.FAILED:
+            await _await_retry(step, mark.error)
     with bind_log_fields(step_id=step.step_id):
         return await _attempts(step)
+
+
+@contextmanager
+def _leaving_a_record(step: OpenStep) -> Generator[None]:
+    """A cancellation that comes while the body does not run is recorded all the same: history has no hole where user code went on."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise _give_up(step) from None
+
+
+async def _enter(step: OpenStep) -> None:
+    """Nothing of the step happens before everything that was recorded is durable: history would have a hole."""
+    _deliver_cancellation(step.live)
+    await step.live.durable()
+    await commit_point(step.caller, step.call.identity.name)
+    step.live.check()
 
 
 async def record_at_once(frame: Frame, call: StepCall, prepare: Callable[[], tuple[Any, dict[str, Any]]]) -> Any:
@@ -203,13 +219,14 @@ async def record_at_once(frame: Frame, call: StepCall, prepare: Callable[[], tup
         case UseError(record):
             await _raise_again(live, record)
         case _:
-            _deliver_cancellation(live)
-    # A start must not be recorded where the record before it was refused: history would have a hole.
-    await live.durable()
-    live.check()
-    value, joined = prepare()
-    text, restored = call.codec.roundtrip_result(value)
-    step = OpenStep(live, frame, call, path, live.next_step_id(), live.now())
+            step = OpenStep(live, frame, call, path, live.next_step_id(), live.now())
+    with _leaving_a_record(step):
+        await _enter(step)
+    try:
+        value, joined = prepare()
+        text, restored = call.codec.roundtrip_result(value)
+    except Exception as error:
+        return await _fail(step, error)
     live.save(step.record(StepStatus.SUCCEEDED, seq=live.next_seq(), result=text), **joined)
     return restored
 
@@ -226,9 +243,10 @@ async def _attempts(step: OpenStep) -> Any:
         try:
             return await _attempt(step)
         except _Again as again:
-            await _await_retry(step, again.error)
-            await step.live.durable()
-            step.live.check()
+            with _leaving_a_record(step):
+                await _await_retry(step, again.error)
+                await step.live.durable()
+                step.live.check()
 
 
 class _Again(Exception):
@@ -257,22 +275,22 @@ async def _attempt(step: OpenStep) -> Any:
             value = await step.call.body(step)
             return await _succeed(step, value)
     except RunDetached:
-        await _undo(scope)
+        await _undo(step)
         raise
     except asyncio.CancelledError:
-        await _undo(scope)
+        await _undo(step)
         overdue = scope.overdue_error() if scope is not None else None
         if overdue is not None:
             step.caller.task.uncancel()
             return await _fail(step, overdue)
         raise _give_up(step) from None
     except Exception as error:
-        await _undo(scope)
+        await _undo(step)
         return await _fail(step, error)
     finally:
         live.parts.marks.discard(step)
         if scope is not None and scope.session is not None:
-            await scope.close()
+            await _undisturbed(live, _quietly(scope.close()))
 
 
 async def _succeed(step: OpenStep, value: Any) -> Any:
@@ -307,7 +325,7 @@ async def _commit_with(live: LiveRun, scope: SessionScope, entry: SaveStep) -> N
 
 
 async def _undisturbed(live: LiveRun, committing: Coroutine[Any, Any, None]) -> None:
-    """Never half a record: a cancellation that comes during the commit is too late for this step, which has succeeded.
+    """Never half a record: a cancellation that comes during the commit is too late for this step, which has ended.
 
     A timeout of the user's code that expires meanwhile has no effect; a request to end the run is delivered at the next call.
     """
@@ -323,6 +341,9 @@ async def _undisturbed(live: LiveRun, committing: Coroutine[Any, Any, None]) -> 
 
 async def _fail(step: OpenStep, error: Exception) -> Any:
     live = step.live
+    if live.let_go():
+        # What the body made of being let go is not how the step ended.
+        raise RunDetached
     if live.diverged is not None:
         raise live.diverged
     failure = capture_failure(error)
@@ -354,13 +375,15 @@ def _keep_for_retry(step: OpenStep, record: StepRecord) -> None:
 def _give_up(step: OpenStep) -> BaseException:
     """The body was cancelled: by this worker letting go, by a request to end the run, or by the user's own code."""
     live = step.live
-    if live.detached:
+    if live.let_go():
         return RunDetached()
     asked = live.cancellation
     reason = asked.reason if asked is not None else "cancelled from outside the step"
     path = CANCELLED_BY_REQUEST if asked is not None else None
     text = dump_failure(Failure("CancelledError", reason, path))
-    live.save(step.record(StepStatus.CANCELLED, seq=live.next_seq(), error=text))
+    record = step.record(StepStatus.CANCELLED, seq=live.next_seq(), error=text)
+    live.save(record)
+    _keep_for_retry(step, record)
     return asyncio.CancelledError(reason)
 
 
@@ -383,9 +406,18 @@ async def commit_point(frame: Frame, inner: str) -> None:
         outer = outer.outer
 
 
-async def _undo(scope: SessionScope | None) -> None:
+async def _undo(step: OpenStep) -> None:
+    scope = step.scope
     if scope is not None and scope.session is not None:
-        await scope.rollback()
+        await _undisturbed(step.live, _quietly(scope.rollback()))
+
+
+async def _quietly(ending: Coroutine[Any, Any, None]) -> None:
+    """How the step ended is decided: a session that cannot even be ended in order does not change it."""
+    try:
+        await ending
+    except Exception:
+        logger.exception("the session of a step did not end in order")
 
 
 def _canceller() -> Callable[[], None]:

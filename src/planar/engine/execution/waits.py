@@ -22,8 +22,14 @@ async def sleep_until(step: OpenStep, due: datetime) -> None:
 async def poll(
     step: OpenStep, question: Callable[[], Awaitable[bool]], interval: Callable[[], datetime], deadline: datetime | None
 ) -> bool:
-    """Ask *question* until it says yes, sleeping until *interval* says; False once *deadline* has passed without a yes."""
+    """Ask *question* until it says yes, sleeping until *interval* says; False once *deadline* has passed without a yes.
+
+    What the question wrote is committed before the run sleeps: while its session holds the write lock no run can go to sleep.
+    """
     while not await question():
+        if step.scope is not None:
+            await step.live.durable()
+            await step.scope.commit()
         now = step.live.now()
         if deadline is not None and now >= deadline:
             return False
