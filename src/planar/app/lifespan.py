@@ -15,6 +15,7 @@ from planar.db.manager import DatabaseManager
 from planar.db.session import SessionScope, bind_session
 from planar.engine.events import Notices
 from planar.logging import get_logger
+from planar.workflows.holding import locks_of
 
 logger = get_logger(__name__)
 
@@ -33,6 +34,7 @@ async def running(services: Services, notices: Notices, on_startup: OnStartup | 
         await parts.store.open()
         stack.push_async_callback(parts.store.close)
         stack.callback(parts.client.close)
+        stack.push_async_callback(locks_of(services).close)
         stack.enter_context(bind_services(services))
         await parts.worker.start()
         stack.push_async_callback(parts.worker.stop)

@@ -14,10 +14,15 @@ from planar.engine.errors import (
     WorkflowNameTaken,
     WorkflowNotRegistered,
 )
+from planar.workflows.lock_errors import LockError, LockLost, LockMisplaced, LockResourceFailed
 
 __all__ = [
     "EventTimeout",
     "ForeignTaskError",
+    "LockError",
+    "LockLost",
+    "LockMisplaced",
+    "LockResourceFailed",
     "NonDeterministicStepCallError",
     "RunAlreadyEnded",
     "RunCancelled",
