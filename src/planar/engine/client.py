@@ -23,6 +23,8 @@ from planar.logging import get_logger
 
 logger = get_logger(__name__)
 
+LOOK_AGAIN_SECONDS = 1.0
+
 
 class Client:
     """One app's way to its runs."""
@@ -44,12 +46,16 @@ class Client:
         self._dump_actor = dump_actor
         self._max_argument_bytes = max_argument_bytes
         self._waiting: dict[UUID, set[asyncio.Future[None]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._stale = False
+        """Another process wrote since the runs that are waited for were looked at."""
+        self._looking: asyncio.Task[None] | None = None
         self._unsubscribe = store.subscribe(self._hear)
 
     def close(self) -> None:
         """Hear no more news."""
         self._unsubscribe()
+        if self._looking is not None:
+            self._looking.cancel()
 
     # -- start --------------------------------------------------------------------------------------------------------
 
@@ -152,17 +158,24 @@ class Client:
     def _hear(self, news: News) -> None:
         for run_id in news.ended:
             self._call(run_id)
-        if news.foreign and self._waiting:
-            task = asyncio.ensure_future(self._look(list(self._waiting)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._stale = self._stale or news.foreign
+        if news.foreign and self._waiting and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look())
 
-    async def _look(self, run_ids: list[UUID]) -> None:
-        """Another process wrote: perhaps it ended a run that somebody waits for here."""
-        for run_id in run_ids:
-            run = await self.store.load_run(run_id)
-            if run is None or run.status in ENDED:
-                self._call(run_id)
+    async def _look(self) -> None:
+        """Another process wrote: perhaps it ended runs that somebody waits for here."""
+        while self._stale and self._waiting:
+            self._stale = False
+            try:
+                for run_id in list(self._waiting):
+                    run = await self.store.load_run(run_id)
+                    if run is None or run.status in ENDED:
+                        self._call(run_id)
+            except Exception:
+                # No more news may come, and somebody waits.
+                logger.exception("could not look whether runs have ended; that is tried again")
+                self._stale = True
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     def _call(self, run_id: UUID) -> None:
         for waiting in self._waiting.get(run_id, ()):

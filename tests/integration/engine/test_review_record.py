@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
-from planar.db.session import get_session
+from planar.db.session import SessionScope, get_session
+from planar.engine.core.model import RunStatus
 from planar.engine.core.retry import RetryPolicy
 from planar.engine.errors import PayloadTooLarge
-from planar.engine.store.port import SaveStep, Sleep
+from planar.engine.store.port import News, Sleep
 from planar.modeling.orm import PlanarBaseEntity
 from planar.security.auth_context import Principal, as_principal
 from planar.workflows import cancel, step, suspend, wait, wait_for_event, workflow
@@ -348,16 +350,12 @@ async def test_a_nested_step_that_was_given_up_does_not_run_again_at_the_retry(o
 
 
 @step()
-async def writing(text: str) -> str:
-    get_session().add(RecordNote(text=text))
-    await get_session().flush()
-    return text
-
-
-@step()
 async def reading() -> str:
     await get_session().exec(select(RecordNote))
     return "read"
+
+
+PATIENCE: list[asyncio.Timeout] = []
 
 
 @workflow()
@@ -368,26 +366,74 @@ async def interrupted_at_the_end() -> str:
             outcome = await reading()
     except TimeoutError:
         outcome = "gave up"
+    CALLS.append(outcome)
     await wait_for_event("go")
     return outcome
 
 
-PATIENCE: list[asyncio.Timeout] = []
-
-
 async def test_a_timeout_that_expires_after_a_step_was_recorded_is_too_late(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    close = SessionScope.close
+
+    async def slow_close(scope: SessionScope) -> None:
+        if PATIENCE:
+            PATIENCE.pop().reschedule(asyncio.get_running_loop().time())
+            for _ in range(5):
+                await asyncio.sleep(0)
+        await close(scope)
+
     async with open_app(interrupted_at_the_end, max_parked_runs=0):
-        submit = client().store.submit
-
-        def expiring(entry: Any) -> Any:
-            if isinstance(entry, SaveStep) and entry.record.qualname == "reading":
-                PATIENCE[-1].reschedule(asyncio.get_running_loop().time())
-            return submit(entry)
-
-        monkeypatch.setattr(client().store, "submit", expiring)
+        monkeypatch.setattr(SessionScope, "close", slow_close)
         run = await interrupted_at_the_end.start()
-        await until_status(run.id, "suspended")
-        (recorded, _) = await steps_of(run.id)
-        await client().emit(client().new_event("go", "{}"))
+        await resume(run.id)
         outcome = await asyncio.wait_for(interrupted_at_the_end.wait_for_completion(run.id), 5)
-        assert (outcome, recorded.status.value) == ("read", "succeeded")
+        assert (outcome, CALLS) == ("read", ["read", "read"])
+
+
+@step()
+async def enclosing_step() -> str:
+    await note("nested")
+    return await work()
+
+
+@workflow()
+async def nesting_without_a_mark() -> str:
+    return await enclosing_step()
+
+
+async def test_a_step_that_had_no_mark_keeps_its_number_after_a_crash(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planar.engine.worker.RUNNING_MARK_SECONDS", 60)
+    async with open_app(nesting_without_a_mark, drain_seconds=0):
+        run = await nesting_without_a_mark.start()
+        await asyncio.wait_for(AT_WORK.wait(), 5)
+    GATE.set()
+    async with open_app(nesting_without_a_mark):
+        assert await nesting_without_a_mark.wait_for_completion(run.id) == "worked"
+        numbers = [(r.step_id, r.parent_step_id, r.path, r.sub_step_count) for r in await steps_of(run.id)]
+        assert numbers == [(1, None, "1", 2), (2, 1, "1.1", 0), (3, 1, "1.2", 0)]
+
+
+async def test_whoever_waits_for_a_run_hears_of_its_end_though_a_look_failed(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planar.engine.client.LOOK_AGAIN_SECONDS", 0.01)
+    async with open_app(working):
+        run = await working.start()
+        waiter = asyncio.create_task(working.wait_for_completion(run.id))
+        await asyncio.wait_for(AT_WORK.wait(), 5)
+        store = client().store
+        load_run = store.load_run
+
+        async def ended_elsewhere(run_id: Any) -> Any:
+            CALLS.append("look")
+            if len(CALLS) == 1:
+                raise sqlite3.OperationalError("disk I/O error")
+            loaded = await load_run(run_id)
+            assert loaded is not None
+            return replace(loaded, status=RunStatus.SUCCEEDED, result='"elsewhere"')
+
+        async def waits() -> bool:
+            return bool(client()._waiting)
+
+        await until(waits)
+        monkeypatch.setattr(store, "load_run", ended_elsewhere)
+        client()._hear(News(foreign=True))
+        assert await asyncio.wait_for(waiter, 3) == "elsewhere"
+        GATE.set()

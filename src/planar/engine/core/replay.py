@@ -89,6 +89,11 @@ class Journal:
             self._position += 1
         return None
 
+    def step_id_around(self, path: str) -> int | None:
+        """The number that the step at *path* had, if only what it called is recorded: it had no mark yet when its worker died."""
+        nested = self.next()
+        return nested.parent_step_id if nested is not None and next(enclosing(nested.path), None) == path else None
+
     def close(self, path: str) -> None:
         """*path* was handed out, and with it everything nested in it."""
         if self._by_path:

@@ -175,7 +175,7 @@ async def _execute(live: LiveRun, frame: Frame, call: StepCall, path: str, mark:
         caller=frame,
         call=call,
         path=path,
-        step_id=mark.step_id if mark else live.next_step_id(),
+        step_id=mark.step_id if mark else live.journal.step_id_around(path) or live.next_step_id(),
         created_at=(mark.created_at if mark else None) or live.now(),
         retries=mark.retry_count if mark else 0,
         wakeup_at=mark.wakeup_at if mark else None,
