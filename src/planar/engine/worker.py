@@ -303,7 +303,9 @@ class Worker:
             seconds = min(seconds, LIVENESS_SECONDS)
         self._news.clear()
         try:
-            await asyncio.wait_for(self._news.wait(), seconds)
+            # Not wait_for, which on Python 3.11 swallows a cancellation that comes together with the news: a stop would wait for ever.
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
         except TimeoutError:
             self._foreign = bool(self._others)
             self._due = True
