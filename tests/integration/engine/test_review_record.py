@@ -437,3 +437,35 @@ async def test_whoever_waits_for_a_run_hears_of_its_end_though_a_look_failed(ope
         client()._hear(News(foreign=True))
         assert await asyncio.wait_for(waiter, 3) == "elsewhere"
         GATE.set()
+
+
+@workflow()
+async def reading_for_long() -> None:
+    await reading_and_working()
+
+
+@step()
+async def reading_and_working() -> None:
+    await get_session().exec(select(RecordNote))
+    await work()
+
+
+async def test_a_second_cancellation_while_a_step_is_undone_does_not_make_a_cancelled_run_failed(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(reading_for_long) as app:
+        run = await reading_for_long.start()
+        await asyncio.wait_for(AT_WORK.wait(), 5)
+        live = app.worker._live[run.id]
+        rollback = SessionScope.rollback
+
+        async def disturbed(scope: SessionScope) -> None:
+            assert live.task is not None
+            live.task.cancel("as a timeout does")
+            for _ in range(5):
+                await asyncio.sleep(0)
+            await rollback(scope)
+
+        monkeypatch.setattr(SessionScope, "rollback", disturbed)
+        await cancel(run.id, "enough")
+        assert (await until_status(run.id, "cancelled", "failed")).status.value == "cancelled"

@@ -18,6 +18,16 @@ async def going_to_sleep(key: str) -> Any:
     return await wait_for_event(key)
 
 
+async def test_news_that_come_together_with_a_stop_do_not_delay_it(open_app: Opener) -> None:
+    async with asyncio.timeout(5):
+        async with open_app(going_to_sleep) as app:
+            run = await going_to_sleep.start("never")
+            await until_status(run.id, "suspended")
+            for _ in range(100):  # until the worker waits
+                await asyncio.sleep(0)
+            app.worker._news.set()
+
+
 @pytest.mark.parametrize("turns", range(0, 40, 4))
 async def test_a_run_that_goes_to_sleep_while_the_worker_stops_does_not_delay_it(open_app: Opener, turns: int) -> None:
     async with asyncio.timeout(10):

@@ -76,7 +76,7 @@ async def _call(live: LiveRun) -> Outcome:
 
 def _outcome(live: LiveRun, result: str | None, error: BaseException | None) -> Outcome:
     """What the end of the function means: its own end, or that of something that was done to it."""
-    asked = live.cancellation if live.cancellation is not None and live.cancellation.delivered else None
+    asked = live.heard()
     if live.detached and (live.leaving or live.refused is not None or asked is None):
         raise RunDetached
     if asked is not None:

@@ -157,6 +157,10 @@ class LiveRun:
         self.detached = self.detached or self.parts.host.is_torn_down()
         return self.detached
 
+    def heard(self) -> Cancellation | None:
+        """The request to end the run, once the function has been told."""
+        return self.cancellation if self.cancellation is not None and self.cancellation.delivered else None
+
     # -- records ------------------------------------------------------------------------------------------------------
 
     def save(self, record: StepRecord, **joined: Any) -> asyncio.Future[Any]:

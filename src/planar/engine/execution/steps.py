@@ -329,12 +329,13 @@ async def _undisturbed(live: LiveRun, committing: Coroutine[Any, Any, None]) -> 
 
     A timeout of the user's code that expires meanwhile has no effect; a request to end the run is delivered at the next call.
     """
+    heard = live.heard()
     task = asyncio.ensure_future(committing)
     while not task.done():
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            if live.cancellation is not None:
+            if live.cancellation is not None and heard is None:
                 live.cancellation.delivered = False
     task.result()
 
@@ -377,7 +378,7 @@ def _give_up(step: OpenStep) -> BaseException:
     live = step.live
     if live.let_go():
         return RunDetached()
-    asked = live.cancellation
+    asked = live.heard()
     reason = asked.reason if asked is not None else "cancelled from outside the step"
     path = CANCELLED_BY_REQUEST if asked is not None else None
     text = dump_failure(Failure("CancelledError", reason, path))
