@@ -188,7 +188,7 @@ class Held:
         return Sleep(self.holder, reason, due_at, **fields)
 
     def sleep_for_event(self, key: str = "paid", **fields: Any) -> Sleep:
-        return Sleep(self.holder, Reason.EVENT, event=wait_for(self.run, key), **fields)
+        return Sleep(self.holder, Reason.EVENT, waits=(wait_for(self.run, key),), **fields)
 
     def end(self, status: RunStatus = RunStatus.SUCCEEDED, result: str | None = "7", error: str | None = None) -> EndRun:
         return EndRun(self.holder, status, result, error)

@@ -205,7 +205,7 @@ async def test_an_event_is_saved_with_its_step(store: Store, clock: HandClock) -
     emitted = await store.submit(held.save(done(), emit=Emit(event)))
     assert emitted.created
     assert emitted.event.id == event.id
-    assert await store.find_event(wait_for(held.run)) == emitted.event
+    assert await store.look([wait_for(held.run)]) == (emitted.event,)
 
 
 async def test_what_belongs_to_a_refused_step_does_not_happen(store: Store, clock: HandClock) -> None:
@@ -217,7 +217,7 @@ async def test_what_belongs_to_a_refused_step_does_not_happen(store: Store, cloc
     with pytest.raises(StaleEpoch):
         await store.submit(stale.save(done(), emit=Emit(new_event(clock))))
     assert await store.load_run(child.id) is None
-    assert await store.find_event(wait_for(held.run)) is None
+    assert await store.look([wait_for(held.run)]) == (None,)
 
 
 # -- the fence ------------------------------------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ async def test_any_text_comes_back_as_it_was(store: Store, clock: HandClock, tex
     await store.submit(held.end(RunStatus.FAILED, result=text, error=text))
     assert await store.load_run(run.id) == replace(run, status=RunStatus.FAILED, result=text, error=text)
     assert await steps(store, run) == {"1": replace(record, created_at=clock.now(), updated_at=clock.now())}
-    found = await store.find_event(wait_for(run, text))
+    (found,) = await store.look([wait_for(run, text)])
     assert found == emitted.event
     assert found is not None
     assert (found.key, found.payload) == (text, text)
@@ -379,7 +379,7 @@ async def test_an_entry_that_cannot_be_stored_fails_alone_and_leaves_nothing(
     assert [type(outcome) for outcome in outcomes] == [type(None), UnicodeEncodeError, type(None)]
     assert list(await steps(store, held.run)) == ["1", "2"]
     assert await store.load_run(held.run.id) == held.run
-    assert await store.find_event(wait_for(held.run)) is None
+    assert await store.look([wait_for(held.run)]) == (None,)
     assert (await claim(store, uuid7())).next_due is None
 
 

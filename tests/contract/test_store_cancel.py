@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from planar.engine.core.model import Reason, Run, RunStatus
 from planar.engine.errors import StaleEpoch
-from planar.engine.store.port import Cancel, Cancelled, Claims, Emit, Holder, Release, RetireWorker, Slept, StartRun, Store
+from planar.engine.store.port import Cancel, Cancelled, Claims, Emit, Holder, Release, RetireWorker, RunWait, Slept, StartRun, Store
 from tests.contract.store_world import HandClock, Heard, Held, begin, claim, claimed, done, new_event, new_run, status, steps
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +85,7 @@ async def test_a_run_that_is_to_end_does_not_sleep(store: Store, clock: HandCloc
     held = await begin(store, clock)
     await cancel(store, held.run)
     until_later = held.sleep(due_at=clock.now() + timedelta(hours=1))
-    for sleep in (until_later, held.sleep_for_event(), held.sleep(Reason.CHILD, child_id=held.run.id)):
+    for sleep in (until_later, held.sleep_for_event(), held.sleep(Reason.CHILD, waits=(RunWait(held.run.id),))):
         assert await store.submit(sleep) == Slept(asleep=False)
     assert await claim(store, uuid7()) == Claims((), next_due=None)
 
@@ -142,7 +142,7 @@ async def test_a_child_can_be_cancelled_alone(store: Store, clock: HandClock) ->
     parent = await begin(store, clock)
     child = await begin(store, clock, parent_id=parent.run.id)
     await store.submit(child.sleep_for_event())
-    await store.submit(parent.sleep(Reason.CHILD, child_id=child.run.id))
+    await store.submit(parent.sleep(Reason.CHILD, waits=(RunWait(child.run.id),)))
     assert await cancel(store, child.run) == AT_ONCE
     assert await status(store, parent.run) is RunStatus.PENDING
     # Its parent hears how it ended.

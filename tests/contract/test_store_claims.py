@@ -158,7 +158,7 @@ async def test_a_worker_that_died_is_found_and_its_runs_go_on(world: World, cloc
     assert await there.submit(RetireWorker(dying, died=True)) == 1
     assert await there.dead_workers(living) == []
     assert await there.other_workers(living) == []
-    assert (await claim(there, living)).claims == (Claim(held.run, epoch=2, recoveries=1),)
+    assert (await claim(there, living)).claims == (Claim(held.run, epoch=2, recoveries=1, crashed=True),)
 
 
 async def test_a_store_that_is_closed_without_a_word_leaves_its_worker_dead(world: World, clock: HandClock) -> None:

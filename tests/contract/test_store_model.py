@@ -29,18 +29,21 @@ from planar.engine.store.port import (
     EndRun,
     Entry,
     EventWait,
+    Found,
     Holder,
     News,
     Reclaim,
     RegisterWorker,
     Release,
     RetireWorker,
+    RunWait,
     SaveStep,
     Sleep,
     Slept,
     Started,
     StartRun,
     Store,
+    Wait,
 )
 from planar.engine.store.rows import moment
 from planar.engine.store.sqlite import SqliteStore
@@ -149,14 +152,16 @@ class Player:
 
     def sleep(self) -> Sleep:
         holder = self.holder()
-        event = self.maybe(self.wait(holder.run_id), 0.5)
-        child_id = self.maybe(self.some_run(), 0.3)
+        events = [self.wait(holder.run_id) for _ in range(self.random.choice([0, 0, 1, 1, 2]))]
+        runs = [RunWait(self.some_run()) for _ in range(self.random.choice([0, 0, 1, 2]))]
         due = self.clock.now() + timedelta(seconds=self.random.choice([-1, 0, 1, 10, 60]))
-        if (event is not None or child_id is not None) and self.random.random() < 0.5:
+        if (events or runs) and self.random.random() < 0.5:
             due = None
         marks = tuple(mark(str(self.random.randint(1, 4)), wakeup_at=due) for _ in range(self.random.randint(0, 2)))
-        reason = Reason.EVENT if event else Reason.CHILD if child_id else Reason.TIMER
-        return Sleep(holder, reason, due, event, child_id, marks)
+        reason = Reason.EVENT if events else Reason.CHILD if runs else Reason.TIMER
+        waits: list[Wait] = [*events, *runs]
+        self.random.shuffle(waits)
+        return Sleep(holder, reason, due, tuple(waits), marks)
 
     def end(self) -> EndRun:
         status = self.random.choice([RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED])
@@ -191,14 +196,16 @@ class Side:
         outcomes = await asyncio.gather(*(self.store.submit(self._own(entry)) for entry in entries), return_exceptions=True)
         return [self._common(outcome) for outcome in outcomes], merged(self.heard.own)
 
-    async def find_event(self, wait: EventWait) -> Any:
-        found = await self.store.find_event(self._own_wait(wait))
-        return self._common_event(found) if found else None
+    async def look(self, wait: Wait) -> Any:
+        (found,) = await self.store.look([self._own_wait(wait)])
+        return self._common_found(found)
 
     def _own(self, entry: Entry) -> Entry:
-        return entry._replace(event=self._own_wait(entry.event)) if isinstance(entry, Sleep) and entry.event else entry
+        return entry._replace(waits=tuple(self._own_wait(wait) for wait in entry.waits)) if isinstance(entry, Sleep) else entry
 
-    def _own_wait(self, wait: EventWait) -> EventWait:
+    def _own_wait(self, wait: Wait) -> Wait:
+        if isinstance(wait, RunWait):
+            return wait
         return wait._replace(after=self._own_seq(wait.after), taken=tuple(self._own_seq(number) for number in wait.taken))
 
     def _own_seq(self, number: int) -> int:
@@ -208,9 +215,14 @@ class Side:
     def _common(self, outcome: Any) -> Any:
         if isinstance(outcome, Exception):
             return type(outcome)
-        if isinstance(outcome, Emitted | Slept) and outcome.event is not None:
-            return outcome._replace(event=self._common_event(outcome.event))
+        if isinstance(outcome, Emitted):
+            return outcome._replace(event=self._common_found(outcome.event))
+        if isinstance(outcome, Slept):
+            return outcome._replace(found=tuple(self._common_found(found) for found in outcome.found))
         return outcome
+
+    def _common_found(self, found: Found) -> Found:
+        return self._common_event(found) if isinstance(found, Event) else found
 
     def _common_event(self, event: Event) -> Event:
         if event.seq not in self._seqs:
@@ -226,6 +238,7 @@ def merged(news: list[News]) -> News:
         whole.note_due(each.next_due)
         whole.ended.update(each.ended)
         whole.cancel.update(each.cancel)
+        whole.emitted.update(each.emitted)
     return whole
 
 
@@ -245,6 +258,7 @@ def claims_in_memory(database: MemoryDatabase) -> dict[str, Any]:
             claim.reason.value,
             claim.cancel_reason,
             claim.recoveries,
+            claim.crashed,
             sorted(claim.waits),
         )
         for claim in database.claims.values()
@@ -256,14 +270,14 @@ def claims_in_file(path: Path) -> dict[str, Any]:
     try:
         waits = connection.execute("select run_id, key from workflow_wait order by key").fetchall()
         rows = connection.execute(
-            "select run_id, worker_id, epoch, due_at, reason, cancel_reason, recoveries from workflow_claim"
+            "select run_id, worker_id, epoch, due_at, reason, cancel_reason, recoveries, crashed from workflow_claim"
         ).fetchall()
     finally:
         connection.close()
     keys = {run_id: [key for owner, key in waits if owner == run_id] for run_id, *_ in rows}
     return {
-        run_id: (worker, epoch, None if worker else moment(due), reason, cancel, recoveries, keys[run_id])
-        for run_id, worker, epoch, due, reason, cancel, recoveries in rows
+        run_id: (worker, epoch, None if worker else moment(due), reason, cancel, recoveries, bool(crashed), keys[run_id])
+        for run_id, worker, epoch, due, reason, cancel, recoveries, crashed in rows
     }
 
 
@@ -304,7 +318,7 @@ async def test_the_same_entries_mean_the_same_in_memory_and_on_sqlite(seed: int,
         assert await histories(memory, player) == await histories(sqlite, player)
         for run in player.runs[-10:]:
             wait = player.wait(run.id)
-            assert await model.find_event(wait) == await real.find_event(wait)
+            assert await model.look(wait) == await real.look(wait)
         for worker in player.workers:
             assert await memory.cancel_requests(worker) == await sqlite.cancel_requests(worker)
             assert await memory.other_workers(worker) == await sqlite.other_workers(worker)
@@ -345,9 +359,10 @@ def _notable(outcome: Any) -> list[tuple[str, bool]]:
     if isinstance(outcome, Emitted):
         return [("woken", outcome.woken > 0)]
     if isinstance(outcome, Slept):
-        nothing = not outcome.asleep and outcome.event is None and outcome.ended is None
-        ended = outcome.ended is not None and outcome.ended.status in ENDED
-        return [("asleep", outcome.asleep), ("event there", outcome.event is not None), ("ended there", ended), ("nothing there", nothing)]
+        event = any(isinstance(found, Event) for found in outcome.found)
+        ended = any(isinstance(found, Run) and found.status in ENDED for found in outcome.found)
+        nothing = not outcome.asleep and not any(outcome.found)
+        return [("asleep", outcome.asleep), ("event there", event), ("ended there", ended), ("nothing there", nothing)]
     if isinstance(outcome, Claims):
         return [("recovered", any(each.recoveries for each in outcome.claims)), ("unknown", bool(outcome.unknown))]
     if hasattr(outcome, "already_ended"):

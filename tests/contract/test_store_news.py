@@ -10,7 +10,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from planar.engine.core.model import Reason, Run, RunStatus
-from planar.engine.store.port import Cancel, Emit, Entry, News, Reclaim, RegisterWorker, Release, RetireWorker, StartRun, Store
+from planar.engine.store.port import Cancel, Emit, Entry, News, Reclaim, RegisterWorker, Release, RetireWorker, RunWait, StartRun, Store
 from tests.contract.store_world import HandClock, Heard, Held, World, begin, claim, done, mark, new_event, new_run, until
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,6 @@ SILENT: dict[str, Callable[[Held, HandClock], Entry]] = {
     "a mark": lambda held, clock: held.save(mark()),
     "a sleep without an end": lambda held, clock: held.sleep_for_event("nothing"),
     "a sleep that need not be": lambda held, clock: held.sleep(due_at=clock.now()),
-    "an event that nobody waits for": lambda held, clock: Emit(new_event(clock)),
     "a cancellation of nothing": lambda held, clock: Cancel(uuid7(), "enough", "{}"),
     "a worker": lambda held, clock: RegisterWorker(uuid7(), "host", "", 1),
     "a worker that held nothing": lambda held, clock: RetireWorker(uuid7(), died=True),
@@ -91,18 +90,26 @@ async def test_an_end_is_news(store: Store, clock: HandClock) -> None:
 
 async def test_an_end_that_wakes_somebody_says_so(store: Store, clock: HandClock) -> None:
     parent, child = await begin(store, clock), await begin(store, clock)
-    await store.submit(parent.sleep(Reason.CHILD, child_id=child.run.id))
+    await store.submit(parent.sleep(Reason.CHILD, waits=(RunWait(child.run.id),)))
     heard = Heard(store)
     await store.submit(child.end())
     assert heard.own == [News(due=True, ended={child.run.id: RunStatus.SUCCEEDED})]
+
+
+async def test_an_event_is_news_for_who_may_wait_for_it_while_executing(store: Store, clock: HandClock) -> None:
+    heard = Heard(store)
+    event = new_event(clock)
+    await store.submit(Emit(event))
+    assert heard.own == [News(emitted={event.key})]
 
 
 async def test_an_event_that_wakes_somebody_says_so(store: Store, clock: HandClock) -> None:
     held = await begin(store, clock)
     await store.submit(held.sleep_for_event())
     heard = Heard(store)
-    await store.submit(Emit(new_event(clock)))
-    assert heard.own == [News(due=True)]
+    event = new_event(clock)
+    await store.submit(Emit(event))
+    assert heard.own == [News(due=True, emitted={event.key})]
 
 
 async def test_a_release_and_a_retirement_are_news(store: Store, clock: HandClock) -> None:

@@ -178,7 +178,7 @@ async def test_a_stale_record_is_refused_and_leaves_the_session_as_it_was(world:
             await session.commit()
     assert ledger(world) == [7, 7]
     assert await steps(here.store, held.run) == {}
-    assert await here.store.find_event(wait_for(held.run)) is None
+    assert await here.store.look([wait_for(held.run)]) == (None,)
 
 
 async def test_of_several_entries_all_are_applied_or_none(world: SqliteWorld, here: Process, clock: HandClock) -> None:
@@ -393,7 +393,7 @@ async def test_a_killed_process_is_dead_at_once_and_its_run_goes_on(world: Sqlit
         found = await claim(here.store, living)
         run = await here.store.load_run(run_id)
         assert run is not None
-        assert found.claims == (Claim(run, epoch=2, recoveries=1),)
+        assert found.claims == (Claim(run, epoch=2, recoveries=1, crashed=True),)
         assert list(await steps(here.store, run)) == ["1"]
         assert await here.store.dead_workers(living) == []
 

@@ -25,6 +25,7 @@ from planar.engine.store.port import (
     RegisterWorker,
     Release,
     RetireWorker,
+    RunWait,
     SaveStep,
     StartRun,
 )
@@ -102,9 +103,9 @@ ENTRIES: dict[str, Callable[[Held, SqliteWorld], list[Entry]]] = {
     "start": lambda held, world: [StartRun(new_run(world.clock, idempotency_key="k")), StartRun(new_run(world.clock, idempotency_key="k"))],
     "save a step": lambda held, world: [held.save(mark()), held.save(done(), start=StartRun(new_run(world.clock)))],
     "wait for an event": lambda held, world: [
-        held.sleep_for_event("nothing")._replace(event=wait_for(held.run, "nothing", after=3, taken=(4, 5)), marks=(mark(),))
+        held.sleep_for_event("nothing")._replace(waits=(wait_for(held.run, "nothing", after=3, taken=(4, 5)),), marks=(mark(),))
     ],
-    "wait for a run": lambda held, world: [held.sleep(Reason.CHILD, child_id=held.run.id)],
+    "wait for a run": lambda held, world: [held.sleep(Reason.CHILD, waits=(RunWait(held.run.id),))],
     "wake sleepers": lambda held, world: [
         held.sleep_for_event("nothing"),
         Emit(new_event(world.clock, "nothing", idempotency_key="k")),

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from planar.engine.core.model import Event, Reason, RunStatus, StepStatus
 from planar.engine.errors import StaleEpoch
-from planar.engine.store.port import Claims, Emit, Emitted, EventWait, Reclaim, Slept, StartRun, Store
+from planar.engine.store.port import Claims, Emit, Emitted, EventWait, Reclaim, RunWait, Slept, StartRun, Store
 from tests.contract.store_world import (
     HandClock,
     Held,
@@ -44,7 +44,7 @@ async def emit(store: Store, clock: HandClock, key: str = "paid", **fields: obje
 async def test_an_event_before_the_wait_reaches_it_at_once(store: Store, clock: HandClock) -> None:
     held = await begin(store, clock)
     event = await emit(store, clock)
-    assert await store.submit(held.sleep_for_event()) == Slept(asleep=False, event=event)
+    assert await store.submit(held.sleep_for_event()) == Slept(asleep=False, found=(event,))
     await store.submit(held.save(done()))
 
 
@@ -53,7 +53,7 @@ async def test_an_event_submitted_just_before_the_wait_reaches_it(store: Store, 
     emitting, sleeping = store.submit(Emit(new_event(clock))), store.submit(held.sleep_for_event())
     emitted = await emitting
     assert emitted.woken == 0
-    assert await sleeping == Slept(asleep=False, event=emitted.event)
+    assert await sleeping == Slept(asleep=False, found=(emitted.event,))
 
 
 async def test_an_event_submitted_just_after_the_wait_wakes_it(store: Store, clock: HandClock) -> None:
@@ -64,7 +64,7 @@ async def test_an_event_submitted_just_after_the_wait_wakes_it(store: Store, clo
     assert emitted.woken == 1
     worker = uuid7()
     assert await claimed(store, worker) == [held.run.id]
-    assert await store.submit(held.taken_by(worker, 2).sleep_for_event()) == Slept(asleep=False, event=emitted.event)
+    assert await store.submit(held.taken_by(worker, 2).sleep_for_event()) == Slept(asleep=False, found=(emitted.event,))
 
 
 async def test_an_event_of_another_process_just_after_the_wait_wakes_it(world: World, clock: HandClock) -> None:
@@ -73,7 +73,7 @@ async def test_an_event_of_another_process_just_after_the_wait_wakes_it(world: W
     for _ in range(20):
         slept, emitted = await asyncio.gather(here.submit(held.sleep_for_event()), there.submit(Emit(new_event(clock))))
         # Whichever came first: the run never sleeps while the event is there.
-        assert (slept.event == emitted.event) if not slept.asleep else emitted.woken == 1
+        assert (slept.found == (emitted.event,)) if not slept.asleep else emitted.woken == 1
         if slept.asleep:
             found = await claim(here, held.holder.worker_id)
             assert [each.run.id for each in found.claims] == [held.run.id]
@@ -98,7 +98,7 @@ async def test_waking_takes_nothing(store: Store, clock: HandClock) -> None:
     assert emitted.woken == 2
     assert sorted(await claimed(store)) == sorted([one.run.id, two.run.id])
     for held in (one, two):
-        assert await store.find_event(wait_for(held.run)) == emitted.event
+        assert await store.look([wait_for(held.run)]) == (emitted.event,)
 
 
 async def test_a_run_that_is_due_already_is_not_woken_again(store: Store, clock: HandClock) -> None:
@@ -118,7 +118,7 @@ async def test_an_event_wakes_only_those_that_wait_for_its_key(store: Store, clo
     await store.submit(waiting.sleep_for_event())
     await store.submit(other.sleep_for_event("refunded"))
     await store.submit(timer.sleep(due_at=due))
-    await store.submit(child.sleep(Reason.CHILD, child_id=held.run.id))
+    await store.submit(child.sleep(Reason.CHILD, waits=(RunWait(held.run.id),)))
     assert (await store.submit(Emit(new_event(clock)))).woken == 1
     found = await claim(store, uuid7())
     assert [each.run.id for each in found.claims] == [waiting.run.id]
@@ -136,7 +136,7 @@ async def test_an_event_for_one_run_wakes_that_run_only(store: Store, clock: Han
 async def test_an_event_for_another_run_is_not_seen(store: Store, clock: HandClock) -> None:
     held = await begin(store, clock)
     await emit(store, clock, run_id=uuid7())
-    assert await store.find_event(wait_for(held.run)) is None
+    assert await store.look([wait_for(held.run)]) == (None,)
     assert await store.submit(held.sleep_for_event()) == ASLEEP
 
 
@@ -144,7 +144,7 @@ async def test_an_event_for_this_run_counts_however_old_it_is(store: Store, cloc
     event = await emit(store, clock, run_id=(run_id := uuid7()))
     clock.move(days=1)
     held = await begin(store, clock, id=run_id)
-    assert await store.submit(held.sleep_for_event()) == Slept(asleep=False, event=event)
+    assert await store.submit(held.sleep_for_event()) == Slept(asleep=False, found=(event,))
 
 
 async def test_a_global_event_counts_from_the_given_time_on(store: Store, clock: HandClock) -> None:
@@ -152,12 +152,12 @@ async def test_a_global_event_counts_from_the_given_time_on(store: Store, clock:
     clock.move(microseconds=1)
     held = await begin(store, clock)
     wait = wait_for(held.run)
-    assert await store.find_event(wait) is None
-    assert await store.find_event(wait._replace(since=early.timestamp)) == early
+    assert await store.look([wait]) == (None,)
+    assert await store.look([wait._replace(since=early.timestamp)]) == (early,)
     late = await emit(store, clock)
-    assert await store.find_event(wait) == late
-    assert await store.find_event(wait._replace(since=early.timestamp)) == early
-    assert await store.submit(held.sleep_for_event()) == Slept(asleep=False, event=late)
+    assert await store.look([wait]) == (late,)
+    assert await store.look([wait._replace(since=early.timestamp)]) == (early,)
+    assert await store.submit(held.sleep_for_event()) == Slept(asleep=False, found=(late,))
 
 
 # -- which event is taken -------------------------------------------------------------------------------------------------
@@ -169,14 +169,14 @@ async def test_the_oldest_event_that_was_not_taken_comes_first(store: Store, clo
     events = [await emit(store, clock, run_id=held.run.id if number % 2 else None) for number in range(5)]
     await emit(store, clock, "refunded")
     wait = wait_for(held.run)
-    assert await store.find_event(wait) == events[0]
-    assert await store.find_event(wait._replace(taken=(events[0].seq,))) == events[1]
-    assert await store.find_event(wait._replace(taken=(events[2].seq, events[0].seq, events[1].seq))) == events[3]
-    assert await store.find_event(wait._replace(taken=(events[1].seq,))) == events[0]
-    assert await store.find_event(wait._replace(after=events[1].seq)) == events[2]
-    assert await store.find_event(wait._replace(after=events[1].seq, taken=(events[2].seq,))) == events[3]
-    assert await store.find_event(wait._replace(taken=tuple(event.seq for event in events))) is None
-    assert await store.find_event(wait._replace(after=events[-1].seq)) is None
+    assert await store.look([wait]) == (events[0],)
+    assert await store.look([wait._replace(taken=(events[0].seq,))]) == (events[1],)
+    assert await store.look([wait._replace(taken=(events[2].seq, events[0].seq, events[1].seq))]) == (events[3],)
+    assert await store.look([wait._replace(taken=(events[1].seq,))]) == (events[0],)
+    assert await store.look([wait._replace(after=events[1].seq)]) == (events[2],)
+    assert await store.look([wait._replace(after=events[1].seq, taken=(events[2].seq,))]) == (events[3],)
+    assert await store.look([wait._replace(taken=tuple(event.seq for event in events))]) == (None,)
+    assert await store.look([wait._replace(after=events[-1].seq)]) == (None,)
 
 
 async def test_events_have_one_total_order(store: Store, clock: HandClock) -> None:
@@ -190,10 +190,10 @@ async def test_a_wait_that_took_an_event_sleeps_until_the_next(store: Store, clo
     held = await begin(store, clock)
     first = await emit(store, clock)
     wait = EventWait("paid", held.run.id, held.run.created_at, after=first.seq)
-    assert await store.submit(held.sleep_for_event()._replace(event=wait)) == ASLEEP
+    assert await store.submit(held.sleep_for_event()._replace(waits=(wait,))) == ASLEEP
     second = await emit(store, clock)
     assert await claimed(store) == [held.run.id]
-    assert await store.find_event(wait) == second
+    assert await store.look([wait]) == (second,)
 
 
 # -- an event once --------------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ async def test_emitting_twice_with_one_id_is_one_event(store: Store, clock: Hand
     event = new_event(clock, payload='"first"')
     first = await store.submit(Emit(event))
     assert first == Emitted(replace(event, seq=first.event.seq), woken=0, created=True)
-    await store.submit(held.sleep_for_event()._replace(event=wait_for(held.run, after=first.event.seq)))
+    await store.submit(held.sleep_for_event()._replace(waits=(wait_for(held.run, after=first.event.seq),)))
     again = await store.submit(Emit(replace(event, payload='"second"')))
     assert again == Emitted(first.event, woken=0, created=False)
     assert await claimed(store) == []
@@ -261,7 +261,7 @@ async def test_an_event_before_the_deadline_counts_even_if_seen_after_it(store: 
     event = await emit(store, clock)
     clock.move(hours=1)
     late = held.sleep_for_event()._replace(due_at=clock.now() - timedelta(minutes=1))
-    assert await store.submit(late) == Slept(asleep=False, event=event)
+    assert await store.submit(late) == Slept(asleep=False, found=(event,))
 
 
 # -- marks ----------------------------------------------------------------------------------------------------------------
@@ -295,8 +295,8 @@ async def test_a_sleep_that_need_not_be_leaves_no_marks(store: Store, clock: Han
 async def test_a_childs_end_wakes_its_parent(store: Store, clock: HandClock, how: RunStatus) -> None:
     parent, stranger = await begin(store, clock), await begin(store, clock)
     child = await begin(store, clock, parent_id=parent.run.id)
-    assert await store.submit(parent.sleep(Reason.CHILD, child_id=child.run.id)) == ASLEEP
-    await store.submit(stranger.sleep(Reason.CHILD, child_id=parent.run.id))
+    assert await store.submit(parent.sleep(Reason.CHILD, waits=(RunWait(child.run.id),))) == ASLEEP
+    await store.submit(stranger.sleep(Reason.CHILD, waits=(RunWait(parent.run.id),)))
     assert await claimed(store) == []
     await store.submit(child.end(how))
     assert await claimed(store) == [parent.run.id]
@@ -307,7 +307,7 @@ async def test_a_parent_does_not_sleep_after_its_childs_end(store: Store, clock:
     child = await begin(store, clock, parent_id=parent.run.id)
     await store.submit(child.end())
     ended = await store.load_run(child.run.id)
-    assert await store.submit(parent.sleep(Reason.CHILD, child_id=child.run.id)) == Slept(asleep=False, ended=ended)
+    assert await store.submit(parent.sleep(Reason.CHILD, waits=(RunWait(child.run.id),))) == Slept(asleep=False, found=(ended,))
     assert ended is not None
     assert ended.status is RunStatus.SUCCEEDED
 
@@ -316,10 +316,10 @@ async def test_a_parent_does_not_sleep_after_its_childs_end(store: Store, clock:
 async def test_a_childs_end_and_its_parents_sleep_in_one_batch_lose_nothing(store: Store, clock: HandClock, first: str) -> None:
     parent = await begin(store, clock)
     child = await begin(store, clock, parent_id=parent.run.id)
-    entries = [child.end(), parent.sleep(Reason.CHILD, child_id=child.run.id)]
+    entries = [child.end(), parent.sleep(Reason.CHILD, waits=(RunWait(child.run.id),))]
     outcomes = await asyncio.gather(*(store.submit(entry) for entry in (entries if first == "end" else reversed(entries))))
     if first == "end":
-        assert outcomes[1].ended.id == child.run.id
+        assert outcomes[1].found[0].id == child.run.id
         await store.submit(parent.save(done()))
     else:
         assert outcomes[0] == ASLEEP
@@ -329,7 +329,7 @@ async def test_a_childs_end_and_its_parents_sleep_in_one_batch_lose_nothing(stor
 async def test_any_run_can_wait_for_any_other(store: Store, clock: HandClock) -> None:
     one, two, awaited = [await begin(store, clock) for _ in range(3)]
     for held in (one, two):
-        await store.submit(held.sleep(Reason.CHILD, child_id=awaited.run.id))
+        await store.submit(held.sleep(Reason.CHILD, waits=(RunWait(awaited.run.id),)))
     await store.submit(awaited.end())
     assert sorted(await claimed(store)) == sorted([one.run.id, two.run.id])
 
@@ -337,7 +337,7 @@ async def test_any_run_can_wait_for_any_other(store: Store, clock: HandClock) ->
 async def test_a_run_and_an_event_of_its_name_are_not_mixed_up(store: Store, clock: HandClock) -> None:
     child, by_event, by_run = [await begin(store, clock) for _ in range(3)]
     await store.submit(by_event.sleep_for_event(f"run:{child.run.id.hex}"))
-    await store.submit(by_run.sleep(Reason.CHILD, child_id=child.run.id))
+    await store.submit(by_run.sleep(Reason.CHILD, waits=(RunWait(child.run.id),)))
     await store.submit(child.end())
     assert await claimed(store) == [by_run.run.id]
 
@@ -394,7 +394,7 @@ async def test_a_run_sleeps_again_and_again(store: Store, clock: HandClock) -> N
     for epoch in range(1, 6):
         held = held.taken_by(held.holder.worker_id, epoch)
         due = clock.now() + timedelta(minutes=1)
-        assert await store.submit(held.sleep(due_at=due, child_id=child.id, marks=(mark(str(epoch)),))) == ASLEEP
+        assert await store.submit(held.sleep(due_at=due, waits=(RunWait(child.id),), marks=(mark(str(epoch)),))) == ASLEEP
         clock.move(minutes=1)
         found = await claim(store, held.holder.worker_id)
         assert [(each.run.id, each.epoch) for each in found.claims] == [(held.run.id, epoch + 1)]

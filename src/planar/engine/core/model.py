@@ -76,6 +76,8 @@ class Claim:
     epoch: int
     recoveries: int = 0
     cancel_reason: str | None = None
+    crashed: bool = False
+    """Whether the worker that held it before died: a step that it was executing was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,27 +63,37 @@ class EventWait(NamedTuple):
     taken: tuple[int, ...] = ()
 
 
-class Sleep(NamedTuple):
-    """Nothing to do until *due_at*, or until what is waited for has come; the run is nobody's meanwhile.
+class RunWait(NamedTuple):
+    """The end of a run."""
 
-    Checked and stored as one: if what it waits for is there already, or somebody asked for the run's cancellation, the run stays
-    its worker's. Outcome: `Slept`.
+    run_id: UUID
+
+
+Wait = EventWait | RunWait
+
+Found = Event | Run | None
+"""What a `Wait` was for, if it has come: the event that may be taken, or the run that has ended."""
+
+
+class Sleep(NamedTuple):
+    """Nothing to do until *due_at*, or until something of *waits* has come; the run is nobody's meanwhile.
+
+    Checked and stored as one: if anything that it waits for is there already, or somebody asked for the run's cancellation, the
+    run stays its worker's. Outcome: `Slept`.
     """
 
     holder: Holder
     reason: Reason
     due_at: datetime | None = None
-    event: EventWait | None = None
-    child_id: UUID | None = None
+    waits: tuple[Wait, ...] = ()
     marks: tuple[StepRecord, ...] = ()
 
 
 class Slept(NamedTuple):
-    """Whether the run sleeps; if not, the event or the ended run that was waited for, or nothing (due, or to be cancelled)."""
+    """Whether the run sleeps; if not, what each of its waits found, or nothing at all (due, or to be cancelled)."""
 
     asleep: bool
-    event: Event | None = None
-    ended: Run | None = None
+    found: tuple[Found, ...] = ()
 
 
 class EndRun(NamedTuple):
@@ -180,6 +190,8 @@ class News:
     """The earliest time at which a run that went to sleep wants to wake."""
     ended: dict[UUID, RunStatus] = field(default_factory=dict[UUID, RunStatus])
     cancel: dict[UUID, str] = field(default_factory=dict[UUID, str])
+    emitted: set[str] = field(default_factory=set[str])
+    """The keys of events that were announced."""
     foreign: bool = False
     """Another process wrote: anything may have happened."""
 
@@ -189,7 +201,18 @@ class News:
             self.next_due = due
 
     def __bool__(self) -> bool:
-        return self.due or self.foreign or self.next_due is not None or bool(self.ended) or bool(self.cancel)
+        return self.due or self.foreign or self.next_due is not None or bool(self.ended or self.cancel or self.emitted)
+
+
+def wait_keys(entry: Sleep) -> list[str]:
+    """What wakes the run before its time, as keys: ``event:<key>`` or ``run:<id>``, each once."""
+    keys = (f"event:{wait.key}" if isinstance(wait, EventWait) else f"run:{wait.run_id.hex}" for wait in entry.waits)
+    return list(dict.fromkeys(keys))
+
+
+def shown_event(entry: Sleep) -> str | None:
+    """The event that people see the run waiting for: the first, if there are several."""
+    return next((wait.key for wait in entry.waits if isinstance(wait, EventWait)), None)
 
 
 class Store(Protocol):
@@ -239,8 +262,8 @@ class Store(Protocol):
         """All that is recorded of these runs' steps, in one query."""
         ...
 
-    async def find_event(self, wait: EventWait) -> Event | None:
-        """The event that *wait* would take now."""
+    async def look(self, waits: Sequence[Wait]) -> tuple[Found, ...]:
+        """What each of *waits* would find now."""
         ...
 
     async def cancel_requests(self, worker_id: UUID) -> dict[UUID, str]:

@@ -22,17 +22,22 @@ from planar.engine.store.port import (
     EndRun,
     Entry,
     EventWait,
+    Found,
     Holder,
     News,
     Reclaim,
     RegisterWorker,
     Release,
     RetireWorker,
+    RunWait,
     SaveStep,
     Sleep,
     Slept,
     Started,
     StartRun,
+    Wait,
+    shown_event,
+    wait_keys,
 )
 from planar.engine.store.rows import (
     EVENT_COLUMNS,
@@ -143,32 +148,23 @@ class SqlEntries:
         row = execute(CANCEL_REASON, _fence(holder)).fetchone()
         if row is None:
             raise StaleEpoch(f"Run {holder.run_id} was not put to sleep: another worker holds it.")
-        awake = Slept(asleep=False) if row[0] is not None else self._already_there(execute, entry)
-        if awake is not None:
-            return awake
+        if row[0] is not None:
+            return Slept(asleep=False)
+        found = self.look(execute, entry.waits)
+        if any(found):
+            return Slept(asleep=False, found=found)
+        if entry.due_at is not None and entry.due_at <= self._now():
+            return Slept(asleep=False)
         for mark in entry.marks:
             execute(SAVE_STEP, (*step_to_row(holder.run_id, mark, stamp(self._now())), *_fence(holder)))
-        for key in _wait_keys(entry):
+        for key in wait_keys(entry):
             execute("insert or ignore into workflow_wait (key, run_id) values (?, ?)", (key, holder.run_id.hex))
         execute(
             "update workflow_claim set worker_id = null, due_at = ?, reason = ?, waiting_for_event = ? where run_id = ?",
-            (stamp(entry.due_at), entry.reason.value, entry.event.key if entry.event else None, holder.run_id.hex),
+            (stamp(entry.due_at), entry.reason.value, shown_event(entry), holder.run_id.hex),
         )
         news.note_due(entry.due_at)
         return Slept(asleep=True)
-
-    def _already_there(self, execute: Execute, entry: Sleep) -> Slept | None:
-        if entry.event is not None:
-            event = self.find_event(execute, entry.event)
-            if event is not None:
-                return Slept(asleep=False, event=event)
-        if entry.child_id is not None:
-            run = self.load_run(execute, entry.child_id)
-            if run is not None and run.status in ENDED:
-                return Slept(asleep=False, ended=run)
-        if entry.due_at is not None and entry.due_at <= self._now():
-            return Slept(asleep=False)
-        return None
 
     def _end_run(self, execute: Execute, entry: EndRun, news: News) -> None:
         holder = entry.holder
@@ -217,6 +213,7 @@ class SqlEntries:
         stored = self._stored_event(execute, event)
         if inserted.rowcount == 0:
             return Emitted(stored, woken=0, created=False)
+        news.emitted.add(event.key)
         return Emitted(stored, woken=self._wake(execute, f"event:{event.key}", event.run_id, news))
 
     def _stored_event(self, execute: Execute, event: Event) -> Event:
@@ -277,7 +274,7 @@ class SqlEntries:
         known = f"function_name in ({', '.join('?' * len(names))})"
         due = "from workflow_claim where worker_id is null and due_at <= ?"
         rows = execute(
-            f"select run_id, epoch, recoveries, cancel_reason {due} and {known} order by due_at, run_id limit ?",
+            f"select run_id, epoch, recoveries, cancel_reason, crashed {due} and {known} order by due_at, run_id limit ?",
             (now, *names, entry.limit),
         ).fetchall()
         claims = tuple(self._claim(execute, row, entry.worker_id) for row in rows)
@@ -289,17 +286,17 @@ class SqlEntries:
         return Claims(claims, moment(upcoming[0]) if upcoming else None, frozenset(name for (name,) in left))
 
     def _claim(self, execute: Execute, row: Any, worker_id: UUID) -> Claim:
-        run, epoch, recoveries, cancel_reason = row
+        run, epoch, recoveries, cancel_reason, crashed = row
         execute("delete from workflow_wait where run_id = ?", (run,))
         execute(
-            "update workflow_claim set worker_id = ?, epoch = ?, due_at = null, reason = 'ready', waiting_for_event = null"
+            "update workflow_claim set worker_id = ?, epoch = ?, due_at = null, reason = 'ready', waiting_for_event = null, crashed = 0"
             " where run_id = ?",
             (worker_id.hex, epoch + 1, run),
         )
         claimed = self.load_run(execute, UUID(run))
         if claimed is None:
             raise InternalError(f"There is a claim on run {run}, but no such run.")
-        return Claim(claimed, epoch + 1, recoveries, cancel_reason)
+        return Claim(claimed, epoch + 1, recoveries, cancel_reason, bool(crashed))
 
     def _register_worker(self, execute: Execute, entry: RegisterWorker, news: News) -> None:
         now = stamp(self._now())
@@ -312,8 +309,9 @@ class SqlEntries:
     def _retire_worker(self, execute: Execute, entry: RetireWorker, news: News) -> int:
         execute("delete from workflow_worker where id = ?", (entry.worker_id.hex,))
         freed = execute(
-            "update workflow_claim set worker_id = null, due_at = ?, reason = 'ready', recoveries = recoveries + ? where worker_id = ?",
-            (stamp(self._now()), int(entry.died), entry.worker_id.hex),
+            "update workflow_claim set worker_id = null, due_at = ?, reason = 'ready', recoveries = recoveries + ?, crashed = ?"
+            " where worker_id = ?",
+            (stamp(self._now()), int(entry.died), int(entry.died), entry.worker_id.hex),
         ).rowcount
         news.due = news.due or freed > 0
         return freed
@@ -323,19 +321,21 @@ class SqlEntries:
         row = execute(f"select {RUN_COLUMNS} from workflow_run where id = ?", (run_id.hex,)).fetchone()
         return run_from_row(row) if row else None
 
-    def find_event(self, execute: Execute, wait: EventWait) -> Event | None:
-        """The oldest event that *wait* may take."""
+    def look(self, execute: Execute, waits: Sequence[Wait]) -> tuple[Found, ...]:
+        """What each of *waits* finds: nothing is taken."""
+        return tuple(self._find_event(execute, wait) if isinstance(wait, EventWait) else self._find_ended(execute, wait) for wait in waits)
+
+    def _find_ended(self, execute: Execute, wait: RunWait) -> Run | None:
+        run = self.load_run(execute, wait.run_id)
+        return run if run is not None and run.status in ENDED else None
+
+    def _find_event(self, execute: Execute, wait: EventWait) -> Event | None:
         # Asked apart, so that an index answers both: a key may have any number of events that are meant for other runs.
         limit = len(wait.taken) + 1
         own = execute(OWN_EVENTS, (wait.key, wait.run_id.hex, wait.after, limit)).fetchall()
         everybodys = execute(GLOBAL_EVENTS, (wait.key, wait.after, stamp(wait.since), limit)).fetchall()
         left = [row for row in (*own, *everybodys) if row[0] not in wait.taken]
         return event_from_row(min(left, key=lambda row: row[0])) if left else None
-
-
-def _wait_keys(entry: Sleep) -> list[str]:
-    keys = [f"event:{entry.event.key}"] if entry.event else []
-    return [*keys, f"run:{entry.child_id.hex}"] if entry.child_id else keys
 
 
 def _fence(holder: Holder) -> tuple[str, int, str]:

@@ -18,10 +18,10 @@ from sqlalchemy import Connection as SyncConnection
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
-from planar.engine.core.model import Event, Run, StepRecord
+from planar.engine.core.model import Run, StepRecord
 from planar.engine.store.joining import publish_with_commit
 from planar.engine.store.liveness import LockFiles
-from planar.engine.store.port import Entry, EventWait, News, RegisterWorker, RetireWorker, SaveStep
+from planar.engine.store.port import Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Wait
 from planar.engine.store.rows import STEP_COLUMNS, step_from_row
 from planar.engine.store.sql import SqlEntries
 from planar.engine.store.writer import Writer
@@ -145,8 +145,8 @@ class SqliteStore:
             found[UUID(row[0])].append(step_from_row(row))
         return found
 
-    async def find_event(self, wait: EventWait) -> Event | None:
-        return await self._read(lambda: self._entries.find_event(self._reading_connection().execute, wait))
+    async def look(self, waits: Sequence[Wait]) -> tuple[Found, ...]:
+        return await self._read(lambda: self._entries.look(self._reading_connection().execute, waits))
 
     async def cancel_requests(self, worker_id: UUID) -> dict[UUID, str]:
         rows = await self._query(

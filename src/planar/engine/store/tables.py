@@ -130,6 +130,7 @@ WORKFLOW_CLAIM = Table(
     Column("waiting_for_event", String),
     Column("cancel_reason", String),
     Column("recoveries", Integer, nullable=False, server_default=text("0")),
+    Column("crashed", Integer, nullable=False, server_default=text("0")),
     Index("ix_planar_workflow_claim_due", "due_at", info={PARTIAL: "worker_id is null and due_at is not null"}),
     Index("ix_planar_workflow_claim_worker_id", "worker_id", info={PARTIAL: "worker_id is not null"}),
     info={WITHOUT_ROWID: True},

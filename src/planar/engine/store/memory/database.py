@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from planar.clock import SYSTEM_CLOCK, Clock
-from planar.engine.core.model import Event, Reason, Run, StepRecord
-from planar.engine.store.port import EventWait
+from planar.engine.core.model import ENDED, Event, Reason, Run, StepRecord
+from planar.engine.store.port import EventWait, Found, Wait
 
 
 @dataclass(slots=True)
@@ -26,6 +26,8 @@ class RunClaim:
     reason: Reason = Reason.READY
     cancel_reason: str | None = None
     recoveries: int = 0
+    crashed: bool = False
+    """Whether its last worker died."""
     waits: frozenset[str] = frozenset()
     """What wakes it before *due_at*: ``event:<key>`` or ``run:<id>``."""
 
@@ -79,6 +81,14 @@ class MemoryDatabase:
             if (earlier.key, earlier.idempotency_key) == (event.key, event.idempotency_key):
                 return earlier
         return None
+
+    def look(self, waits: Sequence[Wait]) -> tuple[Found, ...]:
+        """What each of *waits* finds: nothing is taken."""
+        return tuple(self.find_event(wait) if isinstance(wait, EventWait) else self._find_ended(wait.run_id) for wait in waits)
+
+    def _find_ended(self, run_id: UUID) -> Run | None:
+        run = self.runs.get(run_id)
+        return run if run is not None and run.status in ENDED else None
 
     def find_event(self, wait: EventWait) -> Event | None:
         """The oldest event that *wait* may take: targeted at its run, or global and young enough."""

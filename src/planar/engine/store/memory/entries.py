@@ -30,6 +30,7 @@ from planar.engine.store.port import (
     Slept,
     Started,
     StartRun,
+    wait_keys,
 )
 
 
@@ -106,26 +107,19 @@ class MemoryEntries:
 
     def _sleep(self, entry: Sleep, news: News) -> Slept:
         claim = self._held(entry.holder, "The sleep of")
-        awake = Slept(asleep=False) if claim.cancel_reason is not None else self._already_there(entry)
-        if awake is not None:
-            return awake
+        if claim.cancel_reason is not None:
+            return Slept(asleep=False)
+        found = self._db.look(entry.waits)
+        if any(found):
+            return Slept(asleep=False, found=found)
+        if entry.due_at is not None and entry.due_at <= self._db.clock.now():
+            return Slept(asleep=False)
         for mark in entry.marks:
             self._write_step(claim.run_id, mark)
         claim.worker_id, claim.due_at, claim.reason = None, entry.due_at, entry.reason
-        claim.waits = _wait_keys(entry)
+        claim.waits = frozenset(wait_keys(entry))
         news.note_due(entry.due_at)
         return Slept(asleep=True)
-
-    def _already_there(self, entry: Sleep) -> Slept | None:
-        event = self._db.find_event(entry.event) if entry.event is not None else None
-        if event is not None:
-            return Slept(asleep=False, event=event)
-        child = self._db.runs.get(entry.child_id) if entry.child_id is not None else None
-        if child is not None and child.status in ENDED:
-            return Slept(asleep=False, ended=child)
-        if entry.due_at is not None and entry.due_at <= self._db.clock.now():
-            return Slept(asleep=False)
-        return None
 
     def _end_run(self, entry: EndRun, news: News) -> None:
         claim = self._held(entry.holder, "The end of")
@@ -165,6 +159,7 @@ class MemoryEntries:
             return Emitted(earlier, woken=0, created=False)
         event: Event = replace(entry.event, seq=len(self._db.events) + 1)
         self._db.events.append(event)
+        news.emitted.add(event.key)
         return Emitted(event, woken=self._wake(f"event:{event.key}", event.run_id, news))
 
     def _wake(self, key: str, only: UUID | None, news: News) -> int:
@@ -203,14 +198,18 @@ class MemoryEntries:
         due = [claim for claim in self._db.unclaimed() if claim.due_at is not None and claim.due_at <= now]
         known = [claim for claim in due if claim.workflow in entry.names]
         mine = known[: entry.limit]
-        for claim in mine:
-            self._take(claim, entry.worker_id)
+        claims = tuple(self._claim(claim, entry.worker_id) for claim in mine)
         later = [claim for claim in self._db.unclaimed(entry.names) if claim not in known]
         return Claims(
-            tuple(Claim(self._db.runs[claim.run_id], claim.epoch, claim.recoveries, claim.cancel_reason) for claim in mine),
+            claims,
             next_due=later[0].due_at if later else None,
             unknown=frozenset(claim.workflow for claim in due) - entry.names if len(mine) < entry.limit else frozenset(),
         )
+
+    def _claim(self, claim: RunClaim, worker_id: UUID) -> Claim:
+        crashed, claim.crashed = claim.crashed, False
+        self._take(claim, worker_id)
+        return Claim(self._db.runs[claim.run_id], claim.epoch, claim.recoveries, claim.cancel_reason, crashed)
 
     def _register_worker(self, entry: RegisterWorker, news: News) -> None:
         self._db.workers.add(entry.worker_id)
@@ -220,13 +219,9 @@ class MemoryEntries:
         held = [claim for claim in self._db.claims.values() if claim.worker_id == entry.worker_id]
         for claim in held:
             claim.recoveries += int(entry.died)
+            claim.crashed = entry.died
             self._hand_over(claim, news)
         return len(held)
-
-
-def _wait_keys(entry: Sleep) -> frozenset[str]:
-    keys = [f"event:{entry.event.key}"] if entry.event is not None else []
-    return frozenset([*keys, f"run:{entry.child_id.hex}"] if entry.child_id is not None else keys)
 
 
 def _check_storable(value: Any) -> None:

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from planar.engine.core.model import Event, Run, StepRecord
+from planar.engine.core.model import Run, StepRecord
 from planar.engine.store.memory.database import MemoryDatabase
 from planar.engine.store.memory.entries import MemoryEntries
-from planar.engine.store.port import Claims, Entry, EventWait, News, RegisterWorker, RetireWorker
+from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, Wait
 from planar.errors import InternalError
 from planar.logging import get_logger
 
@@ -158,9 +158,9 @@ class MemoryStore:
         await self._turn()
         return {run_id: sorted(self.database.steps.get(run_id, {}).values(), key=lambda record: record.seq or 0) for run_id in run_ids}
 
-    async def find_event(self, wait: EventWait) -> Event | None:
+    async def look(self, waits: Sequence[Wait]) -> tuple[Found, ...]:
         await self._turn()
-        return self.database.find_event(wait)
+        return self.database.look(waits)
 
     async def cancel_requests(self, worker_id: UUID) -> dict[UUID, str]:
         await self._turn()
