@@ -312,7 +312,7 @@ class LiveRun:
 
     async def _hear_request(self, slept: Slept) -> None:
         """The run stays awake: because what it waits for has come, or because somebody wants its end, perhaps in another process."""
-        if self.cancellation is None and slept.event is None and slept.ended is None:
+        if self.cancellation is None and not any(slept.found):
             try:
                 reason = (await self.parts.store.cancel_requests(self.parts.worker_id)).get(self.id)
             except Exception:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from planar.engine.core.model import ENDED, Event, Reason, Run
 from planar.engine.execution.steps import OpenStep
-from planar.engine.store.port import Sleep, Slept
+from planar.engine.store.port import RunWait, Sleep, Slept
 from planar.errors import InternalError
 
 
@@ -43,11 +43,12 @@ async def take_event(step: OpenStep, key: str, since: datetime | None, deadline:
     live = step.live
     wait = live.taken.wait(live.run, key, since)
     while True:
-        slept: Slept = await live.park(Sleep(live.holder, Reason.EVENT, deadline, event=wait, marks=step.marks()))
-        if slept.event is not None:
-            live.taken.add(key, slept.event.seq, widened=since is not None)
-            step.event_seq = slept.event.seq
-            return slept.event
+        slept: Slept = await live.park(Sleep(live.holder, Reason.EVENT, deadline, (wait,), marks=step.marks()))
+        event = next(iter(slept.found), None)
+        if isinstance(event, Event):
+            live.taken.add(key, event.seq, widened=since is not None)
+            step.event_seq = event.seq
+            return event
         if not slept.asleep and deadline is not None and live.now() >= deadline:
             return None
 
@@ -55,8 +56,9 @@ async def take_event(step: OpenStep, key: str, since: datetime | None, deadline:
 async def await_run(step: OpenStep, run_id: UUID) -> Run:
     """The run *run_id* once it has ended."""
     while True:
-        slept: Slept = await step.live.park(Sleep(step.live.holder, Reason.CHILD, child_id=run_id, marks=step.marks()))
-        if slept.ended is not None:
-            if slept.ended.status not in ENDED:
-                raise InternalError(f"Run {run_id} was reported as ended and is {slept.ended.status}.")
-            return slept.ended
+        slept: Slept = await step.live.park(Sleep(step.live.holder, Reason.CHILD, waits=(RunWait(run_id),), marks=step.marks()))
+        ended = next(iter(slept.found), None)
+        if isinstance(ended, Run):
+            if ended.status not in ENDED:
+                raise InternalError(f"Run {run_id} was reported as ended and is {ended.status}.")
+            return ended
