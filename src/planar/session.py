@@ -16,8 +16,19 @@ from planar.config.settings import PlanarConfig
 from planar.context import current_services
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession, SessionScope, bind_session, current_scope, get_session
+from planar.db.thread_session import ThreadSession, get_sync_session
 
-__all__ = ["config_var", "engine_var", "get_config", "get_engine", "get_session", "session_context", "session_var"]
+__all__ = [
+    "ThreadSession",
+    "config_var",
+    "engine_var",
+    "get_config",
+    "get_engine",
+    "get_session",
+    "get_sync_session",
+    "session_context",
+    "session_var",
+]
 
 T = TypeVar("T")
 

@@ -50,6 +50,22 @@ class SessionScope:
         self._session: PlanarSession | None = None
         self._overdue: WriteHeldTooLong | None = None
         self._ended = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def bind_loop(self) -> None:
+        """Remember the running loop, for a thread that is to use the session through it."""
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop on which the session works.
+
+        Raises:
+            SessionNotBound: this scope is not for threads.
+        """
+        if self._loop is None:
+            raise SessionNotBound("This session belongs to asynchronous code; a thread of that code's own needs a session of its own.")
+        return self._loop
 
     @property
     def session(self) -> PlanarSession | None:
@@ -86,6 +102,10 @@ class SessionScope:
         """Roll back, if the session was used."""
         if self._session is not None:
             await self._session.rollback()
+
+    def end(self) -> None:
+        """Nobody may use the scope from here on: what outlives it (a task, a thread) gets `SessionEnded`."""
+        self._ended = True
 
     async def close(self) -> None:
         """End the scope. What was not committed is undone."""

@@ -15,18 +15,49 @@ if TYPE_CHECKING:
     from planar.db.session import SessionScope
 
 
+@dataclass(slots=True)
+class Cancellation:
+    """Somebody asked for an end: of the run, or of a branch. *delivered* once its code has been told by a CancelledError."""
+
+    reason: str
+    delivered: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Strand:
+    """A line of execution in a run, the workflow's own or a branch. It is one asyncio task; steps are called in that and no other."""
+
+    task: asyncio.Task[Any]
+    in_code: bool = True
+    """Whether it executes the workflow's own code at this moment, and not a step. Kept only where there are several strands."""
+    loss: Cancellation | None = None
+    """The branch is to end: the outcome was decided without it, or whoever waits for it was cancelled."""
+    lost_by_decision: bool = False
+    """Whether workflow code decides that again on replay: a race was won, another branch failed."""
+    left: bool = False
+    """Whether the worker stops and this strand began nothing more: what its code makes of that does not count."""
+
+    def lose(self, reason: str, *, by_decision: bool) -> None:
+        """Tell the branch's code that it is to end."""
+        if self.loss is None:
+            self.loss = Cancellation(reason, delivered=True)
+            self.lost_by_decision = by_decision
+        self.task.cancel(reason)
+
+
 @dataclass(slots=True, eq=False)
 class Frame:
-    """A place from which steps are called: the workflow's own code (path ``""``), or the body of a step."""
+    """A place from which steps are called: the workflow's own code (path ``""``), a branch of it, or the body of a step."""
 
     run: Any
     """The run in this worker, an `planar.engine.execution.run.LiveRun`; typed there."""
-    task: asyncio.Task[Any]
+    strand: Strand
     path: str = ""
     step_id: int | None = None
     outer: Frame | None = None
     scope: SessionScope | None = None
     calls: int = 0
+    is_branch: bool = False
 
     def next_path(self) -> str:
         """The path of the next call made here."""
@@ -47,14 +78,21 @@ def find_frame() -> Frame | None:
     frame = _frame.get()
     if frame is None:
         return None
-    task = asyncio.current_task()
-    if task is not frame.task:
+    if _current_task() is not frame.strand.task:
         raise ForeignTaskError(
-            "A step or workflow was called in a task that was made inside a run (by asyncio.gather, create_task, a TaskGroup, or"
-            " asyncio.wait_for on Python 3.11), where its place in the run's record is not known. Await it in the workflow itself."
-            " For several at once start child runs with `start_step` and wait for them; for a time limit use asyncio.timeout."
+            "A step or workflow was called in a task or thread that was made inside a run (by asyncio.gather, create_task, a TaskGroup,"
+            " or asyncio.wait_for on Python 3.11), where its place in the run's record is not known. Await it in the workflow itself, or"
+            " use gather, map or race of planar.workflows for several at once; for a time limit use timeout of planar.workflows,"
+            " @step(timeout=...) or asyncio.timeout."
         )
     return frame
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # in a thread, where no event loop runs
+        return None
 
 
 def in_run() -> bool:

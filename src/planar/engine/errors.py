@@ -11,6 +11,10 @@
     │   ├── ArgumentNotStorable             a value cannot be written to the journal (also TypeError)
     │   │   └── ResultNotStorable
     │   ├── CallNotRestorable               recorded arguments do not fit the function any more
+    │   ├── StepTimeout                     an attempt, or all of them, took too long (also TimeoutError)
+    │   ├── StepInterrupted                 a process died, or stopped, in the middle of a step that must not be repeated (again)
+    │   ├── NestedCallRefused               a step that happens at most once called another (also RuntimeError)
+    │   ├── BranchTimeout                   what `timeout` limits was not ready in time (also TimeoutError)
     │   ├── EventTimeout                    nothing came in time (also TimeoutError, ValueError)
     │   ├── WorkflowNotRegistered           nobody here knows a workflow of that name
     │   ├── WorkflowNameTaken               two workflows of one name
@@ -93,6 +97,30 @@ class EventTimeout(EngineError, TimeoutError, ValueError):
     """Nothing came in time."""
 
     code = "event_timeout"
+
+
+class StepTimeout(EngineError, TimeoutError):
+    """A step took longer than it may."""
+
+    code = "step_timeout"
+
+
+class StepInterrupted(EngineError):
+    """A process ended in the middle of a step that is not repeated: whether the step had its effect is not known."""
+
+    code = "step_interrupted"
+
+
+class NestedCallRefused(EngineError, RuntimeError):
+    """A step that happens at most once called another step, or waited."""
+
+    code = "nested_call_refused"
+
+
+class BranchTimeout(EngineError, TimeoutError):
+    """What was limited by `timeout` was not ready in time."""
+
+    code = "branch_timeout"
 
 
 class WorkflowNotRegistered(EngineError, LookupError):

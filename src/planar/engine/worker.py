@@ -64,6 +64,9 @@ class Worker:
         marks = RunningMarks(RUNNING_MARK_SECONDS, clock)
         self._parts = Parts(self.id, store, registry, notices, marks, self, manager, load_actor)
         self._live: dict[UUID, LiveRun] = {}
+        self._watched: dict[LiveRun, None] = {}
+        """Runs that are executed here, and in which some branch waits."""
+        self._next_watched: datetime | None = None
         self._sleeping: OrderedDict[UUID, LiveRun] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -104,7 +107,7 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._config.drain_seconds)
         for live in list(self._live.values()):
-            live.evict()
+            live.detach()
             if live.task is not None:
                 live.task.cancel()
         if self._tasks:
@@ -141,19 +144,37 @@ class Worker:
     def cancel(self, run_id: UUID, reason: str) -> None:
         """Tell a run that is executed here, while the request is still on its way to the database: the run's own step may hold it up."""
         live = self._live.get(run_id)
-        if live is not None and not live.asleep:
+        if live is not None and not live.parking.is_asleep:
             self._cancel(run_id, reason)
 
     def slept(self, live: LiveRun) -> None:
         self._sleeping[live.id] = live
         while len(self._sleeping) > self._config.max_parked_runs:
             _, oldest = self._sleeping.popitem(last=False)
-            oldest.evict()
+            oldest.detach()
         self._slot_freed()
 
     def woke(self, live: LiveRun) -> None:
         if self._sleeping.get(live.id) is live:
             del self._sleeping[live.id]
+
+    def watch(self, live: LiveRun) -> None:
+        self._watched[live] = None
+        due = live.parking.next_due
+        if due is not None and (self._next_watched is None or due < self._next_watched):
+            self._next_watched = due
+            self._news.set()
+
+    def _wake_watched(self) -> None:
+        """Runs that are executed here, and in which branches wait for a time beside others."""
+        now = self._store.now()
+        if self._next_watched is None or self._next_watched > now:
+            return
+        for live in list(self._watched):
+            live.parking.wake_due()
+            if live.parking.next_due is None and live.task is not None and live.task.done():
+                self._watched.pop(live, None)
+        self._next_watched = min((due for live in self._watched if (due := live.parking.next_due) is not None), default=None)
 
     def hand_back(self, holder: Holder, *, later: bool = False) -> None:
         if later:
@@ -185,8 +206,10 @@ class Worker:
             self._cancel(run_id, reason)
         for run_id in news.ended:
             live = self._live.get(run_id)
-            if live is not None and live.is_parking:
-                live.evict()
+            if live is not None and live.parking.is_parking:
+                live.detach()
+        for live in self._watched if news.foreign or news.emitted or news.ended else ():
+            live.parking.hear(news)
         self._foreign = self._foreign or news.foreign
         self._due = self._due or news.due or news.foreign
         self._note_due(news.next_due)
@@ -215,7 +238,7 @@ class Worker:
         """The time for cleaning up is over: no step runs any more, and whatever the code awaits is cancelled."""
         if live.task is not None and not live.task.done() and self._live.get(live.id) is live:
             logger.warning("a cancelled run used up its time for cleaning up", workflow_id=live.id, seconds=self._config.cancel_seconds)
-            live.detached = True
+            live.detach()
             if live.cancellation is not None:
                 live.cancellation.delivered = True
             live.task.cancel()
@@ -235,6 +258,7 @@ class Worker:
     async def _work(self) -> None:
         while True:
             try:
+                self._wake_watched()
                 if self._foreign:
                     await self._look_around()
                 if self._due:
@@ -297,8 +321,9 @@ class Worker:
         if self._due or self._foreign:
             return
         seconds = self._config.poll_seconds
-        if self._next_due is not None and not self._full:
-            seconds = min(seconds, max(0.0, (self._next_due - self._store.now()).total_seconds()))
+        for due in (self._next_due if not self._full else None, self._next_watched):
+            if due is not None:
+                seconds = min(seconds, max(0.0, (due - self._store.now()).total_seconds()))
         if self._others:
             seconds = min(seconds, LIVENESS_SECONDS)
         self._news.clear()
@@ -309,6 +334,9 @@ class Worker:
         except TimeoutError:
             self._foreign = bool(self._others)
             self._due = True
+            for live in self._watched:
+                # The net: news of what a branch waits for may have been lost.
+                live.parking.hear(News(foreign=True))
 
     def _report_unknown(self, names: frozenset[str]) -> None:
         for name in sorted(names - self._unknown):
@@ -319,11 +347,10 @@ class Worker:
         live = self._live.get(claim.run.id)
         if live is None:
             return False
-        if live.resume(claim):
-            self.woke(live)
+        if live.parking.resume(claim):
             return True
         # Somebody else has had the run meanwhile: this copy is history.
-        live.evict()
+        live.detach()
         return False
 
     def _begin(self, claim: Claim, records: list[StepRecord]) -> LiveRun | None:
@@ -358,6 +385,7 @@ class Worker:
 
     def _finished(self, task: asyncio.Task[None], live: LiveRun) -> None:
         self._tasks.discard(task)
+        self._watched.pop(live, None)
         if self._live.get(live.id) is live:
             del self._live[live.id]
         self.woke(live)

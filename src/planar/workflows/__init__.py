@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from planar.engine.core.retry import RetryPolicy
 from planar.workflows.contrib import wait, wait_for_event
 from planar.workflows.decorators import as_step, step, workflow
 from planar.workflows.events import emit_event
+from planar.workflows.gathering import gather, map, race, timeout
 from planar.workflows.lock import lock_resource, lock_workflow
 from planar.workflows.models import LockedResource, StepStatus, StepType, Workflow, WorkflowEvent, WorkflowStatus, WorkflowStep
 from planar.workflows.notifications import (
@@ -20,6 +22,7 @@ from planar.workflows.wrappers import StepWrapper, WorkflowWrapper
 __all__ = [
     "LockedResource",
     "Notification",
+    "RetryPolicy",
     "StepStatus",
     "StepType",
     "StepWrapper",
@@ -34,11 +37,15 @@ __all__ = [
     "as_step",
     "cancel",
     "emit_event",
+    "gather",
     "lock_resource",
     "lock_workflow",
+    "map",
     "orchestrator_context",
+    "race",
     "step",
     "suspend",
+    "timeout",
     "wait",
     "wait_for_event",
     "workflow",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from planar.engine.core.model import StepKind
+from planar.engine.core.retry import RetryPolicy, fixed_retries
 from planar.engine.errors import ArgumentNotStorable
 
 LONGEST: Final = timedelta(days=365_250)
@@ -23,8 +25,28 @@ def check_function(function: Any, what: str) -> None:
     """
     if not inspect.iscoroutinefunction(function):
         raise TypeError(f"{what} functions must be coroutines: `async def`, not {function!r}")
-    if not hasattr(function, "__qualname__"):
-        raise TypeError(f"{what} functions need a name of their own, by which a record finds them: write an `async def` for {function!r}")
+    _check_named(function, what)
+
+
+def check_step_function(function: Any) -> None:
+    """Whether *function* can be a step: a coroutine function, or a plain one that can run in a thread.
+
+    Raises:
+        TypeError: it is neither, has no name, or is a method.
+    """
+    if (
+        not callable(function)
+        or isinstance(function, type)
+        or inspect.isasyncgenfunction(function)
+        or inspect.isgeneratorfunction(function)
+    ):
+        raise TypeError(f"Step functions must be coroutines (`async def`) or plain functions (`def`), not {function!r}")
+    _check_named(function, "Step")
+
+
+def _check_named(function: Any, what: str) -> None:
+    if not hasattr(function, "__qualname__") or function.__name__ == "<lambda>":
+        raise TypeError(f"{what} functions need a name of their own, by which a record finds them: write a function for {function!r}")
     first = next(iter(inspect.signature(function).parameters), None)
     if first in ("self", "cls"):
         raise TypeError(
@@ -60,6 +82,39 @@ def check_step_options(max_retries: Any, step_type: Any, display_name: Any) -> N
         raise TypeError(f"step_type is a StepType, like StepType.COMPUTE, not {step_type!r}.")
     if display_name is not None and not isinstance(display_name, str):
         raise TypeError(f"display_name is a text, not {display_name!r}.")
+
+
+def retry_policy(max_retries: int, retry: Any, timeout: Any, *, at_most_once: Any) -> RetryPolicy:
+    """What the options of a step say of its attempts.
+
+    Raises:
+        TypeError: an option is not of its type.
+        ValueError: two say the same, or contradict each other.
+    """
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise TypeError(f"retry is a RetryPolicy, not {retry!r}.")
+    if not isinstance(at_most_once, bool):
+        raise TypeError(f"at_most_once is True or False, not {at_most_once!r}.")
+    if retry is not None and max_retries:
+        raise ValueError("Give a step either max_retries= or retry=, which has a max_retries of its own.")
+    policy = retry if retry is not None else fixed_retries(max_retries)
+    if at_most_once and policy.max_retries != 0:
+        raise ValueError("A step that happens at most once is never tried again: leave max_retries= and retry= out.")
+    if timeout is None:
+        return policy
+    if policy.attempt_timeout is not None:
+        raise ValueError("Give a step either timeout= or a retry= with an attempt_timeout.")
+    return replace(policy, attempt_timeout=_time_limit(timeout))
+
+
+def _time_limit(timeout: Any) -> timedelta:
+    limit = timeout
+    if not isinstance(timeout, timedelta):
+        check_seconds(timeout, "timeout")
+        limit = timedelta(seconds=timeout)
+    if limit <= timedelta():
+        raise ValueError(f"timeout is a time above zero, not {timeout!r}.")
+    return limit
 
 
 def check_seconds(seconds: Any, name: str, *, negative: str | None = None) -> None:

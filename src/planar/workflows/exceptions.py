@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from planar.engine.errors import (
+    BranchTimeout,
     EventTimeout,
     ForeignTaskError,
+    NestedCallRefused,
     NonDeterministicStepCallError,
     RunAlreadyEnded,
     RunCancelled,
     RunNotFound,
     StepError,
+    StepInterrupted,
+    StepTimeout,
     WorkflowError,
     WorkflowNameTaken,
     WorkflowNotRegistered,
@@ -17,17 +21,21 @@ from planar.engine.errors import (
 from planar.workflows.lock_errors import LockError, LockLost, LockMisplaced, LockResourceFailed
 
 __all__ = [
+    "BranchTimeout",
     "EventTimeout",
     "ForeignTaskError",
     "LockError",
     "LockLost",
     "LockMisplaced",
     "LockResourceFailed",
+    "NestedCallRefused",
     "NonDeterministicStepCallError",
     "RunAlreadyEnded",
     "RunCancelled",
     "RunNotFound",
     "StepError",
+    "StepInterrupted",
+    "StepTimeout",
     "WorkflowError",
     "WorkflowNameTaken",
     "WorkflowNotRegistered",

@@ -174,7 +174,7 @@ class Hold:
 
     async def _is_ours_still(self) -> bool:
         """Renew the lease. False if it is somebody else's; what could not be known in time is tried again."""
-        if self._run is not None and self._run.asleep:
+        if self._run is not None and self._run.parking.is_asleep:
             # Whoever executes the run next may be another process, which would wait for this one for ever.
             return True
         renewing = self._locks.spawn(self._locks.leases.renew(self._key, self.number, self._duration))

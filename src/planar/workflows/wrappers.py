@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar
 from uuid import UUID
 
 from planar.context import current_services
+from planar.db.session import current_scope
 from planar.engine.catalog import Definition
 from planar.engine.client import Client, outcome_of
 from planar.engine.codec import CallCodec
@@ -16,6 +19,7 @@ from planar.engine.core.replay import StepIdentity
 from planar.engine.core.retry import RetryPolicy
 from planar.engine.current import Frame, find_frame
 from planar.engine.execution.steps import OpenStep, StepCall, perform, record_at_once
+from planar.engine.execution.threads import in_thread
 from planar.engine.execution.waits import await_run
 from planar.engine.store.port import StartRun
 from planar.workflows.arguments import check_run_id
@@ -37,7 +41,7 @@ _START_CODEC = CallCodec(_nothing)
 class Wrapper(Generic[P, R]):
     """What workflows and steps have in common: the function, and the name that rows and routes use."""
 
-    def __init__(self, function: Callable[P, Coroutine[Any, Any, R]], codec: CallCodec) -> None:
+    def __init__(self, function: Callable[P, Any], codec: CallCodec) -> None:
         functools.update_wrapper(self, function)
         self.original_fn = function
         self.codec = codec
@@ -52,34 +56,56 @@ class Wrapper(Generic[P, R]):
         raise NotImplementedError
 
 
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """How a step behaves, and what people see of it."""
+
+    retry: RetryPolicy
+    at_most_once: bool
+    kind: StepKind
+    display_name: str | None
+
+
 class StepWrapper(Wrapper[P, R]):
     """A durable step: recorded in a run, a plain call outside."""
 
     def __init__(
-        self,
-        function: Callable[P, Coroutine[Any, Any, R]],
-        *,
-        retry: RetryPolicy,
-        kind: StepKind,
-        display_name: str | None,
-        return_type: type | None,
+        self, function: Callable[P, Coroutine[Any, Any, R]] | Callable[P, R], options: StepOptions, *, return_type: type | None
     ) -> None:
         super().__init__(function, CallCodec(function, return_type=return_type))
-        self.retry = retry
+        self.retry = options.retry
+        self.at_most_once = options.at_most_once
         self.name = self.function_name
-        self.identity = StepIdentity(self.function_name, function.__qualname__, kind, display_name)
+        self.identity = StepIdentity(self.function_name, function.__qualname__, options.kind, options.display_name)
+        self._awaitable = _awaitable(function)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the step. In a run its result is recorded once and handed out from the record ever after."""
         frame = find_frame()
         if frame is None:
-            return await self.original_fn(*args, **kwargs)
+            return await self._awaitable(*args, **kwargs)
         args_text, kwargs_text = self.codec.dump_call(args, kwargs)
 
-        async def body(_: OpenStep) -> R:
-            return await self.original_fn(*args, **kwargs)
+        def body(_: OpenStep) -> Awaitable[R]:
+            return self._awaitable(*args, **kwargs)
 
-        return await perform(frame, StepCall(self.identity, args_text, kwargs_text, body, self.codec, self.retry))
+        call = StepCall(self.identity, args_text, kwargs_text, body, self.codec, self.retry, self.at_most_once)
+        return await perform(frame, call)
+
+
+def _awaitable(function: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:
+    """*function* as something to await; a plain one runs in a thread, where `get_sync_session` finds the session."""
+    if inspect.iscoroutinefunction(function):
+        return function
+    threaded = in_thread(function)
+
+    async def with_session(*args: P.args, **kwargs: P.kwargs) -> Any:
+        scope = current_scope()
+        if scope is not None:
+            scope.bind_loop()
+        return await threaded(*args, **kwargs)
+
+    return with_session
 
 
 class WorkflowWrapper(Wrapper[P, R]):

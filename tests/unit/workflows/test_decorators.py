@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,13 +24,21 @@ async def doubled(number: int) -> int:
     return 2 * number
 
 
-@pytest.mark.parametrize(
-    ("decorate", "kind"),
-    [(workflow(), "Workflow"), (step(), "Step"), (lambda function: as_step(function, StepType.COMPUTE), "Step")],
-)
-def test_only_a_coroutine_function_is_accepted(decorate: Callable[[Any], Any], kind: str) -> None:
-    with pytest.raises(TypeError, match=f"{kind} functions must be coroutines"):
-        decorate(plain)
+def test_only_a_coroutine_function_can_be_a_workflow() -> None:
+    with pytest.raises(TypeError, match="Workflow functions must be coroutines"):
+        workflow()(plain)  # type: ignore[arg-type]
+
+
+async def streaming() -> AsyncGenerator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("decorate", [step(), lambda function: as_step(function, StepType.COMPUTE)])
+def test_a_step_is_a_coroutine_function_or_a_plain_one(decorate: Callable[[Any], Any]) -> None:
+    assert decorate(plain).original_fn is plain
+    for other in (streaming, int, 5):
+        with pytest.raises(TypeError, match="Step functions must be coroutines"):
+            decorate(other)
 
 
 def test_a_workflow_is_named_by_its_function_unless_a_name_is_given() -> None:

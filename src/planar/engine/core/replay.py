@@ -67,6 +67,10 @@ class Journal:
         self._order = sorted(ended, key=lambda record: record.seq or 0)
         self._position = 0
         self._closed: set[str] = set()
+        self._passed: set[str] = set()
+        self._inner: dict[str, StepRecord] = {}
+        for record in self._by_path.values():
+            self._note_inner(record)
         self.last_seq = self._order[-1].seq or 0 if self._order else 0
         self.last_step_id = max((record.step_id for record in self._by_path.values()), default=0)
 
@@ -79,6 +83,15 @@ class Journal:
     def get(self, path: str) -> StepRecord | None:
         """What is recorded at *path*."""
         return self._by_path.get(path)
+
+    def inner(self, path: str, separator: str) -> StepRecord | None:
+        """A record inside *path* that hangs on it by *separator*: ``.`` for a call of a step's body, ``/`` for one in a branch."""
+        record = self._inner.get(path)
+        return record if record is not None and record.path[len(path)] == separator else None
+
+    def _note_inner(self, record: StepRecord) -> None:
+        for outer in enclosing(record.path):
+            self._inner.setdefault(outer, record)
 
     def next(self) -> StepRecord | None:
         """The record whose turn it is to be handed out; None once the history is used up."""
@@ -99,9 +112,14 @@ class Journal:
         if self._by_path:
             self._closed.add(path)
 
+    def pass_over(self, path: str) -> None:
+        """*path* was handed out, and what is nested in it was not."""
+        self._passed.add(path)
+
     def keep(self, record: StepRecord) -> None:
         """*record* was made in this pass, inside a step that may call it again."""
         self._by_path[record.path] = record
+        self._note_inner(record)
 
     def leftover(self) -> StepRecord | None:
         """A record that the code never asked for, when its function has ended."""
@@ -111,7 +129,7 @@ class Journal:
         return next((record for record in self._by_path.values() if record.seq is None and not self._is_closed(record.path)), None)
 
     def _is_closed(self, path: str) -> bool:
-        return path in self._closed or any(outer in self._closed for outer in enclosing(path))
+        return path in self._closed or path in self._passed or any(outer in self._closed for outer in enclosing(path))
 
 
 def enclosing(path: str) -> Iterator[str]:
@@ -134,11 +152,23 @@ def decide(journal: Journal, path: str, identity: StepIdentity, args: str | None
         difference = _difference(record, identity, args, kwargs)
         if difference is not None:
             return difference
+    branch = journal.inner(path, "/")
+    if branch is not None and record is None:
+        return Diverged(branch.step_id, "place", f"{branch.name} in a branch", identity.name)
     if turn is not None and turn.path != path and not is_inside(turn.path, path):
         return NotYet(turn)
     if record is None or record.seq is None:
         return Execute(record)
     return UseResult(record) if record.status is StepStatus.SUCCEEDED else UseError(record)
+
+
+def decide_branches(journal: Journal, path: str, identity: StepIdentity) -> Diverged | None:
+    """Whether branches may begin at *path*; not where a step was called before."""
+    record = journal.get(path)
+    if record is not None and record.qualname != identity.qualname:
+        return Diverged(record.step_id, "function name", record.name, identity.name)
+    nested = journal.inner(path, ".")
+    return Diverged(nested.step_id, "place", f"{nested.name} in a step", identity.name) if nested is not None else None
 
 
 def _difference(record: StepRecord, identity: StepIdentity, args: str | None, kwargs: str | None) -> Diverged | None:

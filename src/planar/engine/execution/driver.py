@@ -12,7 +12,7 @@ from planar.engine.codec import capture_failure, dump_failure
 from planar.engine.core.failure import Failure
 from planar.engine.core.lifecycle import CancelRequested, Ending, Outcome, Raised, Returned, settle
 from planar.engine.core.model import RunStatus
-from planar.engine.current import Frame, bind_frame
+from planar.engine.current import Frame, Strand, bind_frame
 from planar.engine.errors import RunDetached
 from planar.engine.events import NoticeKind
 from planar.engine.execution.run import LiveRun
@@ -99,7 +99,7 @@ async def _run_function(live: LiveRun, task: asyncio.Task[None]) -> str:
     definition = live.definition
     _bind_actor(live)
     args, kwargs = definition.codec.load_call(live.run.args, live.run.kwargs)
-    with bind_frame(Frame(run=live, task=task)):
+    with bind_frame(Frame(run=live, strand=Strand(task))):
         value = await definition.function(*args, **kwargs)
         live.check_leftover()
     text, _ = definition.codec.roundtrip_result(value)

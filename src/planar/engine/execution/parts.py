@@ -29,6 +29,10 @@ class Host(Protocol):
         """*live* goes on."""
         ...
 
+    def watch(self, live: LiveRun) -> None:
+        """Strands of *live* wait while others go on: tell it of news, and when a time comes for which one waits."""
+        ...
+
     def hand_back(self, holder: Holder, *, later: bool = False) -> None:
         """Nobody executes the run of *holder* here any more: it is due for everybody, *later* after a moment."""
         ...

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Coroutine, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from planar.engine.catalog import Definition
-from planar.engine.core.model import Claim, StepRecord, StepStatus
+from planar.engine.core.model import Claim, Reason, StepRecord, StepStatus
 from planar.engine.core.replay import Decision, Diverged, Journal, NotYet, StepIdentity, decide
+from planar.engine.current import Cancellation, Frame, Strand, outside_run
 from planar.engine.errors import NonDeterministicStepCallError, RunDetached, StaleEpoch
 from planar.engine.events import NoticeKind
+from planar.engine.execution.parking import Parking, Waiting
 from planar.engine.execution.parts import Parts
+from planar.engine.execution.settling import outlast, settled
 from planar.engine.execution.taken import TakenEvents
-from planar.engine.store.port import Entry, Holder, Reclaim, SaveStep, Sleep, Slept
+from planar.engine.execution.turns import Turns
+from planar.engine.store.port import Entry, Found, Holder, SaveStep, Wait
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
+
+T = TypeVar("T")
 
 _STEP_NOTICES = {
     StepStatus.RUNNING: NoticeKind.STEP_RUNNING,
@@ -27,25 +33,6 @@ _STEP_NOTICES = {
     StepStatus.FAILED: NoticeKind.STEP_FAILED,
     StepStatus.CANCELLED: NoticeKind.STEP_CANCELLED,
 }
-
-
-@dataclass(slots=True)
-class Cancellation:
-    """Somebody asked for the run's end. *delivered* once the function has been told by a CancelledError."""
-
-    reason: str
-    delivered: bool = False
-
-
-async def outlast(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
-    """Wait until *future* is done, whatever is asked of this task meanwhile; a cancellation that came is for the caller to raise."""
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    return cancelled
 
 
 class LiveRun:
@@ -62,16 +49,18 @@ class LiveRun:
         """Nothing that this run does here counts any more."""
         self.leaving = False
         """The worker stops: a step in progress may end, no other begins."""
-        self.asleep = False
         self.refused: BaseException | None = None
         """What the database said when it refused a record of this run."""
         self.diverged: NonDeterministicStepCallError | None = None
         self.cancellation = Cancellation(claim.cancel_reason) if claim.cancel_reason is not None else None
+        self.crashed = claim.crashed
         self.taken = TakenEvents(self.journal)
+        self.turns = Turns(self.journal, self._idle)
+        self.parking = Parking(self)
         self._seq = self.journal.last_seq
         self._step_id = self.journal.last_step_id
-        self._pending: list[asyncio.Future[Any]] = []
-        self._wake: asyncio.Future[Claim] | None = None
+        self._pending: deque[asyncio.Future[Any]] = deque()
+        self._helpers: set[asyncio.Task[Any]] = set()
 
     @property
     def id(self) -> UUID:
@@ -102,22 +91,34 @@ class LiveRun:
         """The newest number given."""
         return self._step_id
 
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do *work* beside the run's own code; nothing that a step or a branch is in."""
+        with outside_run():
+            task = asyncio.ensure_future(work)
+        self._helpers.add(task)
+        task.add_done_callback(self._helpers.discard)
+        return task
+
     # -- replay -------------------------------------------------------------------------------------------------------
 
-    def decide(self, path: str, identity: StepIdentity, args: str | None, kwargs: str | None) -> Decision:
-        """What the record says of this call.
+    async def decide(self, frame: Frame, path: str, identity: StepIdentity, args: str | None, kwargs: str | None) -> Decision:
+        """What the record says of this call, when its turn has come.
 
         Raises:
             NonDeterministicStepCallError: the code took another way than the record says.
             RunDetached: this worker has let go of the run.
         """
-        self.check()
+        self.check(frame.strand)
+        if self.turns.several:
+            heard = self.has_heard(frame.strand)
+            if await self.turns.come(path) and not heard:
+                self.owe(frame.strand)
         decision = decide(self.journal, path, identity, args, kwargs)
         match decision:
             case Diverged(step_id, what, previous, current):
-                raise self._diverge(step_id, f"its {what} was {previous!r} and is now {current!r}")
+                raise self.diverge(step_id, f"its {what} was {previous!r} and is now {current!r}")
             case NotYet(record):
-                raise self._diverge(record.step_id, f"it was a call of {record.name!r} and is now a call of {identity.name!r}")
+                raise self.diverge(record.step_id, f"it was a call of {record.name!r} and is now a call of {identity.name!r}")
             case _:
                 return decision
 
@@ -129,28 +130,46 @@ class LiveRun:
         """
         record = self.journal.leftover()
         if record is not None:
-            raise self._diverge(record.step_id, f"it was a call of {record.name!r}, and now the workflow ended without it")
+            raise self.diverge(record.step_id, f"it was a call of {record.name!r}, and now the workflow ended without it")
 
-    def _diverge(self, step_id: int, what: str) -> NonDeterministicStepCallError:
+    def diverge(self, step_id: int, what: str) -> NonDeterministicStepCallError:
+        """The code does not match its record; the error says where, and all that this run does from here on raises it."""
         self.diverged = NonDeterministicStepCallError(
             f"Non-deterministic step call detected at step ID {step_id}. On replay of run {self.id} {what}."
             " Workflow code must call the same steps in the same order; the recorded steps are kept."
         )
+        self.turns.abort(self.diverged)
         return self.diverged
 
-    def check(self) -> None:
-        """May this run go on here?
+    def _idle(self) -> None:
+        """No strand goes on by itself."""
+        if self.detached:
+            return
+        record = self.journal.next()
+        if record is not None and self.turns.is_stuck:
+            self.diverge(record.step_id, f"it was a call of {record.name!r}, and now every branch calls something else first")
+        else:
+            self.parking.fall_asleep()
+
+    def check(self, strand: Strand) -> None:
+        """May this strand go on here?
 
         Raises:
-            RunDetached: this worker has let go of it.
+            RunDetached: this worker has let go of the run, or the worker stops and this strand begins nothing more.
             NonDeterministicStepCallError: it has diverged before; catching that does not mend it.
         """
-        if self.detached or self.leaving:
-            # Whatever the code makes of this: nothing that it does from here on counts.
-            self.detached = True
+        if self.detached:
+            raise RunDetached
+        if self.leaving:
+            self.let_go_of(strand)
             raise RunDetached
         if self.diverged is not None:
             raise self.diverged
+
+    def let_go_of(self, strand: Strand) -> None:
+        """Whatever the code of *strand* makes of it: nothing that it does from here on counts. Other branches may end their steps."""
+        strand.left = True
+        self.detached = self.detached or not self.turns.several or strand.task is self.task
 
     def let_go(self) -> bool:
         """Whether nothing that this run does here counts any more; also because the whole event loop is being torn down."""
@@ -160,6 +179,17 @@ class LiveRun:
     def heard(self) -> Cancellation | None:
         """The request to end the run, once the function has been told."""
         return self.cancellation if self.cancellation is not None and self.cancellation.delivered else None
+
+    def has_heard(self, strand: Strand) -> bool:
+        """Whether *strand* was told that it is to end."""
+        ending = self.cancellation if strand.task is self.task else strand.loss
+        return ending is not None and ending.delivered
+
+    def owe(self, strand: Strand) -> None:
+        """A cancellation came when it was too late for the step that *strand* is in: it is delivered at the next call."""
+        ending = self.cancellation if strand.task is self.task else strand.loss
+        if ending is not None:
+            ending.delivered = False
 
     # -- records ------------------------------------------------------------------------------------------------------
 
@@ -189,19 +219,32 @@ class LiveRun:
         if not done.cancelled() and done.exception() is None:
             self.tell(record)
 
+    def unfinished(self) -> asyncio.Future[Any] | None:
+        """The last record that is not on disk yet: the lane is in order, so once it is all are."""
+        last = self._pending[-1] if self._pending else None
+        return last if last is not None and not last.done() else None
+
+    def is_sound(self) -> bool:
+        """Whether nothing that was recorded, and is decided, was refused; if something was, the run stops here."""
+        while self._pending and self._pending[0].done():
+            error = self._pending.popleft().exception()
+            if error is not None:
+                self.stop(error)
+                return False
+        return self.refused is None
+
     async def durable(self) -> None:
         """Wait until everything that this run recorded is on disk.
 
         Raises:
             RunDetached: a record was refused, because another worker holds the run.
         """
-        while self._pending:
-            pending = self._pending[0]
-            if not pending.done():
-                # The record goes its way even if this run is cancelled meanwhile.
-                await asyncio.wait([pending])
-            self._outcome(pending)
-            self._pending.remove(pending)
+        unfinished = self.unfinished()
+        if unfinished is not None:
+            # The record goes its way even if this run is cancelled meanwhile.
+            await settled(unfinished)
+        if self._pending and not self.is_sound():
+            raise RunDetached
 
     async def commit(self, entry: Entry) -> Any:
         """Put *entry* in the lane after everything else, and wait for its outcome; a cancellation that comes meanwhile is too late.
@@ -209,25 +252,23 @@ class LiveRun:
         Raises:
             RunDetached: it was refused, or something before it.
         """
-        for pending in self._pending:
-            await outlast(pending)
+        unfinished = self.unfinished()
+        if unfinished is not None:
+            await outlast(unfinished)
         await self.durable()
         written = self.parts.store.submit(entry)
         await outlast(written)
-        return self._outcome(written)
-
-    def _outcome(self, written: asyncio.Future[Any]) -> Any:
         error = written.exception()
         if error is not None:
-            raise self._stop(error) from None
+            raise self.stop(error) from None
         return written.result()
 
-    def _stop(self, error: BaseException) -> RunDetached:
+    def stop(self, error: BaseException) -> RunDetached:
         """Not the user's to catch: what the run recorded is not on disk, so its code may not go on."""
         if isinstance(error, StaleEpoch):
             return self.lose(error)
         self.refused = error
-        self.detached = True
+        self.detach()
         return RunDetached()
 
     def forget_refused(self) -> None:
@@ -238,118 +279,55 @@ class LiveRun:
     def lose(self, refusal: StaleEpoch) -> RunDetached:
         """Another worker holds the run: stop here, without another word to the database."""
         logger.warning("a stale write was refused, the run goes on elsewhere", workflow_id=self.id, detail=str(refusal))
-        self.detached = True
+        self.detach()
         return RunDetached()
+
+    def detach(self) -> None:
+        """Nothing that this run does here counts any more: whoever waits in it is unwound, and no step that it calls runs."""
+        self.detached = True
+        self.turns.abort(RunDetached())
+        self.parking.reject(RunDetached())
 
     # -- sleep --------------------------------------------------------------------------------------------------------
 
-    async def park(self, sleep: Sleep) -> Slept:
-        """Sleep as *sleep* says; return when this worker has claimed the run again, or at once if there is nothing to wait for.
+    async def park(self, step: Waiting, strand: Strand, reason: Reason, due: datetime | None = None, wait: Wait | None = None) -> Found:
+        """Wait until *due*, or until *wait* has come, which is the answer; None when it is worth looking again.
 
         Raises:
             RunDetached: the run is evicted and will be replayed.
-            CancelledError: the run is being cancelled, or something in the user's code gave up waiting.
+            CancelledError: the run or the branch is being cancelled, or something in the user's code gave up waiting.
         """
-        self.check()
-        if self.cancellation is not None:
+        self.check(strand)
+        ending = self.cancellation or strand.loss
+        if ending is not None:
             # Cleaning up may record, but not wait.
-            self.cancellation.delivered = True
-            raise asyncio.CancelledError(self.cancellation.reason)
+            ending.delivered = True
+            raise asyncio.CancelledError(ending.reason)
         # A run must not sleep on a record that was refused: history would have a hole.
         await self.durable()
-        # Made before the entry: a claim may come before the news that the run sleeps.
-        wake = self._wake = asyncio.get_running_loop().create_future()
-        try:
-            going = self.parts.store.submit(sleep)
-            cancelled = await outlast(going)
-            slept: Slept = self._outcome(going)
-            if slept.asleep:
-                await self._asleep(sleep, wake, cancelled)
-        finally:
-            self._wake = None
-        if cancelled is not None:
-            raise cancelled
-        if not slept.asleep:
-            await self._hear_request(slept)
-            return slept
-        return Slept(asleep=True)
+        return await self.parking.sit(step, reason, due, wait)
 
-    async def _asleep(self, sleep: Sleep, wake: asyncio.Future[Claim], cancelled: asyncio.CancelledError | None) -> None:
-        """The run is nobody's now. Return when it is this worker's again."""
-        if self.leaving:
-            # The worker was asked to stop while the run was going to sleep: nobody will wake it here.
-            self.detached = True
-            raise RunDetached
-        if cancelled is not None:
-            await self._take_back(wake)
-            return
-        self.asleep = True
-        self.parts.host.slept(self)
-        for mark in sleep.marks:
-            self.tell(mark)
-        self.parts.notices.publish(NoticeKind.WORKFLOW_SUSPENDED, self.run)
-        try:
-            await wake
-        except asyncio.CancelledError:
-            await self._take_back(wake)
-            raise
-        finally:
-            self.asleep = False
-            self.parts.host.woke(self)
-        self.parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, self.run)
-
-    async def _take_back(self, wake: asyncio.Future[Claim]) -> None:
-        """Something in the user's code (a timeout around a wait) woke the run, which is nobody's unless it was claimed just now."""
-        if self.let_go():
-            raise RunDetached
-        if wake.done() and not wake.cancelled():
-            return
-        wake.cancel()
-        taking = self.parts.store.submit(Reclaim(self.holder))
-        # Whatever comes meanwhile: a claim whose epoch is not known here would be held by nobody who can write.
-        await outlast(taking)
-        self.epoch = self._outcome(taking)
-
-    async def _hear_request(self, slept: Slept) -> None:
-        """The run stays awake: because what it waits for has come, or because somebody wants its end, perhaps in another process."""
-        if self.cancellation is None and not any(slept.found):
+    async def look_for_request(self) -> bool:
+        """Does somebody want the end of this run, perhaps in another process? If so its code is told."""
+        if self.cancellation is None:
             try:
                 reason = (await self.parts.store.cancel_requests(self.parts.worker_id)).get(self.id)
             except Exception:
                 logger.warning("could not look who wants the end of a run", workflow_id=self.id, exc_info=True)
-                return
+                return False
             if reason is not None:
-                self.cancellation = Cancellation(reason)
-        if self.cancellation is not None and not self.cancellation.delivered:
-            self.cancellation.delivered = True
-            raise asyncio.CancelledError(self.cancellation.reason)
-
-    def resume(self, claim: Claim) -> bool:
-        """Go on under *claim*. False if this copy is not what was claimed: it is stale, or does not sleep."""
-        if self._wake is None or self._wake.done() or claim.epoch != self.epoch + 1:
-            return False
-        self.epoch = claim.epoch
-        self._wake.set_result(claim)
-        return True
+                self.request_cancel(reason)
+        return self.cancellation is not None
 
     def leave(self) -> None:
-        """Go on no further than the step in progress."""
+        """Go on no further than the steps in progress."""
         self.leaving = True
-        if self.asleep:
-            self.evict()
-
-    @property
-    def is_parking(self) -> bool:
-        """Whether it sleeps, or is on its way to sleep."""
-        return self._wake is not None
-
-    def evict(self) -> None:
-        """Let go of a sleeping run: its code is unwound, and no step that it calls meanwhile runs."""
-        self.detached = True
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_exception(RunDetached())
-            # Nobody may come to look at it: a run on its way to sleep may find that it does not.
-            self._wake.exception()
+        if self.parking.is_asleep:
+            self.detach()
+        else:
+            self.turns.abort(RunDetached())
+            if not self.parking.is_parking:
+                self.parking.reject(RunDetached())
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,13 @@ class TakenEvents:
         if not widened:
             taken.floor = max(taken.floor, seq)
 
+    def take(self, key: str, seq: int, *, widened: bool) -> bool:
+        """A wait takes event *seq* of *key*, unless another branch of the run was quicker: False."""
+        if seq in self._by_key.get(key, _Taken()).seqs:
+            return False
+        self.add(key, seq, widened=widened)
+        return True
+
     def wait(self, run: Run, key: str, since: datetime | None) -> EventWait:
         """What a wait of *run* for *key* may take: events since its start, or since *since*."""
         taken = self._by_key.get(key, _Taken())

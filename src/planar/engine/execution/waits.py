@@ -7,8 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from planar.engine.core.model import ENDED, Event, Reason, Run
-from planar.engine.execution.steps import OpenStep
-from planar.engine.store.port import RunWait, Sleep, Slept
+from planar.engine.execution.step import OpenStep
+from planar.engine.store.port import RunWait
 from planar.errors import InternalError
 
 
@@ -16,7 +16,7 @@ async def sleep_until(step: OpenStep, due: datetime) -> None:
     """Return when *due* has come by the store's clock; the time stands in the step's mark, so that a restart keeps it."""
     due = step.wakeup_at = step.wakeup_at or due
     while step.live.now() < due:
-        await step.live.park(Sleep(step.live.holder, Reason.TIMER, due, marks=step.marks()))
+        await step.live.park(step, step.caller.strand, Reason.TIMER, due)
 
 
 async def poll(
@@ -34,30 +34,29 @@ async def poll(
         if deadline is not None and now >= deadline:
             return False
         due = interval() if deadline is None else min(interval(), deadline)
-        await step.live.park(Sleep(step.live.holder, Reason.TIMER, due, marks=step.marks()))
+        await step.live.park(step, step.caller.strand, Reason.TIMER, due)
     return True
 
 
 async def take_event(step: OpenStep, key: str, since: datetime | None, deadline: datetime | None) -> Event | None:
     """The oldest event of *key* that this run may see and has not taken; None once *deadline* has passed without one."""
     live = step.live
-    wait = live.taken.wait(live.run, key, since)
     while True:
-        slept: Slept = await live.park(Sleep(live.holder, Reason.EVENT, deadline, (wait,), marks=step.marks()))
-        event = next(iter(slept.found), None)
+        # Made anew each time: another branch of the run may have taken one meanwhile.
+        wait = live.taken.wait(live.run, key, since)
+        event = await live.park(step, step.caller.strand, Reason.EVENT, deadline, wait)
         if isinstance(event, Event):
-            live.taken.add(key, event.seq, widened=since is not None)
-            step.event_seq = event.seq
-            return event
-        if not slept.asleep and deadline is not None and live.now() >= deadline:
+            if live.taken.take(key, event.seq, widened=since is not None):
+                step.event_seq = event.seq
+                return event
+        elif deadline is not None and live.now() >= deadline:
             return None
 
 
 async def await_run(step: OpenStep, run_id: UUID) -> Run:
     """The run *run_id* once it has ended."""
     while True:
-        slept: Slept = await step.live.park(Sleep(step.live.holder, Reason.CHILD, waits=(RunWait(run_id),), marks=step.marks()))
-        ended = next(iter(slept.found), None)
+        ended = await step.live.park(step, step.caller.strand, Reason.CHILD, wait=RunWait(run_id))
         if isinstance(ended, Run):
             if ended.status not in ENDED:
                 raise InternalError(f"Run {run_id} was reported as ended and is {ended.status}.")

@@ -1,0 +1,175 @@
+"""How did a step end? Its result or error is written here, in one place, and what the caller gets is what a replay will give it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from planar.db.session import SessionScope
+from planar.engine.codec import capture_failure, dump_failure, restore_failure
+from planar.engine.core.failure import Failure
+from planar.engine.core.model import StepRecord, StepStatus
+from planar.engine.core.retry import next_attempt
+from planar.engine.current import Strand
+from planar.engine.errors import ResultNotStorable, RunDetached, StaleEpoch, StepInterrupted
+from planar.engine.execution.run import LiveRun
+from planar.engine.execution.step import OpenStep, steps_around
+from planar.engine.store.port import SaveStep
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
+
+CANCELLED_BY_REQUEST = "planar:cancel"
+"""Somebody asked for the end of the run."""
+CANCELLED_BY_DECISION = "planar:lost"
+"""The branch lost: the workflow's own code decides that again on replay."""
+
+
+class TryAgain(Exception):
+    """The attempt failed and there will be another."""
+
+
+async def succeed(step: OpenStep, value: Any) -> Any:
+    """The body returned *value*: record it. The answer is the restored one."""
+    live, scope = step.live, step.scope
+    text, restored = step.call.codec.roundtrip_result(value)
+    if live.detached:
+        raise RunDetached
+    wrote = scope is not None and await scope.flush()
+    live.parts.marks.discard(step)
+    async with in_turn(step):
+        record = step.record(StepStatus.SUCCEEDED, seq=live.next_seq(), result=text)
+        if wrote and scope is not None:
+            await undisturbed(live, step.caller.strand, _commit_with(live, scope, SaveStep(live.holder, record)))
+        else:
+            live.save(record)
+        keep_for_retry(step, record)
+    return restored
+
+
+@asynccontextmanager
+async def _waiting_for_turn(step: OpenStep) -> AsyncGenerator[None]:
+    live, strand = step.live, step.caller.strand
+    heard = live.has_heard(strand)
+    if await live.turns.end() and not heard:
+        live.owe(strand)
+    try:
+        if live.detached:
+            raise RunDetached
+        yield
+    finally:
+        live.turns.handed_out(strand, to_code=step.to_code)
+
+
+class _AtOnce:
+    """The turn of a run's only strand: it is always its own."""
+
+    async def __aenter__(self) -> None: ...
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+_AT_ONCE = _AtOnce()
+
+
+def in_turn(step: OpenStep) -> Any:
+    """The block gives the end of *step* its number and hands it out, while no other strand's is."""
+    return _waiting_for_turn(step) if step.live.turns.several else _AT_ONCE
+
+
+async def _commit_with(live: LiveRun, scope: SessionScope, entry: SaveStep) -> None:
+    """The record and the step's own writes become durable together, or not at all.
+
+    What this step stands on is durable already: it was waited for before the body began, and nested steps wait for theirs. What
+    other branches recorded since may still be on its way, and cannot come first: the writer rests while this session writes.
+    """
+    if not live.is_sound():
+        raise RunDetached
+    try:
+        await live.parts.store.submit_in(scope.get(), [entry])
+    except StaleEpoch as refusal:
+        await scope.rollback()
+        raise live.lose(refusal) from None
+    await scope.commit()
+    live.tell(entry.record)
+
+
+async def undisturbed(live: LiveRun, strand: Strand, committing: Coroutine[Any, Any, None]) -> None:
+    """Never half a record: a cancellation that comes during the commit is too late for this step, which has ended.
+
+    A timeout of the user's code that expires meanwhile has no effect; a request for an end is delivered at the next call.
+    """
+    heard = live.has_heard(strand)
+    task = asyncio.ensure_future(committing)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not heard:
+                live.owe(strand)
+    task.result()
+
+
+async def fail(step: OpenStep, error: Exception) -> Any:
+    """The body raised *error*: record it and raise the restored one, or say that there will be another attempt.
+
+    Raises:
+        TryAgain: there will be another attempt, at the step's ``wakeup_at``.
+        Exception: the restored error.
+    """
+    live = step.live
+    if live.let_go() or step.caller.strand.left:
+        # What the body made of being let go is not how the step ended.
+        raise RunDetached
+    if live.diverged is not None:
+        raise live.diverged
+    failure = capture_failure(error)
+    text = dump_failure(failure)
+    again = None
+    if not isinstance(error, ResultNotStorable | StepInterrupted):
+        began, now = step.created_at, live.now()
+        again = next_attempt(step.call.retry, step.retries, error, began=began, now=now, chance=random.random())
+    if again is not None:
+        logger.info("step failed, it will be tried again", step=step.call.identity.name, error=failure.type, retry=step.retries + 1)
+        step.retries += 1
+        step.wakeup_at, step.failure = again, text
+        raise TryAgain from None
+    logger.info("step failed", step=step.call.identity.name, error=failure.type)
+    step.wakeup_at = None
+    async with in_turn(step):
+        record = step.record(StepStatus.FAILED, seq=live.next_seq(), error=text)
+        live.save(record)
+        keep_for_retry(step, record)
+    raise restore_failure(failure) from error
+
+
+def keep_for_retry(step: OpenStep, record: StepRecord) -> None:
+    """A step around this one may be tried again: its body will call this one again, which must not run again."""
+    if any(outer.call.retry.max_retries != 0 for outer in steps_around(step.caller)):
+        step.live.journal.keep(record)
+
+
+async def give_up(step: OpenStep) -> BaseException:
+    """The body was cancelled: by this worker letting go, by a request for an end, or by the user's own code. What to raise."""
+    live, strand = step.live, step.caller.strand
+    if live.let_go() or strand.left:
+        return RunDetached()
+    reason, path = _cause(live, strand)
+    text = dump_failure(Failure("CancelledError", reason, path))
+    async with in_turn(step):
+        record = step.record(StepStatus.CANCELLED, seq=live.next_seq(), error=text)
+        live.save(record)
+        keep_for_retry(step, record)
+    return asyncio.CancelledError(reason)
+
+
+def _cause(live: LiveRun, strand: Strand) -> tuple[str, str | None]:
+    """Why a step is given up, and how a replay knows that it need not wait for the user's code to do so again."""
+    asked = live.heard()
+    if asked is not None:
+        return asked.reason, CANCELLED_BY_REQUEST
+    if strand.loss is not None and strand.loss.delivered:
+        return strand.loss.reason, CANCELLED_BY_DECISION if strand.lost_by_decision else None
+    return "cancelled from outside the step", None

@@ -1,0 +1,178 @@
+"""Whose turn is it? In a run with several branches, what ends reaches the workflow's code one at a time, in the order of recording.
+
+A record is handed out when the code that got the one before has come to rest: it called a step, waits, or ended. So the order in
+which branches touch what they share is the order of the records, at first run and at replay alike. A run without branches needs
+none of this, and pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from planar.engine.core.replay import Journal, enclosing
+from planar.engine.current import Strand
+from planar.engine.execution.settling import outlast
+
+PATIENCE_IN_TURNS = 10
+"""Code that waits for something of its own (a lock shared by branches) never rests. After so many turns of the event loop the next
+record is handed out all the same: it may be what that code waits for."""
+
+
+class Turns:
+    """The order in which the strands of one run go on. *idle* is called when none of them can by itself."""
+
+    def __init__(self, journal: Journal, idle: Callable[[], None]) -> None:
+        self.several = False
+        """Whether the run has, or had, more than one strand."""
+        self._journal = journal
+        self._idle = idle
+        self._active = 1
+        """Strands that go on by themselves: in code, in a step's body, or about to record."""
+        self._in_code = 0
+        self._handing = False
+        """A record is on its way to a strand."""
+        self._ticking = False
+        self._ended: deque[asyncio.Future[None]] = deque()
+        """Strands whose step has ended, in that order, before it is recorded."""
+        self._called: dict[str, asyncio.Future[None]] = {}
+        """Strands that called a step while others are to be handed out first, by the step's path."""
+
+    # -- where the strands are ----------------------------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every strand waits for something outside of the run."""
+        return self._active == 0
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a strand waits until others call what is recorded before."""
+        return self._active == 0 and bool(self._called)
+
+    def open(self, parent: Strand, *, in_code: bool) -> None:
+        """*parent*, the only strand until now, gets company; *in_code* unless it does so in a step's body."""
+        if not self.several:
+            self.several = True
+            parent.in_code = in_code
+            self._in_code = int(in_code)
+
+    def enter_code(self, strand: Strand) -> None:
+        """*strand* executes workflow code."""
+        if not strand.in_code:
+            strand.in_code = True
+            self._in_code += 1
+
+    def leave_code(self, strand: Strand) -> None:
+        """The code of *strand* came to rest."""
+        if strand.in_code:
+            strand.in_code = False
+            self._in_code -= 1
+            self.go_on()
+
+    def begin(self, *, in_code: bool) -> None:
+        """A new strand begins, in code unless in the body of a step."""
+        self._active += 1
+        self._in_code += int(in_code)
+
+    def block(self) -> None:
+        """A strand that does not execute code can only be woken from outside, or has ended."""
+        self._active -= 1
+        self.go_on()
+        if self._active == 0:
+            self._idle()
+
+    def unblock(self, strands: int = 1) -> None:
+        """Whoever wakes strands counts them, not they themselves: in between nobody may believe that all wait."""
+        self._active += strands
+
+    # -- replay -------------------------------------------------------------------------------------------------------
+
+    async def come(self, path: str) -> asyncio.CancelledError | None:
+        """Wait until the step at *path* may go on: it is its turn, or the recorded history is used up.
+
+        A cancellation that comes meanwhile is answered, for the caller to deliver in its turn.
+        """
+        if self._journal.next() is None:
+            return None
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._called[path] = waiting
+        self.block()
+        cancelled = await outlast(waiting)
+        waiting.result()
+        return cancelled
+
+    # -- first run ----------------------------------------------------------------------------------------------------
+
+    async def end(self) -> asyncio.CancelledError | None:
+        """Wait until the step of this strand may be recorded as ended; `handed_out` must follow. Cancellations as for `come`."""
+        if not self._handing and not self._in_code and not self._ended and self._journal.next() is None:
+            self._handing = True
+            return None
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ended.append(waiting)
+        self.go_on()
+        cancelled = await outlast(waiting)
+        waiting.result()
+        return cancelled
+
+    def handed_out(self, strand: Strand, *, to_code: bool) -> None:
+        """The record reached its strand: its code, or the body of a step around it."""
+        self._handing = False
+        if to_code:
+            self.enter_code(strand)
+        else:
+            self.go_on()
+
+    # -- the next -----------------------------------------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Let the next strand go on, if the last has come to rest."""
+        if self._handing or not (self._called or self._ended):
+            return
+        if self._in_code <= 0:
+            self._next()
+        elif not self._ticking:
+            self._ticking = True
+            asyncio.get_running_loop().call_soon(self._tick, PATIENCE_IN_TURNS)
+
+    def _tick(self, patience: int) -> None:
+        if patience > 0:
+            asyncio.get_running_loop().call_soon(self._tick, patience - 1)
+            return
+        self._ticking = False
+        if not self._handing:
+            self._next()
+
+    def _next(self) -> None:
+        record = self._journal.next()
+        if record is None:
+            self._use_up()
+            return
+        for path in (record.path, *enclosing(record.path)):
+            waiting = self._called.pop(path, None)
+            if waiting is not None:
+                # A step whose nested ones are recorded begins again, and hands nothing out by that.
+                self._handing = path == record.path
+                self.unblock()
+                waiting.set_result(None)
+                return
+
+    def _use_up(self) -> None:
+        """The history is used up: what was called happens, and what has ended is recorded."""
+        called, self._called = self._called, {}
+        self.unblock(len(called))
+        for waiting in called.values():
+            waiting.set_result(None)
+        if self._ended:
+            self._handing = True
+            self._ended.popleft().set_result(None)
+
+    def abort(self, error: BaseException) -> None:
+        """Nobody's turn comes any more: whoever waits for it gets *error*."""
+        called, self._called = self._called, {}
+        ended, self._ended = self._ended, deque()
+        self.unblock(len(called))
+        for waiting in (*called.values(), *ended):
+            waiting.set_exception(error)
