@@ -105,7 +105,7 @@ async def test_a_step_is_found_by_its_name_or_its_number(app: PlanarApp) -> None
 async def test_a_run_that_has_ended_otherwise_is_not_waited_for_to_the_deadline(app: PlanarApp) -> None:
     async with planar_test_client(app) as client:
         run = await fail.start()
-        with pytest.raises(WaitFailed, match="Waited for succeeded of run .* but it is failed for good: .*nobody home"):
+        with pytest.raises(WaitFailed, match=r"Waited for succeeded of run .* but it is failed for good: .*nobody home"):
             await client.observer.wait_for_status(run, "succeeded", timeout=60)
         with pytest.raises(WaitFailed, match=r"step 'greet' .* the run has ended\. Heard of it: .*step-failed \(1, .*refuse\)"):
             await client.observer.wait_for_step(run, "greet", timeout=60)
@@ -115,6 +115,8 @@ async def test_a_run_that_has_ended_otherwise_is_not_waited_for_to_the_deadline(
         await cancel(cancelled.id)
         with pytest.raises(WaitFailed, match="cancelled for good"):
             await waiting
+        with pytest.raises(WaitFailed, match="the run has ended"):
+            await client.observer.wait_for_step(cancelled, 3, timeout=60)
 
 
 async def test_a_deadline_says_what_was_waited_for_and_what_was_seen_instead(app: PlanarApp) -> None:
