@@ -55,14 +55,15 @@ async def yearly() -> str:
     return await flaky()
 
 
-async def test_a_year_and_two_retries_take_much_less_than_a_second() -> None:
+async def test_a_year_and_two_retries_take_no_time() -> None:
     clock = ManualClock()
     async with planar_test_client(make_app(yearly), clock=clock):
         began = time.monotonic()
         run = await yearly.start()
         await clock.advance(days=366)
         assert await yearly.wait_for_completion(run.id) == "done"
-        assert time.monotonic() - began < 0.8
+        # The two delays before the retries alone are ten seconds. On an idle machine all of it takes some 30 ms.
+        assert time.monotonic() - began < 5
     assert Shop.attempts == 3
     assert clock.now() == START + timedelta(days=366)
 
