@@ -40,6 +40,19 @@ async def test_a_year_passes(anyio_backend, planar_client, planar_clock, planar_
         assert await nap.wait_for_completion(run.id) == "awake"
         assert [told.kind for told in planar_observer.heard(run)][-1] == "workflow-succeeded"
 
+@pytest.fixture
+async def opened(planar_client, anyio_backend):
+    async with planar_client(app) as client:
+        yield client
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_block_may_be_a_fixture(opened, planar_clock):
+    run = await nap.start(2)
+    await planar_clock.advance(days=2)
+    assert await nap.wait_for_completion(run.id) == "awake"
+    assert (await opened.get("/planar/v1/health")).status_code == 200
+
 def test_without_any_plugin_for_async_tests(planar_client, planar_clock):
     async def story():
         async with planar_client(app):
@@ -79,7 +92,7 @@ def test_its_fixtures_serve_a_test_suite(tmp_path: Path) -> None:
     (tmp_path / "test_service.py").write_text(TESTS)
     done = run_pytest(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout
     assert not (tmp_path / "production.db").exists()
 
 
