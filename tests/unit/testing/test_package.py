@@ -17,7 +17,7 @@ def test_every_name_is_found_at_its_first_use(name: str) -> None:
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="'planar.testing' has no attribute 'SlowClock'"):
+    with pytest.raises(AttributeError, match=r"'planar\.testing' has no attribute 'SlowClock'"):
         _ = testing.SlowClock  # type: ignore[attr-defined]
 
 
