@@ -6,8 +6,9 @@ This is the only module that asks the operating system for the time.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Clock(Protocol):
@@ -22,6 +23,15 @@ class Clock(Protocol):
         ...
 
 
+@runtime_checkable
+class MovedByHand(Protocol):
+    """A clock that stands still until somebody moves it, as `planar.testing.ManualClock`: whoever waits for a time must be told."""
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call *listener* after each move; the answer ends that."""
+        ...
+
+
 class SystemClock:
     """The clock of the host."""
 
@@ -33,6 +43,11 @@ class SystemClock:
 
 
 SYSTEM_CLOCK: Clock = SystemClock()
+
+
+def when_moved(clock: Clock, listener: Callable[[], None]) -> Callable[[], None]:
+    """Call *listener* whenever *clock* is moved by hand, which most clocks never are; the answer ends that."""
+    return clock.subscribe(listener) if isinstance(clock, MovedByHand) else lambda: None
 
 
 def utc_now() -> datetime:

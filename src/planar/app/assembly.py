@@ -30,8 +30,9 @@ class Running:
 
 
 def default_services(config: PlanarConfig, manager: DatabaseManager, registry: Registry) -> Services:
-    """What an app has before it runs. `Authenticator` and `Authorizer` may be replaced until then."""
+    """What an app has before it runs. `Authenticator` and `Authorizer` may be replaced until then; `planar.testing` replaces `Clock`."""
     services = Services()
+    services.add(Clock, SYSTEM_CLOCK)
     services.add(PlanarConfig, config)
     services.add(DatabaseManager, manager)
     services.add(Registry, registry)
@@ -40,10 +41,10 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     return services
 
 
-def assemble(services: Services, notices: Notices, clock: Clock = SYSTEM_CLOCK) -> Running:
+def assemble(services: Services, notices: Notices) -> Running:
     """Build the engine around a connected database. Nothing runs yet."""
     config, manager, registry = services.get(PlanarConfig), services.get(DatabaseManager), services.get(Registry)
-    store = open_store(manager, clock)
+    store = open_store(manager, services.get(Clock))
     worker = Worker(store, registry, notices, config.workflows, manager=manager, load_actor=load_principal)
     client = Client(
         store,

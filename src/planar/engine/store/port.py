@@ -219,7 +219,7 @@ class Store(Protocol):
     """What is remembered. Memory, SQLite and PostgreSQL pass one contract suite."""
 
     async def open(self) -> None:
-        """Be ready. May be called once after each close."""
+        """Be ready. May be called once after each close. From now on a clock that is moved by hand is news: something may be due."""
         ...
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection as SyncConnection
 
-from planar.clock import SYSTEM_CLOCK, Clock
+from planar.clock import SYSTEM_CLOCK, Clock, when_moved
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
 from planar.engine.core.model import Run, StepRecord
@@ -53,6 +53,7 @@ class SqliteStore:
         self._reader: ThreadPoolExecutor | None = None
         self._reading: sqlite3.Connection | None = None
         self._alive: LockFiles | None = None
+        self._unsubscribe: Callable[[], None] | None = None
 
     async def open(self) -> None:
         path = self._manager.sqlite_path
@@ -69,8 +70,12 @@ class SqliteStore:
         except BaseException:
             await self.close()
             raise
+        self._unsubscribe = when_moved(self._clock, lambda: self._publish(News(due=True)))
 
     async def close(self) -> None:
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
         if self._writer is not None:
             writer, self._writer = self._writer, None
             self._manager.write_gate = None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from planar.clock import when_moved
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.store.memory.database import MemoryDatabase
 from planar.engine.store.memory.entries import MemoryEntries
@@ -35,14 +36,17 @@ class MemoryStore:
         self._enlisted: set[UUID] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._foreign = False
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     async def open(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.database.others_wrote.append(self._others_wrote)
+        self._unsubscribe = when_moved(self.database.clock, lambda: self._publish(News(due=True)))
 
     async def close(self) -> None:
         if self._loop is None:
             return
+        self._unsubscribe()
         self._commit()
         self._loop = None
         self.database.others_wrote.remove(self._others_wrote)

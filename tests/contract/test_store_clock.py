@@ -1,0 +1,57 @@
+"""A store whose clock is moved by hand says so at once: something may be due."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from planar.clock import SYSTEM_CLOCK, Clock
+from planar.db.manager import DatabaseManager
+from planar.engine.store.memory import MemoryDatabase, MemoryStore
+from planar.engine.store.port import News, Store
+from planar.engine.store.sqlite import SqliteStore
+from planar.testing import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+Maker = Callable[[Clock], Store]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Maker]:
+    if request.param == "memory":
+        yield lambda clock: MemoryStore(MemoryDatabase(clock))
+        return
+    manager = DatabaseManager(f"sqlite:///{tmp_path}/app.db")
+    await manager.connect()
+    await manager.migrate()
+    yield lambda clock: SqliteStore(manager, clock)
+    await manager.disconnect()
+
+
+async def test_listeners_hear_of_each_move_while_the_store_is_open(make: Maker) -> None:
+    clock, news = ManualClock(), list[News]()
+    store = make(clock)
+    store.subscribe(news.append)
+    clock.move_to(clock.now() + timedelta(days=1))
+    assert news == []
+    for lives in (1, 2):
+        await store.open()
+        clock.move_to(clock.now() + timedelta(days=1))
+        assert [each.due for each in news] == [True] * lives
+        assert store.now() == clock.now()
+        await store.close()
+        await store.close()
+        clock.move_to(clock.now() + timedelta(days=1))
+        assert len(news) == lives
+
+
+async def test_a_clock_that_goes_by_itself_is_no_news(make: Maker) -> None:
+    store, news = make(SYSTEM_CLOCK), list[News]()
+    store.subscribe(news.append)
+    await store.open()
+    await store.close()
+    assert news == []
