@@ -6,8 +6,7 @@ A step, a request and a script each have a `SessionScope`, whose session opens a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -131,14 +130,20 @@ class SessionScope:
 _scope: ContextVar[SessionScope | None] = ContextVar("planar_session", default=None)
 
 
-@contextmanager
-def bind_session(scope: SessionScope | None) -> Generator[SessionScope | None]:
+class bind_session:  # noqa: N801 - used as a function; a class and not a generator, because the engine enters one for every step
     """Make *scope* the one of this task until the block ends; None means that there is no session here."""
-    token = _scope.set(scope)
-    try:
-        yield scope
-    finally:
-        _scope.reset(token)
+
+    __slots__ = ("_scope", "_token")
+
+    def __init__(self, scope: SessionScope | None) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> SessionScope | None:
+        self._token = _scope.set(self._scope)
+        return self._scope
+
+    def __exit__(self, *_: object) -> None:
+        _scope.reset(self._token)
 
 
 def current_scope() -> SessionScope | None:

@@ -100,14 +100,20 @@ def in_run() -> bool:
     return _frame.get() is not None
 
 
-@contextmanager
-def bind_frame(frame: Frame) -> Generator[Frame]:
+class bind_frame:  # noqa: N801 - used as a function; a class and not a generator, because the engine enters one for every step
     """Make *frame* the place from which this task calls, until the block ends."""
-    token = _frame.set(frame)
-    try:
-        yield frame
-    finally:
-        _frame.reset(token)
+
+    __slots__ = ("_frame", "_token")
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def __enter__(self) -> Frame:
+        self._token = _frame.set(self._frame)
+        return self._frame
+
+    def __exit__(self, *_: object) -> None:
+        _frame.reset(self._token)
 
 
 @contextmanager

@@ -84,6 +84,11 @@ def next_attempt(
     return again
 
 
+def is_timed(policy: RetryPolicy) -> bool:
+    """Whether attempts have a time limit."""
+    return policy.attempt_timeout is not None or policy.total_timeout is not None
+
+
 def time_left(policy: RetryPolicy, *, began: datetime, now: datetime) -> timedelta | None:
     """How long the attempt that begins *now* may take; None for as long as it likes."""
     total = None if policy.total_timeout is None else max(timedelta(), began + policy.total_timeout - now)

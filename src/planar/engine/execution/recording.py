@@ -38,16 +38,25 @@ async def succeed(step: OpenStep, value: Any) -> Any:
     text, restored = step.call.codec.roundtrip_result(value)
     if live.detached:
         raise RunDetached
-    wrote = scope is not None and await scope.flush()
+    wrote = scope is not None and scope.session is not None and await scope.flush()
     live.parts.marks.discard(step)
+    if not wrote and not live.turns.several:
+        _save(step, step.record(StepStatus.SUCCEEDED, seq=live.next_seq(), result=text))
+        return restored
     async with in_turn(step):
         record = step.record(StepStatus.SUCCEEDED, seq=live.next_seq(), result=text)
         if wrote and scope is not None:
             await undisturbed(live, step.caller.strand, _commit_with(live, scope, SaveStep(live.holder, record)))
+            keep_for_retry(step, record)
         else:
-            live.save(record)
-        keep_for_retry(step, record)
+            _save(step, record)
     return restored
+
+
+def _save(step: OpenStep, record: StepRecord) -> None:
+    step.live.save(record)
+    if step.caller.step_id is not None:
+        keep_for_retry(step, record)
 
 
 @asynccontextmanager
@@ -139,9 +148,7 @@ async def fail(step: OpenStep, error: Exception) -> Any:
     logger.info("step failed", step=step.call.identity.name, error=failure.type)
     step.wakeup_at = None
     async with in_turn(step):
-        record = step.record(StepStatus.FAILED, seq=live.next_seq(), error=text)
-        live.save(record)
-        keep_for_retry(step, record)
+        _save(step, step.record(StepStatus.FAILED, seq=live.next_seq(), error=text))
     raise restore_failure(failure) from error
 
 
@@ -159,9 +166,7 @@ async def give_up(step: OpenStep) -> BaseException:
     reason, path = _cause(live, strand)
     text = dump_failure(Failure("CancelledError", reason, path))
     async with in_turn(step):
-        record = step.record(StepStatus.CANCELLED, seq=live.next_seq(), error=text)
-        live.save(record)
-        keep_for_retry(step, record)
+        _save(step, step.record(StepStatus.CANCELLED, seq=live.next_seq(), error=text))
     return asyncio.CancelledError(reason)
 
 

@@ -14,7 +14,7 @@ from planar.db.session import SessionScope, bind_session
 from planar.engine.codec import load_failure, restore_failure
 from planar.engine.core.model import Reason, StepRecord, StepStatus
 from planar.engine.core.replay import Execute, UseError, UseResult, is_inside
-from planar.engine.core.retry import survives, time_left
+from planar.engine.core.retry import is_timed, survives, time_left
 from planar.engine.current import Frame, bind_frame
 from planar.engine.errors import NestedCallRefused, NonDeterministicStepCallError, RunDetached, StepInterrupted, StepTimeout
 from planar.engine.execution.recording import (
@@ -151,11 +151,13 @@ def _deliver_loss(frame: Frame) -> None:
 
 async def _execute(live: LiveRun, frame: Frame, call: StepCall, path: str, mark: StepRecord | None) -> Any:
     step = open_step(live, frame, call, path, mark)
-    async with leaving_a_record(step):
+    try:
         await enter(step)
         if mark is not None and mark.status is StepStatus.FAILED:
             step.failure = mark.error
             await _await_retry(step)
+    except asyncio.CancelledError:
+        raise await give_up(step) from None
     with bind_log_fields(step_id=step.step_id):
         if mark is not None and mark.status is StepStatus.RUNNING:
             interrupted = _interrupted(step)
@@ -209,10 +211,13 @@ async def leaving_a_record(step: OpenStep) -> AsyncGenerator[None]:
 
 async def enter(step: OpenStep) -> None:
     """Nothing of the step happens before everything that was recorded is durable: history would have a hole."""
-    await _deliver_cancellation(step)
-    await step.live.durable()
-    await commit_point(step.caller, step.call.identity.name)
-    step.live.check(step.caller.strand)
+    live, caller = step.live, step.caller
+    if live.cancellation is not None or caller.strand.loss is not None:
+        await _deliver_cancellation(step)
+    await live.durable()
+    if caller.step_id is not None:
+        await commit_point(caller, step.call.identity.name)
+    live.check(caller.strand)
 
 
 async def record_at_once(frame: Frame, call: StepCall, prepare: Callable[[], tuple[Any, dict[str, Any]]]) -> Any:
@@ -287,9 +292,10 @@ async def _attempt(step: OpenStep) -> Any:
     inner = StepFrame(run=live, strand=strand, path=step.path, step_id=step.step_id, outer=step.caller, scope=scope, step=step)
     live.parts.marks.add(step)
     try:
-        await _mark_first(step)
+        if live.crashed or step.call.at_most_once:
+            await _mark_first(step)
         with bind_frame(inner), bind_session(scope):
-            value = await _timed_body(step)
+            value = await (_timed_body(step) if is_timed(step.call.retry) else step.call.body(step))
             return await succeed(step, value)
     except RunDetached:
         await _undo(step)
@@ -322,10 +328,7 @@ async def _mark_first(step: OpenStep) -> None:
 
 
 async def _timed_body(step: OpenStep) -> Any:
-    retry = step.call.retry
-    if retry.attempt_timeout is None and retry.total_timeout is None:
-        return await step.call.body(step)
-    limit = time_left(retry, began=step.created_at, now=step.live.now())
+    limit = time_left(step.call.retry, began=step.created_at, now=step.live.now())
     timer = asyncio.timeout(limit.total_seconds() if limit is not None else None)
     try:
         async with timer:
