@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, overload
 from uuid import UUID
 
 from planar.engine.core.model import Event, Run, RunStatus, StepKind, StepRecord, StepStatus
@@ -15,9 +15,18 @@ STEP_COLUMNS = (
     " error, sub_step_count, retry_count, wakeup_at, child_id, event_seq, created_at, updated_at"
 )
 
+_STAMP_LENGTH = len("2026-01-02 03:04:05.000006")
+_OFFSET = "+00:00"
+
 EVENT_COLUMNS = "seq, id, event_key, workflow_id, payload, timestamp, idempotency_key"
 
 
+@overload
+def stamp(moment: datetime) -> str: ...
+@overload
+def stamp(moment: None) -> None: ...
+@overload
+def stamp(moment: datetime | None) -> str | None: ...
 def stamp(moment: datetime | None) -> str | None:
     """*moment* as it is stored: UTC, microseconds, no offset, so that text order is time order.
 
@@ -26,18 +35,20 @@ def stamp(moment: datetime | None) -> str | None:
     """
     if moment is None:
         return None
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no time zone; for UTC, make it with datetime(..., tzinfo=UTC).")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    if moment.tzinfo is not UTC:
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment} has no time zone; for UTC, make it with datetime(..., tzinfo=UTC).")
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")[:_STAMP_LENGTH]
 
 
 def moment(text: str | None) -> datetime | None:
     """The stored *text* as an aware time."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text is not None else None
+    return datetime.fromisoformat(text + _OFFSET) if text is not None else None
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text + _OFFSET)
 
 
 def _uuid(text: str | None) -> UUID | None:
@@ -62,10 +73,11 @@ def run_from_row(row: Any) -> Run:
     )
 
 
-def step_to_row(run_id: UUID, record: StepRecord, now: str | None) -> tuple[Any, ...]:
-    """A step record as a row of `STEP_COLUMNS`."""
+def step_to_row(record: StepRecord, now: str) -> tuple[Any, ...]:
+    """A step record as a row of `STEP_COLUMNS` without the first, the run: that comes from the claim which fences the write."""
+    created = record.created_at
+    # An enum's `value` and `hex` are computed at each question, and this is asked for each step of every run.
     return (
-        run_id.hex,
         record.path,
         record.seq,
         record.step_id,
@@ -73,18 +85,18 @@ def step_to_row(run_id: UUID, record: StepRecord, now: str | None) -> tuple[Any,
         record.name,
         record.qualname,
         record.display_name,
-        record.status.value,
-        record.kind.value,
+        str(record.status),
+        str(record.kind),
         record.args,
         record.kwargs,
         record.result,
         record.error,
         record.sub_step_count,
         record.retry_count,
-        stamp(record.wakeup_at),
-        record.child_id.hex if record.child_id else None,
+        None if record.wakeup_at is None else stamp(record.wakeup_at),
+        None if record.child_id is None else record.child_id.hex,
         record.event_seq,
-        stamp(record.created_at) or now,
+        now if created is None else stamp(created),
         now,
     )
 

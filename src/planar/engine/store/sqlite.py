@@ -48,6 +48,7 @@ class SqliteStore:
         self._manager = manager
         self._clock = clock
         self._entries = SqlEntries(clock.now)
+        """The writer thread's. What is written in a session's transaction, or only read, has one of its own."""
         self._listeners: list[Callable[[News], None]] = []
         self._writer: Writer | None = None
         self._reader: ThreadPoolExecutor | None = None
@@ -104,10 +105,11 @@ class SqliteStore:
     def _apply_in(self, connection: SyncConnection, entries: Sequence[Entry], news: News, one_statement: bool) -> list[Any]:
         """All or none: what was refused must leave nothing in a transaction that its user may still commit."""
         execute = _driver(connection)
+        apply = SqlEntries(self._clock.now).apply
         if one_statement:
-            return [self._entries.apply(execute, entry, news) for entry in entries]
+            return [apply(execute, entry, news) for entry in entries]
         with connection.begin_nested():
-            return [self._entries.apply(execute, entry, news) for entry in entries]
+            return [apply(execute, entry, news) for entry in entries]
 
     def subscribe(self, listener: Callable[[News], None]) -> Callable[[], None]:
         self._listeners.append(listener)
