@@ -15,6 +15,13 @@ STEP_COLUMNS = (
     " error, sub_step_count, retry_count, wakeup_at, child_id, event_seq, created_at, updated_at"
 )
 
+PLAIN_STEP_COLUMNS = (
+    "path, seq, step_id, function_name, qualname, status, step_type, args, kwargs, result, sub_step_count, retry_count,"
+    " created_at, updated_at"
+)
+OTHER_STEP_COLUMNS = "parent_step_id, display_name, error, wakeup_at, child_id, event_seq"
+"""What is null in most records."""
+
 _STAMP_LENGTH = len("2026-01-02 03:04:05.000006")
 _OFFSET = "+00:00"
 
@@ -73,31 +80,50 @@ def run_from_row(row: Any) -> Run:
     )
 
 
-def step_to_row(record: StepRecord, now: str) -> tuple[Any, ...]:
-    """A step record as a row of `STEP_COLUMNS` without the first, the run: that comes from the claim which fences the write."""
+def is_plain(record: StepRecord) -> bool:
+    """Whether *record* is as most are: at the top of its run, not failed, without a child, an event or a time to wake."""
+    return (
+        record.parent_step_id is None
+        and record.display_name is None
+        and record.error is None
+        and record.wakeup_at is None
+        and record.child_id is None
+        and record.event_seq is None
+    )
+
+
+def plain_step_to_row(record: StepRecord, now: str) -> tuple[Any, ...]:
+    """A plain record as a row of `PLAIN_STEP_COLUMNS`; the run comes from the claim that fences the write."""
     created = record.created_at
-    # An enum's `value` and `hex` are computed at each question, and this is asked for each step of every run.
+    # str(): an enum's `value` is computed at each question, and this is asked for each step of every run.
     return (
         record.path,
         record.seq,
         record.step_id,
-        record.parent_step_id,
         record.name,
         record.qualname,
-        record.display_name,
         str(record.status),
         str(record.kind),
         record.args,
         record.kwargs,
         record.result,
-        record.error,
         record.sub_step_count,
         record.retry_count,
-        None if record.wakeup_at is None else stamp(record.wakeup_at),
-        None if record.child_id is None else record.child_id.hex,
-        record.event_seq,
         now if created is None else stamp(created),
         now,
+    )
+
+
+def step_to_row(record: StepRecord, now: str) -> tuple[Any, ...]:
+    """A step record as a row of `PLAIN_STEP_COLUMNS` and `OTHER_STEP_COLUMNS`."""
+    return (
+        *plain_step_to_row(record, now),
+        record.parent_step_id,
+        record.display_name,
+        record.error,
+        stamp(record.wakeup_at),
+        record.child_id.hex if record.child_id else None,
+        record.event_seq,
     )
 
 

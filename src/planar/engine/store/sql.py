@@ -40,15 +40,21 @@ from planar.engine.store.port import (
     shown_event,
     wait_keys,
 )
-from planar.engine.store.rows import (
-    EVENT_COLUMNS,
-    RUN_COLUMNS,
-    STEP_COLUMNS,
-    event_from_row,
-    moment,
-    run_from_row,
-    stamp,
-    step_to_row,
+from planar.engine.store.rows import EVENT_COLUMNS, RUN_COLUMNS, event_from_row, moment, run_from_row, stamp
+from planar.engine.store.statements import (
+    ANY_RUN_AWAITED,
+    CLOSE_RUN,
+    GLOBAL_EVENTS,
+    INSERT_CLAIM,
+    INSERT_EVENT,
+    INSERT_RUN,
+    OWN_EVENTS,
+    RECLAIM,
+    RELEASE,
+    SLEEPERS,
+    fence,
+    fence_after,
+    save_step,
 )
 from planar.errors import InternalError
 
@@ -64,30 +70,6 @@ class Cursor(Protocol):
 
 Execute = Callable[[str, tuple[Any, ...]], Cursor]
 
-FENCE = "where run_id = ? and epoch = ? and worker_id = ?"
-
-INSERT_RUN = f"insert into workflow_run ({RUN_COLUMNS}) values (?1, ?2, ?3, ?4, ?5, ?6, null, null, ?7, ?8, ?9, ?9) on conflict do nothing"
-INSERT_CLAIM = "insert into workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason) values (?, ?, ?, ?, ?, 'ready')"
-SAVE_STEP = f"""
-insert into workflow_step ({STEP_COLUMNS})
-select run_id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from workflow_claim {FENCE}
-on conflict (workflow_id, path) do update set
-    seq = excluded.seq, status = excluded.status, args = excluded.args, kwargs = excluded.kwargs, result = excluded.result,
-    error = excluded.error, sub_step_count = excluded.sub_step_count, retry_count = excluded.retry_count,
-    wakeup_at = excluded.wakeup_at, child_id = excluded.child_id, event_seq = excluded.event_seq, updated_at = excluded.updated_at
-where workflow_step.seq is null
-"""
-CLOSE_RUN = "update workflow_run set status = ?, result = ?, error = ?, updated_at = ? where id = ?"
-RECORDED = "exists (select 1 from workflow_step where workflow_id = ? and path = ? and seq is not null)"
-"""A step of the run has ended and is recorded: what rests on it may be written."""
-SLEEPERS = "select run_id from workflow_wait where key = ?"
-ANY_RUN_AWAITED = "select 1 from workflow_wait where key >= 'run:' and key < 'run;' limit 1"
-OWN_EVENTS = f"select {EVENT_COLUMNS} from workflow_event where event_key = ? and workflow_id = ? and seq > ? order by seq limit ?"
-GLOBAL_EVENTS = f"""
-select {EVENT_COLUMNS} from workflow_event
-where event_key = ? and workflow_id is null and seq > ? and timestamp >= ? order by seq limit ?
-"""
-
 
 class SqlEntries:
     """Applies entries. *now* is the store's clock; all that is written in one transaction has one time.
@@ -102,7 +84,7 @@ class SqlEntries:
         self._now = now()
         self._stamp = ""
         self._any_run_awaited: bool | None = None
-        """Whether any run sleeps until another ends; None while nobody looked. Usually none does, and ends need not look each for itself."""
+        """Whether any run sleeps until another ends; None while nobody looked. Usually none does, and no end needs a look of its own."""
         self._apply: dict[type, Callable[[Execute, Any, News], Any]] = {
             StartRun: self._start_run,
             SaveStep: self._save_step,
@@ -133,8 +115,8 @@ class SqlEntries:
     def _start_run(self, execute: Execute, entry: StartRun, news: News) -> Started:
         run = entry.run
         run_id, created = run.id.hex, stamp(run.created_at)
-        row = (run_id, run.workflow, _hex(run.parent_id), str(run.status), run.args, run.kwargs, run.principal, run.idempotency_key, created)
-        if execute(INSERT_RUN, row).rowcount == 0:
+        row = (run_id, run.workflow, _hex(run.parent_id), str(run.status), run.args, run.kwargs, run.principal, run.idempotency_key)
+        if execute(INSERT_RUN, (*row, created)).rowcount == 0:
             return self._existing(execute, run)
         worker = _hex(entry.worker_id)
         epoch = 1 if worker else 0
@@ -157,13 +139,12 @@ class SqlEntries:
         return None
 
     def _write_step(self, execute: Execute, holder: Holder, record: StepRecord) -> None:
-        row = step_to_row(record, self._stamp)
-        if execute(SAVE_STEP, row + _fence(holder)).rowcount == 0:
+        if execute(*save_step(holder, record, self._stamp)).rowcount == 0:
             raise StaleEpoch(f"Step {record.step_id} of run {holder.run_id} was refused: it has ended, or another worker holds the run.")
 
     def _sleep(self, execute: Execute, entry: Sleep, news: News) -> Slept:
         holder = entry.holder
-        condition, parameters = _fence_after(holder, entry.after)
+        condition, parameters = fence_after(holder, entry.after)
         row = execute(f"select cancel_reason from workflow_claim {condition}", parameters).fetchone()
         if row is None:
             raise StaleEpoch(f"Run {holder.run_id} was not put to sleep: another worker holds it, or a step before it was refused.")
@@ -175,7 +156,7 @@ class SqlEntries:
         if entry.due_at is not None and entry.due_at <= self._now:
             return Slept(asleep=False)
         for mark in entry.marks:
-            execute(SAVE_STEP, step_to_row(mark, self._stamp) + _fence(holder))
+            execute(*save_step(holder, mark, self._stamp))
         for key in wait_keys(entry):
             self._any_run_awaited = None
             execute("insert or ignore into workflow_wait (key, run_id) values (?, ?)", (key, holder.run_id.hex))
@@ -188,7 +169,7 @@ class SqlEntries:
 
     def _end_run(self, execute: Execute, entry: EndRun, news: News) -> None:
         holder = entry.holder
-        condition, parameters = _fence_after(holder, entry.after)
+        condition, parameters = fence_after(holder, entry.after)
         if execute(f"delete from workflow_claim {condition}", parameters).rowcount == 0:
             raise StaleEpoch(f"The end of run {holder.run_id} was refused: another worker holds the run, or a step before it was refused.")
         self._close_run(execute, holder.run_id, Ending(entry.status, entry.result, entry.error), news)
@@ -204,9 +185,8 @@ class SqlEntries:
 
     def _release(self, execute: Execute, entry: Release, news: News) -> None:
         released = execute(
-            "update workflow_claim set worker_id = null, due_at = ?, reason = 'ready', waiting_for_event = null"
-            " where run_id = ? and epoch = ? and worker_id = ?",
-            (self._stamp, *_fence(entry.holder)),
+            RELEASE,
+            (self._stamp, *fence(entry.holder)),
         )
         if released.rowcount == 0:
             raise StaleEpoch(f"Run {entry.holder.run_id} was not released: it sleeps, or another worker holds it.")
@@ -215,8 +195,7 @@ class SqlEntries:
     def _reclaim(self, execute: Execute, entry: Reclaim, news: News) -> int:
         holder = entry.holder
         claimed = execute(
-            "update workflow_claim set worker_id = ?, epoch = epoch + 1, due_at = null, reason = 'ready', waiting_for_event = null"
-            " where run_id = ? and epoch = ? and worker_id is null",
+            RECLAIM,
             (holder.worker_id.hex, holder.run_id.hex, holder.epoch),
         )
         if claimed.rowcount == 0:
@@ -227,11 +206,7 @@ class SqlEntries:
     def _emit(self, execute: Execute, entry: Emit, news: News) -> Emitted:
         event = entry.event
         row = (event.id.hex, event.key, _hex(event.run_id), event.payload, stamp(event.timestamp), event.idempotency_key)
-        inserted = execute(
-            "insert into workflow_event (id, event_key, workflow_id, payload, timestamp, idempotency_key)"
-            " values (?, ?, ?, ?, ?, ?) on conflict do nothing",
-            row,
-        )
+        inserted = execute(INSERT_EVENT, row)
         stored = self._stored_event(execute, event)
         if inserted.rowcount == 0:
             return Emitted(stored, woken=0, created=False)
@@ -358,19 +333,6 @@ class SqlEntries:
         everybodys = execute(GLOBAL_EVENTS, (wait.key, wait.after, stamp(wait.since), limit)).fetchall()
         left = [row for row in (*own, *everybodys) if row[0] not in wait.taken]
         return event_from_row(min(left, key=lambda row: row[0])) if left else None
-
-
-def _fence(holder: Holder) -> tuple[Any, ...]:
-    return (holder.run_id.hex, holder.epoch, holder.worker_id.hex)
-
-
-def _fence_after(holder: Holder, after: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
-    """The fence of *holder*, and that the steps at the paths *after* are recorded: a condition and its parameters."""
-    condition, parameters = FENCE, _fence(holder)
-    for path in after:
-        condition += f" and {RECORDED}"
-        parameters += (parameters[0], path)
-    return condition, parameters
 
 
 def _hex(value: UUID | None) -> str | None:
