@@ -138,14 +138,8 @@ class SqliteStore:
         return await self._read(lambda: self._entries.load_run(self._reading_connection().execute, run_id))
 
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
-        wanted = [run_id.hex for run_id in run_ids]
-        marks = ", ".join("?" * len(wanted))
-        statement = f"select {STEP_COLUMNS} from workflow_step where workflow_id in ({marks}) order by workflow_id, seq"
-        rows = await self._query(statement, wanted)
-        found: dict[UUID, list[StepRecord]] = {UUID(run_id): [] for run_id in wanted}
-        for row in rows:
-            found[UUID(row[0])].append(step_from_row(row))
-        return found
+        wanted = list(run_ids)
+        return await self._read(lambda: _read_steps(self._reading_connection(), wanted))
 
     async def look(self, waits: Sequence[Wait]) -> tuple[Found, ...]:
         return await self._read(lambda: self._entries.look(self._reading_connection().execute, waits))
@@ -187,6 +181,16 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("pragma synchronous = full")
     connection.execute("pragma foreign_keys = on")
     return connection
+
+
+def _read_steps(connection: sqlite3.Connection, run_ids: Sequence[UUID]) -> dict[UUID, list[StepRecord]]:
+    """Made into values in the reading thread: a long history must not stop the event loop."""
+    marks = ", ".join("?" * len(run_ids))
+    statement = f"select {STEP_COLUMNS} from workflow_step where workflow_id in ({marks}) order by workflow_id, seq"
+    found: dict[str, list[StepRecord]] = {run_id.hex: [] for run_id in run_ids}
+    for row in connection.execute(statement, tuple(found)):
+        found[row[0]].append(step_from_row(row))
+    return {run_id: found[run_id.hex] for run_id in run_ids}
 
 
 def _is_bare_record(entries: Sequence[Entry]) -> bool:
