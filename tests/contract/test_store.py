@@ -323,6 +323,49 @@ async def test_an_ended_run_keeps_its_history(store: Store, clock: HandClock) ->
     assert list(await steps(store, held.run)) == ["1"]
 
 
+SETTLES: dict[str, Callable[[Held, tuple[str, ...]], Entry]] = {
+    "an end": lambda held, after: held.end()._replace(after=after),
+    "a sleep": lambda held, after: held.sleep_for_event()._replace(after=after),
+}
+
+
+@pytest.mark.parametrize("settle", SETTLES.values(), ids=SETTLES)
+async def test_what_rests_on_records_may_be_submitted_right_behind_them(
+    store: Store, clock: HandClock, settle: Callable[[Held, tuple[str, ...]], Entry]
+) -> None:
+    held = await begin(store, clock)
+    saved = [store.submit(held.save(done(str(number), seq=number))) for number in (1, 2)]
+    settled = store.submit(settle(held, ("1", "2")))
+    await asyncio.gather(*saved, settled)
+    assert sorted(await steps(store, held.run)) == ["1", "2"]
+
+
+@pytest.mark.parametrize("settle", SETTLES.values(), ids=SETTLES)
+async def test_what_rests_on_a_refused_record_is_refused_with_it(
+    store: Store, clock: HandClock, settle: Callable[[Held, tuple[str, ...]], Entry]
+) -> None:
+    held = await begin(store, clock)
+    good = store.submit(held.save(done("1")))
+    bad = store.submit(held.save(done("2", seq=2, result=HALF_A_CHARACTER)))
+    settled = store.submit(settle(held, ("1", "2")))
+    _, record, outcome = await asyncio.gather(good, bad, settled, return_exceptions=True)
+    assert isinstance(record, UnicodeEncodeError)
+    assert isinstance(outcome, StaleEpoch)
+    # The run is still its worker's, which says what becomes of it.
+    assert await status(store, held.run) is RunStatus.PENDING
+    await store.submit(held.end(RunStatus.FAILED, None, "{}"))
+    assert await status(store, held.run) is RunStatus.FAILED
+
+
+@pytest.mark.parametrize("settle", SETTLES.values(), ids=SETTLES)
+async def test_a_mark_is_no_record_to_rest_on(store: Store, clock: HandClock, settle: Callable[[Held, tuple[str, ...]], Entry]) -> None:
+    held = await begin(store, clock)
+    await store.submit(held.save(mark()))
+    with pytest.raises(StaleEpoch):
+        await store.submit(settle(held, ("1",)))
+    assert await status(store, held.run) is RunStatus.PENDING
+
+
 # -- payloads -------------------------------------------------------------------------------------------------------------
 
 

@@ -161,11 +161,14 @@ class Player:
         reason = Reason.EVENT if events else Reason.CHILD if runs else Reason.TIMER
         waits: list[Wait] = [*events, *runs]
         self.random.shuffle(waits)
-        return Sleep(holder, reason, due, tuple(waits), marks)
+        return Sleep(holder, reason, due, tuple(waits), marks, self.after())
 
     def end(self) -> EndRun:
         status = self.random.choice([RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED])
-        return EndRun(self.holder(), status, self.maybe("7"), self.maybe("{}"))
+        return EndRun(self.holder(), status, self.maybe("7"), self.maybe("{}"), self.after())
+
+    def after(self) -> tuple[str, ...]:
+        return (str(self.random.randint(1, 4)),) if self.random.random() < 0.15 else ()
 
     def claim(self) -> ClaimDue:
         names = frozenset(name for name in WORKFLOWS if self.random.random() < 0.8)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from uuid_utils.compat import uuid7
 
+from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import Reason, Run, RunStatus
 from planar.engine.store.port import Cancel, Emit, Entry, News, Reclaim, RegisterWorker, Release, RetireWorker, RunWait, StartRun, Store
 from tests.contract.store_world import HandClock, Heard, Held, World, begin, claim, done, mark, new_event, new_run, until
@@ -86,6 +87,28 @@ async def test_an_end_is_news(store: Store, clock: HandClock) -> None:
     heard = Heard(store)
     await store.submit(held.end(RunStatus.FAILED, None, "{}"))
     assert heard.own == [News(ended={held.run.id: RunStatus.FAILED})]
+
+
+async def test_news_of_an_end_say_how_it_was(store: Store, clock: HandClock) -> None:
+    failing, cancelled = await begin(store, clock), await begin(store, clock)
+    await store.submit(cancelled.sleep_for_event())
+    heard = Heard(store)
+    await store.submit(failing.end(RunStatus.FAILED, None, "{}"))
+    await store.submit(Cancel(cancelled.run.id, "enough", '{"type":"C"}'))
+    assert [news.endings for news in heard.own] == [
+        {failing.run.id: Ending(RunStatus.FAILED, None, "{}")},
+        {cancelled.run.id: Ending(RunStatus.CANCELLED, None, '{"type":"C"}')},
+    ]
+
+
+async def test_of_two_ends_in_one_batch_each_wakes_its_own(store: Store, clock: HandClock) -> None:
+    parent, child, other = await begin(store, clock), await begin(store, clock), await begin(store, clock)
+    heard = Heard(store)
+    # Nobody waits for the first end; the wait comes after it and before the second, perhaps in one transaction.
+    first = store.submit(other.end())
+    asleep = store.submit(parent.sleep(Reason.CHILD, waits=(RunWait(child.run.id),)))
+    await asyncio.gather(first, asleep, store.submit(child.end()))
+    assert any(news.due for news in heard.own)
 
 
 async def test_an_end_that_wakes_somebody_says_so(store: Store, clock: HandClock) -> None:

@@ -111,7 +111,10 @@ ENTRIES: dict[str, Callable[[Held, SqliteWorld], list[Entry]]] = {
         Emit(new_event(world.clock, "nothing", idempotency_key="k")),
         Emit(new_event(world.clock, "nothing", idempotency_key="k")),
     ],
+    "save a step that failed": lambda held, world: [held.save(done(error="{}", wakeup_at=world.clock.now()))],
     "end": lambda held, world: [held.end()],
+    "end with the last step": lambda held, world: [held.save(done()), held.end()._replace(after=("1",))],
+    "end what is waited for": lambda held, world: [held.sleep(Reason.CHILD, waits=(RunWait(held.run.id),)), Cancel(held.run.id, "x", "{}")],
     "release": lambda held, world: [Release(held.holder)],
     "claim back": lambda held, world: [held.sleep(due_at=world.clock.now() + HOUR), Reclaim(held.holder)],
     "claim what is due": lambda held, world: [
@@ -146,6 +149,8 @@ async def test_no_entry_reads_a_whole_table(world: SqliteWorld, recorder: Record
     [
         ("claim what is due", "SEARCH workflow_claim USING INDEX ix_planar_workflow_claim_due"),
         ("save a step", "SEARCH workflow_claim USING PRIMARY KEY (run_id=?)"),
+        ("end with the last step", "SEARCH workflow_step USING PRIMARY KEY (workflow_id=? AND path=?)"),
+        ("end what is waited for", "SEARCH workflow_wait USING PRIMARY KEY (key>? AND key<?)"),
         ("wake sleepers", "SEARCH workflow_wait USING PRIMARY KEY (key=?)"),
         ("register and retire a worker", "SEARCH workflow_claim USING COVERING INDEX ix_planar_workflow_claim_worker_id"),
     ],

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +16,7 @@ from uuid_utils.compat import uuid7
 from planar.db.session import SessionScope, current_scope
 from planar.engine.catalog import Definition, Registry
 from planar.engine.codec import load_failure, restore_failure
+from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import ENDED, Claim, Event, Run, RunStatus
 from planar.engine.errors import ArgumentNotStorable, PayloadTooLarge, RunAlreadyEnded, RunCancelled, RunNotFound, WorkflowError
 from planar.engine.events import NoticeKind, Notices
@@ -45,7 +49,9 @@ class Client:
         self._worker = worker
         self._dump_actor = dump_actor
         self._max_argument_bytes = max_argument_bytes
-        self._waiting: dict[UUID, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[UUID, set[asyncio.Future[Ending]]] = {}
+        self._starting: set[UUID] = set()
+        """The runs that are waited for and are not in the database yet."""
         self._stale = False
         """Another process wrote since the runs that are waited for were looked at."""
         self._looking: asyncio.Task[None] | None = None
@@ -100,14 +106,21 @@ class Client:
         if scope is not None:
             outcomes = await self.store.submit_in(scope.get(), [StartRun(run)])
             return outcomes[0]
+        return await asyncio.shield(self._insert(run))
+
+    def _insert(self, run: Run) -> asyncio.Future[Started]:
+        """Put the start of *run* in the lane; a worker of this process begins the run at once."""
         mine = self._worker.reserve(run.workflow) if self._worker is not None and run.idempotency_key is None else None
         inserting = self.store.submit(StartRun(run, mine))
+        if self._notices:
+            inserting.add_done_callback(partial(self._tell_started, run))
         if mine is not None and self._worker is not None:
             self._worker.adopt(Claim(run, epoch=1), inserting)
-        started: Started = await asyncio.shield(inserting)
-        if started.created:
+        return inserting
+
+    def _tell_started(self, run: Run, inserting: asyncio.Future[Started]) -> None:
+        if not inserting.cancelled() and inserting.exception() is None and inserting.result().created:
             self._notices.publish(NoticeKind.WORKFLOW_STARTED, run)
-        return started
 
     # -- wait ---------------------------------------------------------------------------------------------------------
 
@@ -119,27 +132,40 @@ class Client:
             TimeoutError: it did not end within *timeout* seconds.
         """
         await self._commit_first("a run was waited for")
-        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(run_id, set()).add(news)
-        try:
+        with self._hearing(run_id) as end:
             async with asyncio.timeout(timeout):
                 run = await self._load(run_id)
-                while run.status not in ENDED:
-                    await news
-                    run = await self._load(run_id)
-                return run
-        finally:
-            waiting = self._waiting.get(run_id)
-            if waiting is not None:
-                waiting.discard(news)
-                if not waiting:
-                    del self._waiting[run_id]
+                return run if run.status in ENDED else _with_ending(run, await end)
 
     async def run_to_end(self, run: Run) -> Run:
-        """Start *run* and wait for its end."""
+        """Start *run* and wait for its end; nothing is read for it if the run is executed in this process."""
         await self._commit_first("a workflow was called")
-        started = await self.start(run)
-        return await self.ended(started.run_id)
+        if run.idempotency_key is not None:
+            return await self.ended((await self.start(run)).run_id)
+        # Listening before the start: the end may become durable together with it.
+        with self._hearing(run.id) as end:
+            self._starting.add(run.id)
+            self._insert(run).add_done_callback(partial(self._started, run.id, end))
+            return _with_ending(run, await end)
+
+    def _started(self, run_id: UUID, end: asyncio.Future[Ending], inserting: asyncio.Future[Started]) -> None:
+        self._starting.discard(run_id)
+        error = asyncio.CancelledError() if inserting.cancelled() else inserting.exception()
+        if error is not None and not end.done():
+            end.set_exception(error)
+
+    @contextmanager
+    def _hearing(self, run_id: UUID) -> Generator[asyncio.Future[Ending]]:
+        """A future for the end of a run, fulfilled by news until the block ends."""
+        end: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(run_id, set()).add(end)
+        try:
+            yield end
+        finally:
+            waiting = self._waiting[run_id]
+            waiting.discard(end)
+            if not waiting:
+                del self._waiting[run_id]
 
     async def must_exist(self, run_id: UUID) -> None:
         """Whether there is a run to wait for.
@@ -152,12 +178,14 @@ class Client:
     async def _load(self, run_id: UUID) -> Run:
         run = await self.store.load_run(run_id)
         if run is None:
-            raise RunNotFound(f"There is no run {run_id}.")
+            raise _not_found(run_id)
         return run
 
     def _hear(self, news: News) -> None:
-        for run_id in news.ended:
-            self._call(run_id)
+        for run_id, ending in news.endings.items():
+            for waiting in self._waiting.get(run_id, ()):
+                if not waiting.done():
+                    waiting.set_result(ending)
         self._stale = self._stale or news.foreign
         if news.foreign and self._waiting and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self._look())
@@ -167,20 +195,22 @@ class Client:
         while self._stale and self._waiting:
             self._stale = False
             try:
-                for run_id in list(self._waiting):
-                    run = await self.store.load_run(run_id)
-                    if run is None or run.status in ENDED:
-                        self._call(run_id)
+                for run_id in [run_id for run_id in self._waiting if run_id not in self._starting]:
+                    self._tell_waiting(run_id, await self.store.load_run(run_id))
             except Exception:
                 # No more news may come, and somebody waits.
                 logger.exception("could not look whether runs have ended; that is tried again")
                 self._stale = True
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
-    def _call(self, run_id: UUID) -> None:
+    def _tell_waiting(self, run_id: UUID, run: Run | None) -> None:
         for waiting in self._waiting.get(run_id, ()):
-            if not waiting.done():
-                waiting.set_result(None)
+            if waiting.done():
+                continue
+            if run is None:
+                waiting.set_exception(_not_found(run_id))
+            elif run.status in ENDED:
+                waiting.set_result(Ending(run.status, run.result, run.error))
 
     async def _commit_first(self, what: str) -> None:
         scope = await _written_scope()
@@ -208,7 +238,7 @@ class Client:
         else:
             outcome = (await self.store.submit_in(scope.get(), [asking]))[0]
         if outcome is None:
-            raise RunNotFound(f"There is no run {run_id}.")
+            raise _not_found(run_id)
         if outcome.already_ended:
             raise RunAlreadyEnded(f"Run {run_id} has ended already: it is {outcome.status.value}.", run_status=outcome.status.value)
         return outcome.status
@@ -240,6 +270,14 @@ async def _written_scope() -> SessionScope | None:
     if scope is None or scope.session is None or not await scope.flush():
         return None
     return scope
+
+
+def _with_ending(run: Run, ending: Ending) -> Run:
+    return replace(run, status=ending.status, result=ending.result, error=ending.error)
+
+
+def _not_found(run_id: UUID) -> RunNotFound:
+    return RunNotFound(f"There is no run {run_id}.")
 
 
 def outcome_of(run: Run, load_result: Callable[[str | None], Any]) -> Any:

@@ -113,6 +113,22 @@ async def test_what_waits_together_is_committed_together_in_order(writer: Writer
     assert told == [News(due=True)]
 
 
+async def test_what_is_submitted_in_one_turn_of_the_event_loop_is_one_commit(writer: Writer, notebook: Notebook) -> None:
+    for _ in range(3):
+        await asyncio.gather(*(writer.submit(note()) for _ in range(200)))
+    assert notebook.commits == [200, 200, 200]
+
+
+async def test_what_was_submitted_just_before_the_close_is_written(notebook: Notebook) -> None:
+    writer = Writer(notebook.connect, notebook.apply, lambda news: None)
+    await writer.open()
+    entry = note()
+    written = writer.submit(entry)
+    await writer.close()
+    assert await asyncio.wait_for(written, 5) == entry.worker_id
+    assert notebook.notes == [entry.worker_id]
+
+
 async def test_an_entry_alone_waits_for_nothing(writer: Writer, notebook: Notebook) -> None:
     for _ in range(3):
         await writer.submit(note())

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from planar.db.session import PlanarSession
+from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import Claim, Event, Reason, Run, RunStatus, StepRecord
 
 
@@ -79,7 +80,7 @@ class Sleep(NamedTuple):
     """Nothing to do until *due_at*, or until something of *waits* has come; the run is nobody's meanwhile.
 
     Checked and stored as one: if anything that it waits for is there already, or somebody asked for the run's cancellation, the
-    run stays its worker's. Outcome: `Slept`.
+    run stays its worker's. *after* as for `EndRun`. Outcome: `Slept`.
     """
 
     holder: Holder
@@ -87,6 +88,7 @@ class Sleep(NamedTuple):
     due_at: datetime | None = None
     waits: tuple[Wait, ...] = ()
     marks: tuple[StepRecord, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 class Slept(NamedTuple):
@@ -97,12 +99,17 @@ class Slept(NamedTuple):
 
 
 class EndRun(NamedTuple):
-    """The end of a run, and the waking of who waits for it."""
+    """The end of a run, and the waking of who waits for it.
+
+    It may be submitted while records on which it rests are still in the lane, and shares their commit: it is refused unless the
+    steps at the paths *after* are recorded as ended.
+    """
 
     holder: Holder
     status: RunStatus
     result: str | None
     error: str | None
+    after: tuple[str, ...] = ()
 
 
 class Release(NamedTuple):
@@ -189,6 +196,8 @@ class News:
     next_due: datetime | None = None
     """The earliest time at which a run that went to sleep wants to wake."""
     ended: dict[UUID, RunStatus] = field(default_factory=dict[UUID, RunStatus])
+    endings: dict[UUID, Ending] = field(default_factory=dict[UUID, Ending], compare=False, repr=False)
+    """How those of *ended* did, so that whoever waits in this process need not read it."""
     cancel: dict[UUID, str] = field(default_factory=dict[UUID, str])
     emitted: set[str] = field(default_factory=set[str])
     """The keys of events that were announced."""
@@ -199,6 +208,11 @@ class News:
         """A run sleeps until *due*."""
         if due is not None and (self.next_due is None or due < self.next_due):
             self.next_due = due
+
+    def note_end(self, run_id: UUID, ending: Ending) -> None:
+        """A run has ended."""
+        self.ended[run_id] = ending.status
+        self.endings[run_id] = ending
 
     def __bool__(self) -> bool:
         return self.due or self.foreign or self.next_due is not None or bool(self.ended or self.cancel or self.emitted)

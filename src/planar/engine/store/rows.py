@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, overload
 from uuid import UUID
 
 from planar.engine.core.model import Event, Run, RunStatus, StepKind, StepRecord, StepStatus
@@ -15,9 +15,27 @@ STEP_COLUMNS = (
     " error, sub_step_count, retry_count, wakeup_at, child_id, event_seq, created_at, updated_at"
 )
 
+PLAIN_STEP_COLUMNS = (
+    "path, seq, step_id, function_name, qualname, status, step_type, args, kwargs, result, sub_step_count, retry_count,"
+    " created_at, updated_at"
+)
+OTHER_STEP_COLUMNS = "parent_step_id, display_name, error, wakeup_at, child_id, event_seq"
+"""What is null in most records."""
+
+_KINDS = {kind.value: kind for kind in StepKind}
+_STATUSES = {status.value: status for status in StepStatus}
+_STAMP_LENGTH = len("2026-01-02 03:04:05.000006")
+_OFFSET = "+00:00"
+
 EVENT_COLUMNS = "seq, id, event_key, workflow_id, payload, timestamp, idempotency_key"
 
 
+@overload
+def stamp(moment: datetime) -> str: ...
+@overload
+def stamp(moment: None) -> None: ...
+@overload
+def stamp(moment: datetime | None) -> str | None: ...
 def stamp(moment: datetime | None) -> str | None:
     """*moment* as it is stored: UTC, microseconds, no offset, so that text order is time order.
 
@@ -26,18 +44,20 @@ def stamp(moment: datetime | None) -> str | None:
     """
     if moment is None:
         return None
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no time zone; for UTC, make it with datetime(..., tzinfo=UTC).")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    if moment.tzinfo is not UTC:
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment} has no time zone; for UTC, make it with datetime(..., tzinfo=UTC).")
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")[:_STAMP_LENGTH]
 
 
 def moment(text: str | None) -> datetime | None:
     """The stored *text* as an aware time."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text is not None else None
+    return datetime.fromisoformat(text + _OFFSET) if text is not None else None
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text + _OFFSET)
 
 
 def _uuid(text: str | None) -> UUID | None:
@@ -62,56 +82,78 @@ def run_from_row(row: Any) -> Run:
     )
 
 
-def step_to_row(run_id: UUID, record: StepRecord, now: str | None) -> tuple[Any, ...]:
-    """A step record as a row of `STEP_COLUMNS`."""
+def is_plain(record: StepRecord) -> bool:
+    """Whether *record* is as most are: at the top of its run, not failed, without a child, an event or a time to wake."""
     return (
-        run_id.hex,
+        record.parent_step_id is None
+        and record.display_name is None
+        and record.error is None
+        and record.wakeup_at is None
+        and record.child_id is None
+        and record.event_seq is None
+    )
+
+
+def plain_step_to_row(record: StepRecord, now: str) -> tuple[Any, ...]:
+    """A plain record as a row of `PLAIN_STEP_COLUMNS`; the run comes from the claim that fences the write."""
+    created = record.created_at
+    # str(): an enum's `value` is computed at each question, and this is asked for each step of every run.
+    return (
         record.path,
         record.seq,
         record.step_id,
-        record.parent_step_id,
         record.name,
         record.qualname,
-        record.display_name,
-        record.status.value,
-        record.kind.value,
+        str(record.status),
+        str(record.kind),
         record.args,
         record.kwargs,
         record.result,
-        record.error,
         record.sub_step_count,
         record.retry_count,
+        now if created is None else stamp(created),
+        now,
+    )
+
+
+def step_to_row(record: StepRecord, now: str) -> tuple[Any, ...]:
+    """A step record as a row of `PLAIN_STEP_COLUMNS` and `OTHER_STEP_COLUMNS`."""
+    return (
+        *plain_step_to_row(record, now),
+        record.parent_step_id,
+        record.display_name,
+        record.error,
         stamp(record.wakeup_at),
         record.child_id.hex if record.child_id else None,
         record.event_seq,
-        stamp(record.created_at) or now,
-        now,
     )
 
 
 def step_from_row(row: Any) -> StepRecord:
     """A row of `STEP_COLUMNS` as a value."""
+    wakeup_at, child_id, created_at, updated_at = row[16], row[17], row[19], row[20]
+    # By place and from tables: a run with ten thousand steps comes through here before it goes on.
     return StepRecord(
-        path=row[1],
-        seq=row[2],
-        step_id=row[3],
-        parent_step_id=row[4],
-        name=row[5],
-        qualname=row[6],
-        display_name=row[7],
-        status=StepStatus(row[8]),
-        kind=StepKind(row[9]),
-        args=row[10],
-        kwargs=row[11],
-        result=row[12],
-        error=row[13],
-        sub_step_count=row[14],
-        retry_count=row[15],
-        wakeup_at=moment(row[16]),
-        child_id=_uuid(row[17]),
-        event_seq=row[18],
-        created_at=moment(row[19]),
-        updated_at=moment(row[20]),
+        row[1],
+        row[3],
+        row[5],
+        row[6],
+        _KINDS[row[9]],
+        _STATUSES[row[8]],
+        row[2],
+        row[4],
+        row[7],
+        row[10],
+        row[11],
+        row[12],
+        row[13],
+        row[14],
+        row[15],
+        None if wakeup_at is None else _moment(wakeup_at),
+        None if child_id is None else UUID(child_id),
+        row[18],
+        _moment(created_at),
+        _moment(updated_at),
     )
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import ENDED, Claim, Event, Run, RunStatus, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.port import (
@@ -39,15 +40,21 @@ from planar.engine.store.port import (
     shown_event,
     wait_keys,
 )
-from planar.engine.store.rows import (
-    EVENT_COLUMNS,
-    RUN_COLUMNS,
-    STEP_COLUMNS,
-    event_from_row,
-    moment,
-    run_from_row,
-    stamp,
-    step_to_row,
+from planar.engine.store.rows import EVENT_COLUMNS, RUN_COLUMNS, event_from_row, moment, run_from_row, stamp
+from planar.engine.store.statements import (
+    ANY_RUN_AWAITED,
+    CLOSE_RUN,
+    GLOBAL_EVENTS,
+    INSERT_CLAIM,
+    INSERT_EVENT,
+    INSERT_RUN,
+    OWN_EVENTS,
+    RECLAIM,
+    RELEASE,
+    SLEEPERS,
+    fence,
+    fence_after,
+    save_step,
 )
 from planar.errors import InternalError
 
@@ -63,33 +70,21 @@ class Cursor(Protocol):
 
 Execute = Callable[[str, tuple[Any, ...]], Cursor]
 
-FENCE = "select 1 from workflow_claim where run_id = ? and epoch = ? and worker_id = ?"
-
-CANCEL_REASON = "select cancel_reason from workflow_claim where run_id = ? and epoch = ? and worker_id = ?"
-
-INSERT_RUN = f"insert into workflow_run ({RUN_COLUMNS}) values (?, ?, ?, ?, ?, ?, null, null, ?, ?, ?, ?) on conflict do nothing"
-INSERT_CLAIM = "insert into workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason) values (?, ?, ?, ?, ?, 'ready')"
-SAVE_STEP = f"""
-insert into workflow_step ({STEP_COLUMNS})
-select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? where exists ({FENCE})
-on conflict (workflow_id, path) do update set
-    seq = excluded.seq, status = excluded.status, args = excluded.args, kwargs = excluded.kwargs, result = excluded.result,
-    error = excluded.error, sub_step_count = excluded.sub_step_count, retry_count = excluded.retry_count,
-    wakeup_at = excluded.wakeup_at, child_id = excluded.child_id, event_seq = excluded.event_seq, updated_at = excluded.updated_at
-where workflow_step.seq is null
-"""
-OWN_EVENTS = f"select {EVENT_COLUMNS} from workflow_event where event_key = ? and workflow_id = ? and seq > ? order by seq limit ?"
-GLOBAL_EVENTS = f"""
-select {EVENT_COLUMNS} from workflow_event
-where event_key = ? and workflow_id is null and seq > ? and timestamp >= ? order by seq limit ?
-"""
-
 
 class SqlEntries:
-    """Applies entries. *now* is the store's clock."""
+    """Applies entries. *now* is the store's clock; all that is written in one transaction has one time.
+
+    What a transaction shares is kept here, so one object serves one thread.
+    """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
+        self._clock = now
+        self._news: News | None = None
+        """Those of the transaction that is being written."""
+        self._now = now()
+        self._stamp = ""
+        self._any_run_awaited: bool | None = None
+        """Whether any run sleeps until another ends; None while nobody looked. Usually none does, and no end needs a look of its own."""
         self._apply: dict[type, Callable[[Execute, Any, News], Any]] = {
             StartRun: self._start_run,
             SaveStep: self._save_step,
@@ -110,17 +105,22 @@ class SqlEntries:
         Raises:
             StaleEpoch: the run is not its writer's any more; nothing was written.
         """
+        if news is not self._news:
+            self._news = news
+            self._now = self._clock()
+            self._stamp = stamp(self._now)
+            self._any_run_awaited = None
         return self._apply[type(entry)](execute, entry, news)
 
     def _start_run(self, execute: Execute, entry: StartRun, news: News) -> Started:
         run = entry.run
-        created = stamp(run.created_at)
-        row = (run.id.hex, run.workflow, _hex(run.parent_id), run.status.value, run.args, run.kwargs, run.principal, run.idempotency_key)
-        if execute(INSERT_RUN, (*row, created, created)).rowcount == 0:
+        run_id, created = run.id.hex, stamp(run.created_at)
+        row = (run_id, run.workflow, _hex(run.parent_id), str(run.status), run.args, run.kwargs, run.principal, run.idempotency_key)
+        if execute(INSERT_RUN, (*row, created)).rowcount == 0:
             return self._existing(execute, run)
         worker = _hex(entry.worker_id)
         epoch = 1 if worker else 0
-        execute(INSERT_CLAIM, (run.id.hex, run.workflow, created, worker, epoch))
+        execute(INSERT_CLAIM, (run_id, run.workflow, created, worker, epoch))
         if not worker:
             news.due = True
         return Started(run.id, created=True, epoch=epoch)
@@ -139,25 +139,26 @@ class SqlEntries:
         return None
 
     def _write_step(self, execute: Execute, holder: Holder, record: StepRecord) -> None:
-        row = step_to_row(holder.run_id, record, stamp(self._now()))
-        if execute(SAVE_STEP, (*row, *_fence(holder))).rowcount == 0:
+        if execute(*save_step(holder, record, self._stamp)).rowcount == 0:
             raise StaleEpoch(f"Step {record.step_id} of run {holder.run_id} was refused: it has ended, or another worker holds the run.")
 
     def _sleep(self, execute: Execute, entry: Sleep, news: News) -> Slept:
         holder = entry.holder
-        row = execute(CANCEL_REASON, _fence(holder)).fetchone()
+        condition, parameters = fence_after(holder, entry.after)
+        row = execute(f"select cancel_reason from workflow_claim {condition}", parameters).fetchone()
         if row is None:
-            raise StaleEpoch(f"Run {holder.run_id} was not put to sleep: another worker holds it.")
+            raise StaleEpoch(f"Run {holder.run_id} was not put to sleep: another worker holds it, or a step before it was refused.")
         if row[0] is not None:
             return Slept(asleep=False)
         found = self.look(execute, entry.waits)
         if any(found):
             return Slept(asleep=False, found=found)
-        if entry.due_at is not None and entry.due_at <= self._now():
+        if entry.due_at is not None and entry.due_at <= self._now:
             return Slept(asleep=False)
         for mark in entry.marks:
-            execute(SAVE_STEP, (*step_to_row(holder.run_id, mark, stamp(self._now())), *_fence(holder)))
+            execute(*save_step(holder, mark, self._stamp))
         for key in wait_keys(entry):
+            self._any_run_awaited = None
             execute("insert or ignore into workflow_wait (key, run_id) values (?, ?)", (key, holder.run_id.hex))
         execute(
             "update workflow_claim set worker_id = null, due_at = ?, reason = ?, waiting_for_event = ? where run_id = ?",
@@ -168,23 +169,24 @@ class SqlEntries:
 
     def _end_run(self, execute: Execute, entry: EndRun, news: News) -> None:
         holder = entry.holder
-        if execute("delete from workflow_claim where run_id = ? and epoch = ? and worker_id = ?", _fence(holder)).rowcount == 0:
-            raise StaleEpoch(f"The end of run {holder.run_id} was refused: another worker holds the run.")
-        self._close_run(execute, holder.run_id.hex, entry.status, entry.result, entry.error, news)
+        condition, parameters = fence_after(holder, entry.after)
+        if execute(f"delete from workflow_claim {condition}", parameters).rowcount == 0:
+            raise StaleEpoch(f"The end of run {holder.run_id} was refused: another worker holds the run, or a step before it was refused.")
+        self._close_run(execute, holder.run_id, Ending(entry.status, entry.result, entry.error), news)
 
-    def _close_run(self, execute: Execute, run: str, status: RunStatus, result: str | None, error: str | None, news: News) -> None:
-        execute(
-            "update workflow_run set status = ?, result = ?, error = ?, updated_at = ? where id = ?",
-            (status.value, result, error, stamp(self._now()), run),
-        )
-        news.ended[UUID(run)] = status
-        self._wake(execute, f"run:{run}", None, news)
+    def _close_run(self, execute: Execute, run_id: UUID, ending: Ending, news: News) -> None:
+        run = run_id.hex
+        execute(CLOSE_RUN, (str(ending.status), ending.result, ending.error, self._stamp, run))
+        news.note_end(run_id, ending)
+        if self._any_run_awaited is None:
+            self._any_run_awaited = execute(ANY_RUN_AWAITED, ()).fetchone() is not None
+        if self._any_run_awaited:
+            self._wake(execute, f"run:{run}", None, news)
 
     def _release(self, execute: Execute, entry: Release, news: News) -> None:
         released = execute(
-            "update workflow_claim set worker_id = null, due_at = ?, reason = 'ready', waiting_for_event = null"
-            " where run_id = ? and epoch = ? and worker_id = ?",
-            (stamp(self._now()), *_fence(entry.holder)),
+            RELEASE,
+            (self._stamp, *fence(entry.holder)),
         )
         if released.rowcount == 0:
             raise StaleEpoch(f"Run {entry.holder.run_id} was not released: it sleeps, or another worker holds it.")
@@ -193,8 +195,7 @@ class SqlEntries:
     def _reclaim(self, execute: Execute, entry: Reclaim, news: News) -> int:
         holder = entry.holder
         claimed = execute(
-            "update workflow_claim set worker_id = ?, epoch = epoch + 1, due_at = null, reason = 'ready', waiting_for_event = null"
-            " where run_id = ? and epoch = ? and worker_id is null",
+            RECLAIM,
             (holder.worker_id.hex, holder.run_id.hex, holder.epoch),
         )
         if claimed.rowcount == 0:
@@ -205,11 +206,7 @@ class SqlEntries:
     def _emit(self, execute: Execute, entry: Emit, news: News) -> Emitted:
         event = entry.event
         row = (event.id.hex, event.key, _hex(event.run_id), event.payload, stamp(event.timestamp), event.idempotency_key)
-        inserted = execute(
-            "insert into workflow_event (id, event_key, workflow_id, payload, timestamp, idempotency_key)"
-            " values (?, ?, ?, ?, ?, ?) on conflict do nothing",
-            row,
-        )
+        inserted = execute(INSERT_EVENT, row)
         stored = self._stored_event(execute, event)
         if inserted.rowcount == 0:
             return Emitted(stored, woken=0, created=False)
@@ -226,14 +223,14 @@ class SqlEntries:
 
     def _wake(self, execute: Execute, key: str, only: UUID | None, news: News) -> int:
         """The runs that wait for *key* are due now, without having taken anything: they look for themselves."""
-        sleepers = [row[0] for row in execute("select run_id from workflow_wait where key = ?", (key,)).fetchall()]
+        sleepers = [row[0] for row in execute(SLEEPERS, (key,)).fetchall()]
         if only is not None:
             sleepers = [run for run in sleepers if run == only.hex]
         for run in sleepers:
             execute("delete from workflow_wait where run_id = ?", (run,))
             execute(
                 "update workflow_claim set due_at = ?, reason = 'ready', waiting_for_event = null where run_id = ? and worker_id is null",
-                (stamp(self._now()), run),
+                (self._stamp, run),
             )
             news.due = True
         return len(sleepers)
@@ -265,11 +262,11 @@ class SqlEntries:
             return True
         execute("delete from workflow_wait where run_id = ?", (run,))
         execute("delete from workflow_claim where run_id = ?", (run,))
-        self._close_run(execute, run, RunStatus.CANCELLED, None, entry.error, news)
+        self._close_run(execute, UUID(run), Ending(RunStatus.CANCELLED, None, entry.error), news)
         return False
 
     def _claim_due(self, execute: Execute, entry: ClaimDue, news: News) -> Claims:
-        now = stamp(self._now())
+        now = self._stamp
         names = tuple(sorted(entry.names))
         known = f"function_name in ({', '.join('?' * len(names))})"
         due = "from workflow_claim where worker_id is null and due_at <= ?"
@@ -299,7 +296,7 @@ class SqlEntries:
         return Claim(claimed, epoch + 1, recoveries, cancel_reason, bool(crashed))
 
     def _register_worker(self, execute: Execute, entry: RegisterWorker, news: News) -> None:
-        now = stamp(self._now())
+        now = self._stamp
         execute(
             "insert into workflow_worker (id, host, boot_id, pid, alive, started_at, beat_at) values (?, ?, ?, ?, 1, ?, ?)"
             " on conflict (id) do update set alive = 1, beat_at = excluded.beat_at",
@@ -311,7 +308,7 @@ class SqlEntries:
         freed = execute(
             "update workflow_claim set worker_id = null, due_at = ?, reason = 'ready', recoveries = recoveries + ?, crashed = ?"
             " where worker_id = ?",
-            (stamp(self._now()), int(entry.died), int(entry.died), entry.worker_id.hex),
+            (self._stamp, int(entry.died), int(entry.died), entry.worker_id.hex),
         ).rowcount
         news.due = news.due or freed > 0
         return freed
@@ -336,10 +333,6 @@ class SqlEntries:
         everybodys = execute(GLOBAL_EVENTS, (wait.key, wait.after, stamp(wait.since), limit)).fetchall()
         left = [row for row in (*own, *everybodys) if row[0] not in wait.taken]
         return event_from_row(min(left, key=lambda row: row[0])) if left else None
-
-
-def _fence(holder: Holder) -> tuple[str, int, str]:
-    return (holder.run_id.hex, holder.epoch, holder.worker_id.hex)
 
 
 def _hex(value: UUID | None) -> str | None:

@@ -48,6 +48,7 @@ class SqliteStore:
         self._manager = manager
         self._clock = clock
         self._entries = SqlEntries(clock.now)
+        """The writer thread's. What is written in a session's transaction, or only read, has one of its own."""
         self._listeners: list[Callable[[News], None]] = []
         self._writer: Writer | None = None
         self._reader: ThreadPoolExecutor | None = None
@@ -109,10 +110,11 @@ class SqliteStore:
     def _apply_in(self, connection: SyncConnection, entries: Sequence[Entry], news: News, one_statement: bool) -> list[Any]:
         """All or none: what was refused must leave nothing in a transaction that its user may still commit."""
         execute = _driver(connection)
+        apply = SqlEntries(self._clock.now).apply
         if one_statement:
-            return [self._entries.apply(execute, entry, news) for entry in entries]
+            return [apply(execute, entry, news) for entry in entries]
         with connection.begin_nested():
-            return [self._entries.apply(execute, entry, news) for entry in entries]
+            return [apply(execute, entry, news) for entry in entries]
 
     def subscribe(self, listener: Callable[[News], None]) -> Callable[[], None]:
         self._listeners.append(listener)
@@ -141,14 +143,8 @@ class SqliteStore:
         return await self._read(lambda: self._entries.load_run(self._reading_connection().execute, run_id))
 
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
-        wanted = [run_id.hex for run_id in run_ids]
-        marks = ", ".join("?" * len(wanted))
-        statement = f"select {STEP_COLUMNS} from workflow_step where workflow_id in ({marks}) order by workflow_id, seq"
-        rows = await self._query(statement, wanted)
-        found: dict[UUID, list[StepRecord]] = {UUID(run_id): [] for run_id in wanted}
-        for row in rows:
-            found[UUID(row[0])].append(step_from_row(row))
-        return found
+        wanted = list(run_ids)
+        return await self._read(lambda: _read_steps(self._reading_connection(), wanted))
 
     async def look(self, waits: Sequence[Wait]) -> tuple[Found, ...]:
         return await self._read(lambda: self._entries.look(self._reading_connection().execute, waits))
@@ -190,6 +186,16 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("pragma synchronous = full")
     connection.execute("pragma foreign_keys = on")
     return connection
+
+
+def _read_steps(connection: sqlite3.Connection, run_ids: Sequence[UUID]) -> dict[UUID, list[StepRecord]]:
+    """Made into values in the reading thread: a long history must not stop the event loop."""
+    marks = ", ".join("?" * len(run_ids))
+    statement = f"select {STEP_COLUMNS} from workflow_step where workflow_id in ({marks}) order by workflow_id, seq"
+    found: dict[str, list[StepRecord]] = {run_id.hex: [] for run_id in run_ids}
+    for row in connection.execute(statement, tuple(found)):
+        found[row[0]].append(step_from_row(row))
+    return {run_id: found[run_id.hex] for run_id in run_ids}
 
 
 def _is_bare_record(entries: Sequence[Entry]) -> bool:

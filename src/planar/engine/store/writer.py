@@ -1,6 +1,8 @@
 """Who writes? One thread that owns the connection, takes everything that is waiting and commits it as one transaction.
 
-There is no timer: alone, an entry waits for nothing; under load hundreds share a commit. The queue is also the gate for the
+There is no timer: alone, an entry waits for nothing; under load hundreds share a commit. What is submitted in one turn of the event
+loop is handed over at its end: a thread that is woken by the first entry would fight the loop for the interpreter's lock, lose for
+five milliseconds, and commit half of what was about to come. The queue is also the gate for the
 transactions of users: a session that wants to write puts a pause in it, and the writer rests until the session is done, so that
 neither waits in SQLite's sleeping busy handler.
 """
@@ -54,6 +56,7 @@ class Writer:
         self._apply = apply
         self._publish = publish
         self._queue: queue.SimpleQueue[Item | Turn | None] = queue.SimpleQueue()
+        self._submitted: list[Item] = []
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._closed = False
@@ -75,8 +78,16 @@ class Writer:
         if self._closed:
             raise InternalError("The store is closed.")
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put((entry, future))
+        if not self._submitted:
+            self._loop.call_soon(self._hand_over)
+        self._submitted.append((entry, future))
         return future
+
+    def _hand_over(self) -> None:
+        """Let the thread have what was submitted. Called also before anything else goes into its queue, which keeps the order."""
+        for item in self._submitted:
+            self._queue.put(item)
+        self._submitted.clear()
 
     async def enter(self, holder: str) -> Turn:
         """Wait for the turn of *holder* to write; the writer rests until it is released."""
@@ -85,6 +96,7 @@ class Writer:
             # A session may have found this gate just before it closed. Nobody writes here any more, so it need not wait.
             turn.granted.set_result(None)
         else:
+            self._hand_over()
             self._queue.put(turn)
         try:
             await turn.granted
@@ -97,6 +109,7 @@ class Writer:
         """Write what is waiting, then stop."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import ENDED, Claim, Event, Reason, Run, RunStatus, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.memory.database import MemoryDatabase, RunClaim
@@ -63,11 +64,14 @@ class MemoryEntries:
         _check_storable(entry)
         return self._methods[type(entry)](entry, news)
 
-    def _held(self, holder: Holder, what: str) -> RunClaim:
-        """The claim of *holder*: the fence of every write."""
+    def _held(self, holder: Holder, what: str, after: Sequence[str] = ()) -> RunClaim:
+        """The claim of *holder*: the fence of every write. The steps at the paths *after* must be recorded."""
         claim = self._db.claims.get(holder.run_id)
         if claim is None or (claim.epoch, claim.worker_id) != (holder.epoch, holder.worker_id):
             raise StaleEpoch(f"{what} run {holder.run_id} was refused: another worker holds the run, or it has ended.")
+        steps = self._db.steps.get(holder.run_id, {})
+        if any(path not in steps or steps[path].seq is None for path in after):
+            raise StaleEpoch(f"{what} run {holder.run_id} was refused: a step before it was refused.")
         return claim
 
     # -- a run's life -------------------------------------------------------------------------------------------------
@@ -106,7 +110,7 @@ class MemoryEntries:
         return True
 
     def _sleep(self, entry: Sleep, news: News) -> Slept:
-        claim = self._held(entry.holder, "The sleep of")
+        claim = self._held(entry.holder, "The sleep of", entry.after)
         if claim.cancel_reason is not None:
             return Slept(asleep=False)
         found = self._db.look(entry.waits)
@@ -122,13 +126,13 @@ class MemoryEntries:
         return Slept(asleep=True)
 
     def _end_run(self, entry: EndRun, news: News) -> None:
-        claim = self._held(entry.holder, "The end of")
-        self._close(claim.run_id, entry.status, entry.result, entry.error, news)
+        claim = self._held(entry.holder, "The end of", entry.after)
+        self._close(claim.run_id, Ending(entry.status, entry.result, entry.error), news)
 
-    def _close(self, run_id: UUID, status: RunStatus, result: str | None, error: str | None, news: News) -> None:
+    def _close(self, run_id: UUID, ending: Ending, news: News) -> None:
         self._db.claims.pop(run_id, None)
-        self._db.runs[run_id] = replace(self._db.runs[run_id], status=status, result=result, error=error)
-        news.ended[run_id] = status
+        self._db.runs[run_id] = replace(self._db.runs[run_id], status=ending.status, result=ending.result, error=ending.error)
+        news.note_end(run_id, ending)
         self._wake(f"run:{run_id.hex}", None, news)
 
     def _release(self, entry: Release, news: News) -> None:
@@ -186,7 +190,7 @@ class MemoryEntries:
     def _ask_for_end(self, claim: RunClaim, entry: Cancel, news: News) -> None:
         """A run that is being executed hears of it and cleans up; any other ends at once."""
         if claim.worker_id is None:
-            self._close(claim.run_id, RunStatus.CANCELLED, None, entry.error, news)
+            self._close(claim.run_id, Ending(RunStatus.CANCELLED, None, entry.error), news)
         else:
             claim.cancel_reason = claim.cancel_reason or entry.reason
             news.cancel[claim.run_id] = claim.cancel_reason

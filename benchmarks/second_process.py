@@ -1,0 +1,36 @@
+"""A second process over the same SQLite file, with a worker that knows one workflow more.
+
+`python benchmarks/second_process.py FILE` says one line when it is ready, and stops when its input ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+
+from planar import PlanarApp, sqlite_config
+from planar.workflows import workflow
+
+
+@workflow()
+async def note_in_second_process() -> float:
+    """The host's time at the first line: both processes have the same clock."""
+    return time.time()
+
+
+async def serve() -> None:
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+def main() -> None:
+    logging.disable(logging.WARNING)
+    app = PlanarApp(config=sqlite_config(sys.argv[1]))
+    app.register_workflow(note_in_second_process)
+    asyncio.run(app.run_standalone(serve))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""An app that has nothing to do lets the database be."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import Any
+
+import pytest
+
+from planar.engine.config import WorkerConfig
+from planar.workflows import step, workflow
+from tests.integration.engine.conftest import Opener
+
+pytestmark = pytest.mark.anyio
+
+
+@step()
+async def shout(text: str) -> str:
+    return text.upper()
+
+
+@workflow()
+async def shouting_once(text: str) -> str:
+    return await shout(text)
+
+
+class Trace:
+    """Every statement of every SQLite connection, and how often the writer looked whether others wrote."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.statements: list[str] = []
+        self.looks = 0
+        self._loop = asyncio.get_running_loop()
+        self._looked = asyncio.Event()
+        connect = sqlite3.connect
+
+        def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+            connection = connect(*args, **options)
+            connection.set_trace_callback(self._note)
+            return connection
+
+        monkeypatch.setattr(sqlite3, "connect", traced)
+
+    async def let_it_look(self, times: int) -> None:
+        """Wait for that many more looks."""
+        until = self.looks + times
+        while self.looks < until:
+            self._looked.clear()
+            await asyncio.wait_for(self._looked.wait(), 5)
+
+    def _note(self, statement: str) -> None:
+        if statement.casefold() != "pragma data_version":
+            self.statements.append(statement)
+        else:
+            self.looks += 1
+            self._loop.call_soon_threadsafe(self._looked.set)
+
+
+async def test_an_idle_app_asks_the_database_nothing_but_whether_others_wrote(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = Trace(monkeypatch)
+    async with open_app(shouting_once):
+        assert await shouting_once("hello") == "HELLO"
+        assert any("insert into workflow_step" in statement for statement in trace.statements)
+        await trace.let_it_look(5)
+        trace.statements.clear()
+        # More than the second after which a worker looks whether others of its kind still live.
+        await trace.let_it_look(25)
+        assert trace.statements == []
+
+
+def test_the_net_under_the_news_is_wider_than_ten_seconds() -> None:
+    assert WorkerConfig().poll_seconds >= 10
