@@ -16,7 +16,6 @@ from planar.engine.current import Frame, Strand, bind_frame
 from planar.engine.errors import RunDetached
 from planar.engine.events import NoticeKind
 from planar.engine.execution.run import LiveRun
-from planar.engine.store.port import EndRun
 from planar.logging import bind_log_fields, get_logger
 
 logger = get_logger(__name__)
@@ -43,7 +42,7 @@ async def drive(live: LiveRun) -> None:
         bound.enter_context(bind_session(None))
         try:
             ending = settle(RunStatus.RUNNING, await _call(live))
-            await live.commit(EndRun(live.holder, ending.status, ending.result, ending.error))
+            await live.end(ending)
         except RunDetached:
             if isinstance(live.refused, BAD_RECORD):
                 await _fail_bad_record(live, live.refused)
@@ -116,12 +115,13 @@ async def _fail_bad_record(live: LiveRun, error: BaseException) -> None:
     """The database refuses what this run wants to write, and would again: the run ends here and says so."""
     text = dump_failure(Failure("RecordRefused", f"The database refused a record of this run: {error}"))
     live.forget_refused()
+    ending = Ending(RunStatus.FAILED, None, text)
     try:
-        await live.commit(EndRun(live.holder, RunStatus.FAILED, None, text))
+        await live.end(ending)
     except RunDetached:
         _release(live)
     else:
-        _tell(live, Ending(RunStatus.FAILED, None, text))
+        _tell(live, ending)
 
 
 def _release(live: LiveRun) -> None:

@@ -140,16 +140,19 @@ class Parking:
         live = self._live
         if self._state is not _State.AWAKE or not live.turns.is_idle or not self._seats or live.detached:
             return
+        if any(seat.woken.done() for seat in self._seats):
+            return  # its strand was cancelled at this moment, and goes on
+        before = live.before()
         unfinished = live.unfinished()
-        if unfinished is not None:
-            # A run must not sleep on a record that may be refused: history would have a hole.
+        if before is None and unfinished is not None:
             unfinished.add_done_callback(lambda _: self.fall_asleep())
             return
         if not live.is_sound():
             return
         seats = list(self._seats)
         self._state = _State.GOING
-        going = self._moving = live.parts.store.submit(self._entry(seats))
+        # A run must not sleep on a record that may be refused, or history would have a hole: the entry names what it rests on.
+        going = self._moving = live.parts.store.submit(self._entry(seats)._replace(after=before or ()))
         going.add_done_callback(lambda done: self._went(done, seats))
 
     def _entry(self, seats: list[Seat]) -> Sleep:
@@ -164,7 +167,8 @@ class Parking:
         error = done.exception()
         if error is not None:
             self._state = _State.AWAKE
-            self._live.stop(error)
+            if self._live.is_sound():
+                self._live.stop(error)
             return
         slept: Slept = done.result()
         if slept.asleep:

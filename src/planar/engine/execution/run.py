@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from planar.engine.catalog import Definition
+from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import Claim, Reason, StepRecord, StepStatus
 from planar.engine.core.replay import Decision, Diverged, Journal, NotYet, StepIdentity, decide
 from planar.engine.current import Cancellation, Frame, Strand, outside_run
@@ -20,12 +21,15 @@ from planar.engine.execution.parts import Parts
 from planar.engine.execution.settling import outlast, settled
 from planar.engine.execution.taken import TakenEvents
 from planar.engine.execution.turns import Turns
-from planar.engine.store.port import Entry, Found, Holder, SaveStep, Wait
+from planar.engine.store.port import EndRun, Found, Holder, SaveStep, Wait
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
 
 T = TypeVar("T")
+
+MOST_NAMED = 16
+"""How many records an end, or a sleep, may rest on while they are still on their way; for more it waits."""
 
 _STEP_NOTICES = {
     StepStatus.RUNNING: NoticeKind.STEP_RUNNING,
@@ -60,6 +64,8 @@ class LiveRun:
         self._seq = self.journal.last_seq
         self._step_id = self.journal.last_step_id
         self._pending: deque[asyncio.Future[Any]] = deque()
+        self._unfinished: dict[asyncio.Future[Any], str] = {}
+        """The records of ended steps that may not be on disk yet, and their paths."""
         self._helpers: set[asyncio.Task[Any]] = set()
 
     @property
@@ -197,6 +203,8 @@ class LiveRun:
         """Put *record* in the lane. Workflow code may go on at once; `durable` waits for it."""
         future = self.parts.store.submit(SaveStep(self.holder, record, **joined))
         self._pending.append(future)
+        if record.seq is not None:
+            self._unfinished[future] = record.path
         if self.parts.notices:
             future.add_done_callback(lambda done: self._tell(done, record))
         return future
@@ -224,10 +232,18 @@ class LiveRun:
         last = self._pending[-1] if self._pending else None
         return last if last is not None and not last.done() else None
 
+    def before(self) -> tuple[str, ...] | None:
+        """The paths of the records that are still on their way; None if they are too many to be named."""
+        while self._pending and self._pending[0].done() and self._pending[0].exception() is None:
+            self._unfinished.pop(self._pending.popleft(), None)
+        return tuple(self._unfinished.values()) if len(self._unfinished) <= MOST_NAMED else None
+
     def is_sound(self) -> bool:
         """Whether nothing that was recorded, and is decided, was refused; if something was, the run stops here."""
         while self._pending and self._pending[0].done():
-            error = self._pending.popleft().exception()
+            future = self._pending.popleft()
+            self._unfinished.pop(future, None)
+            error = future.exception()
             if error is not None:
                 self.stop(error)
                 return False
@@ -246,22 +262,25 @@ class LiveRun:
         if self._pending and not self.is_sound():
             raise RunDetached
 
-    async def commit(self, entry: Entry) -> Any:
-        """Put *entry* in the lane after everything else, and wait for its outcome; a cancellation that comes meanwhile is too late.
+    async def end(self, ending: Ending) -> None:
+        """Write the end of the run, with the records before it; a cancellation that comes meanwhile is too late.
 
         Raises:
             RunDetached: it was refused, or something before it.
         """
+        before = self.before()
         unfinished = self.unfinished()
-        if unfinished is not None:
+        if before is None and unfinished is not None:
             await outlast(unfinished)
-        await self.durable()
-        written = self.parts.store.submit(entry)
+            before = ()
+        if not self.is_sound():
+            raise RunDetached
+        written = self.parts.store.submit(EndRun(self.holder, ending.status, ending.result, ending.error, before or ()))
         await outlast(written)
         error = written.exception()
         if error is not None:
-            raise self.stop(error) from None
-        return written.result()
+            # What was refused before it says why.
+            raise RunDetached if not self.is_sound() else self.stop(error) from None
 
     def stop(self, error: BaseException) -> RunDetached:
         """Not the user's to catch: what the run recorded is not on disk, so its code may not go on."""
@@ -275,6 +294,7 @@ class LiveRun:
         """What was refused is given up; something else is written in its place."""
         self.refused = None
         self._pending.clear()
+        self._unfinished.clear()
 
     def lose(self, refusal: StaleEpoch) -> RunDetached:
         """Another worker holds the run: stop here, without another word to the database."""
@@ -303,8 +323,6 @@ class LiveRun:
             # Cleaning up may record, but not wait.
             ending.delivered = True
             raise asyncio.CancelledError(ending.reason)
-        # A run must not sleep on a record that was refused: history would have a hole.
-        await self.durable()
         return await self.parking.sit(step, reason, due, wait)
 
     async def look_for_request(self) -> bool:
