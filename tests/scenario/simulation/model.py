@@ -1,0 +1,252 @@
+"""What must a run have come to? A second reading of its program, over what is recorded and nothing of the engine.
+
+Where chance decides (does the event come in time, how many attempts does a crash interrupt), the record says what happened, and the
+model says whether it may have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
+
+from planar.engine.core.model import Event, Run, RunStatus, StepRecord, StepStatus
+from tests.scenario.simulation.clock import seconds_of
+from tests.scenario.simulation.program import Program
+
+if TYPE_CHECKING:
+    from tests.scenario.simulation.world import World
+
+
+class Broken(Exception):
+    """The record, or the run's outcome, is not what the program allows."""
+
+
+class Failed(Exception):
+    """The program fails here, with an error of the class that is named."""
+
+    def __init__(self, type: str) -> None:
+        super().__init__(type)
+        self.type = type
+
+
+@dataclass(frozen=True)
+class Place:
+    """One operation of one run: the path of its step, and what is recorded there."""
+
+    run: Run
+    path: str
+
+    def inner(self, number: int) -> Place:
+        return Place(self.run, f"{self.path}.{number}" if self.path else str(number))
+
+
+class Model:
+    """The runs of one simulation, when it is over."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._taken: dict[UUID, set[int]] = {}
+
+    def check(self, run: Run) -> None:
+        """Compare the end of *run* with its program.
+
+        Raises:
+            Broken: they differ.
+        """
+        if run.status is RunStatus.CANCELLED:
+            if run.id not in self._world.watch.cancelled:
+                raise Broken(f"run {run.id} is cancelled, and nobody asked for it")
+            return
+        self._check_cancel(run)
+        try:
+            expected = self._perform(run)
+        except Failed as failure:
+            if run.status is not RunStatus.FAILED or json.loads(run.error or "{}").get("type") != failure.type:
+                raise Broken(f"run {run.id} should have failed with {failure.type}; it is {run.status}: {run.result or run.error}") from None
+        else:
+            if run.status is not RunStatus.SUCCEEDED or json.loads(run.result or "null") != expected:
+                raise Broken(f"run {run.id} should have returned {expected}; it is {run.status}: {run.result or run.error}")
+
+    def _check_cancel(self, run: Run) -> None:
+        """Cancellation cancels: a run that ended otherwise was at its last write when the request came."""
+        asked = self._world.watch.cancelled.get(run.id)
+        ended = self._world.watch.ended_at[run.id]
+        if asked is not None and ended - asked > self._world.longest_silence:
+            raise Broken(f"the end of run {run.id} was asked for {ended - asked:.1f} s before it ended by itself")
+
+    def _perform(self, run: Run) -> list[str]:
+        self._taken[run.id] = set()
+        program: Program = json.loads(json.loads(run.args)[0])
+        return list(self._operations(program, _calls(Place(run, ""))))
+
+    def _operations(self, program: Program, places: Callable[[], Place]) -> Iterator[str]:
+        for name, *arguments in program:
+            yield _READERS[name](self, places, *arguments)
+
+    # -- what is recorded ---------------------------------------------------------------------------------------------------
+
+    def _record(self, place: Place) -> StepRecord:
+        record = self._world.database.steps.get(place.run.id, {}).get(place.path)
+        if record is None or record.seq is None:
+            raise Broken(f"step {place.path} of run {place.run.id} has no record")
+        return record
+
+    def _value(self, place: Place, expected: str) -> str:
+        record = self._record(place)
+        if record.status is not StepStatus.SUCCEEDED or json.loads(record.result or "null") != expected:
+            raise Broken(f"step {place.path} of run {place.run.id} should be {expected!r}: {record.status} {record.result or record.error}")
+        if not any(execution.completed for execution in self._world.ledger.at(place.run.id, place.path)):
+            raise Broken(f"step {place.path} of run {place.run.id} is recorded, and its body never ran to its end")
+        return expected
+
+    def check_attempts(self, place: Place, fails: int, retries: int) -> bool:
+        """Whether the step succeeded, after as many attempts as its policy and the crashes allow."""
+        record = self._record(place)
+        executions = self._world.ledger.at(place.run.id, place.path)
+        interrupted = sum(not execution.settled for execution in executions)
+        where = f"step {place.path} of run {place.run.id}, which fails {fails} times and has {retries} retries,"
+        if len(executions) - interrupted > retries + 1:
+            raise Broken(f"{where} was tried {len(executions)} times, of which {interrupted} were interrupted")
+        succeeded = record.status is StepStatus.SUCCEEDED
+        if succeeded and len(executions) <= fails:
+            raise Broken(f"{where} succeeded at attempt {len(executions)}")
+        if not succeeded and len(executions) <= retries:
+            raise Broken(f"{where} failed for good after {len(executions)} attempts")
+        if not succeeded and fails <= retries and not interrupted:
+            raise Broken(f"{where} failed for good: {record.error}")
+        return succeeded
+
+    # -- operations ---------------------------------------------------------------------------------------------------------
+
+    def step(self, places: Callable[[], Place], seconds: float, value: str) -> str:
+        return self._value(places(), value)
+
+    def poison(self, places: Callable[[], Place]) -> str:
+        raise Failed("RecordRefused")
+
+    def flaky(self, places: Callable[[], Place], fails: int, retries: int, seconds: float, caught: bool) -> str:
+        return "at last" if self.check_attempts(places(), fails, retries) else _failing("Boom", caught)
+
+    def nested(self, places: Callable[[], Place], program: Program, fails: int, retries: int, caught: bool) -> str:
+        place = places()
+        if any(operation[0] == "poison" for operation in program):
+            raise Failed("RecordRefused")
+        try:
+            values = list(self._operations(program, _calls(place)))
+        except Failed as failure:
+            return self._nested_failure(place, retries, failure, caught)
+        return "+".join(values) if self.check_attempts(place, fails, retries) else _failing("Boom", caught)
+
+    def _nested_failure(self, place: Place, retries: int, failure: Failed, caught: bool) -> str:
+        """What it calls failed for good, so it fails at each attempt."""
+        if self.check_attempts(place, 10**6, retries):
+            raise Broken(f"step {place.path} of run {place.run.id} succeeded although {failure.type} was raised in it")
+        return _failing(failure.type, caught)
+
+    def suspend(self, places: Callable[[], Place], seconds: float) -> str:
+        place = places()
+        record = self._record(place)
+        assert record.created_at is not None
+        recorded_at = self._world.watch.recorded[place.run.id][place.path].at
+        if recorded_at < seconds_of(record.created_at) + seconds - 1e-3:
+            raise Broken(f"P7: step {place.path} of run {place.run.id} slept {recorded_at - seconds_of(record.created_at):.3f} of {seconds} s")
+        return "slept"
+
+    def event(self, places: Callable[[], Place], key: str, seconds: float) -> str:
+        place = places()
+        record = self._record(place)
+        at = self._world.watch.recorded[place.run.id][place.path].at
+        open_events = list(self._open_events(place.run, key))
+        if record.event_seq is None:
+            self._check_timeout(place, record, open_events, seconds)
+            return "nothing came"
+        came = [event for event in open_events if self._world.watch.emitted[event.seq] <= at]
+        if not came or came[0].seq != record.event_seq:
+            raise Broken(f"P6: step {place.path} of run {place.run.id} took event {record.event_seq}, not the oldest of {open_events}")
+        self._taken[place.run.id].add(record.event_seq)
+        if json.loads(record.result or "null") != json.loads(came[0].payload):
+            raise Broken(f"step {place.path} of run {place.run.id} took event {record.event_seq} as {record.result}")
+        return str(json.loads(came[0].payload))
+
+    def _open_events(self, run: Run, key: str) -> Iterator[Event]:
+        for event in self._world.database.events:
+            is_for = event.run_id == run.id or (event.run_id is None and event.timestamp >= run.created_at)
+            if event.key == key and is_for and event.seq not in self._taken[run.id]:
+                yield event
+
+    def _check_timeout(self, place: Place, record: StepRecord, events: list[Event], seconds: float) -> None:
+        where = f"step {place.path} of run {place.run.id}"
+        if record.status is not StepStatus.FAILED or seconds < 0:
+            raise Broken(f"{where} should have waited: {record.status} {record.error}")
+        deadline = json.loads(self._record(place.inner(1)).result or "null")
+        for event in events:
+            if self._world.watch.emitted[event.seq] < _seconds_of_text(deadline):
+                raise Broken(f"P6: {where} timed out at {deadline}, and event {event.seq} had come")
+
+    def emit(self, places: Callable[[], Place], key: str, payload: int) -> str:
+        place = places()
+        wanted = uuid5(place.run.id, place.path)
+        events = [event for event in self._world.database.events if event.id == wanted]
+        if len(events) != 1 or events[0].payload != str(payload):
+            raise Broken(f"P4: step {place.path} of run {place.run.id} emitted {len(events)} events: {events}")
+        return "emitted"
+
+    def child(self, places: Callable[[], Place], program: Program, caught: bool) -> str:
+        place = places()
+        record = self._record(place)
+        return self._of_run(record.child_id, place, record, caught)
+
+    def start(self, places: Callable[[], Place], program: Program, caught: bool) -> str:
+        started = self._record(places())
+        place = places()
+        return self._of_run(UUID(json.loads(started.result or "null")), place, self._record(place), caught)
+
+    def _of_run(self, run_id: UUID | None, place: Place, record: StepRecord, caught: bool) -> str:
+        run = self._world.database.runs.get(run_id) if run_id is not None else None
+        if run is None:
+            raise Broken(f"step {place.path} of run {place.run.id} waited for run {run_id}, which does not exist")
+        succeeded = run.status is RunStatus.SUCCEEDED
+        if succeeded is not (record.status is StepStatus.SUCCEEDED):
+            raise Broken(f"step {place.path} of run {place.run.id} is {record.status}, and run {run_id} {run.status}")
+        if succeeded:
+            return "+".join(json.loads(run.result or "[]"))
+        if run.status is RunStatus.CANCELLED:
+            return _failing("RunCancelled", caught)
+        failure = json.loads(run.error or "{}")["type"]
+        return _failing(failure if failure == "Boom" else _RESTORED.get(failure, failure), caught)
+
+
+_RESTORED = {"RecordRefused": "WorkflowError"}
+"""As which class an error without one reaches whoever waits for the run."""
+
+_READERS: dict[str, Callable[..., str]] = {
+    "step": Model.step,
+    "flaky": Model.flaky,
+    "nested": Model.nested,
+    "suspend": Model.suspend,
+    "event": Model.event,
+    "emit": Model.emit,
+    "child": Model.child,
+    "start": Model.start,
+    "poison": Model.poison,
+}
+
+
+def _calls(around: Place) -> Callable[[], Place]:
+    """The places of the calls made in *around*, one after the other."""
+    numbers = iter(range(1, 10**6))
+    return lambda: around.inner(next(numbers))
+
+
+def _failing(type: str, caught: bool) -> str:
+    if not caught:
+        raise Failed(type)
+    return f"caught {type}"
+
+
+def _seconds_of_text(moment: str) -> float:
+    return seconds_of(datetime.fromisoformat(moment))
