@@ -29,6 +29,7 @@ class Ledger:
     def __init__(self) -> None:
         self._by_place: dict[tuple[UUID, str], list[Execution]] = {}
         self._by_run: dict[UUID, list[Execution]] = {}
+        self._calls: dict[tuple[UUID, str], list[float]] = {}
 
     def begin(self, run_id: UUID, path: str, worker_id: UUID, epoch: int, now: float) -> Execution:
         """The body of the step at *path* begins."""
@@ -37,6 +38,14 @@ class Ledger:
         earlier.append(execution)
         self._by_run.setdefault(run_id, []).append(execution)
         return execution
+
+    def call(self, run_id: UUID, path: str, now: float) -> None:
+        """Workflow code calls the step at *path*; so does each replay."""
+        self._calls.setdefault((run_id, path), []).append(now)
+
+    def calls(self, run_id: UUID, path: str) -> list[float]:
+        """When the step at *path* was called."""
+        return self._calls.get((run_id, path), [])
 
     def settle(self, run_id: UUID, path: str, epoch: int) -> None:
         """What the executions at *path* under *epoch* came to is durable."""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tests.scenario.simulation.world import World
 
 
+LONGEST_SILENCE = 2.5
+"""How many seconds a request to end a run may take to reach it: a look at others a second, a step in progress, and the ways."""
+
+
 class Broken(Exception):
     """The record, or the run's outcome, is not what the program allows."""
 
@@ -75,7 +79,10 @@ class Model:
         """Cancellation cancels: a run that ended otherwise was at its last write when the request came."""
         asked = self._world.watch.cancelled.get(run.id)
         ended = self._world.watch.ended_at[run.id]
-        if asked is not None and ended - asked > self._world.longest_silence:
+        well_since = self._world.watch.writer_well_since.get(run.id)
+        if asked is None or well_since is None or well_since > asked:
+            return
+        if ended - asked > LONGEST_SILENCE:
             raise Broken(f"the end of run {run.id} was asked for {ended - asked:.1f} s before it ended by itself")
 
     def _perform(self, run: Run) -> list[str]:
@@ -149,11 +156,15 @@ class Model:
 
     def suspend(self, places: Callable[[], Place], seconds: float) -> str:
         place = places()
-        record = self._record(place)
-        assert record.created_at is not None
+        self._record(place)
+        where = f"P7: step {place.path} of run {place.run.id}, which sleeps {seconds} s,"
+        called = self._world.ledger.calls(place.run.id, place.path)
+        due = self._world.watch.due.get((place.run.id, place.path))
+        if due is not None and not any(abs(due - at - seconds) < 1e-3 for at in called):
+            raise Broken(f"{where} was called at {called} and is due at {due:.3f}")
         recorded_at = self._world.watch.recorded[place.run.id][place.path].at
-        if recorded_at < seconds_of(record.created_at) + seconds - 1e-3:
-            raise Broken(f"P7: step {place.path} of run {place.run.id} slept {recorded_at - seconds_of(record.created_at):.3f} of {seconds} s")
+        if recorded_at < called[0] + seconds - 1e-3:
+            raise Broken(f"{where} was called at {called[0]:.3f} and ended at {recorded_at:.3f}")
         return "slept"
 
     def event(self, places: Callable[[], Place], key: str, seconds: float) -> str:

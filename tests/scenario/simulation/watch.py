@@ -41,15 +41,19 @@ class Watch:
         self._ended: dict[UUID, tuple[Any, ...]] = {}
         self._writers: dict[UUID, tuple[int, UUID]] = {}
         self._waits: dict[UUID, tuple[Wait, ...]] = {}
-        self._due: dict[tuple[UUID, str], float] = {}
+        self.due: dict[tuple[UUID, str], float] = {}
+        """Until when a step sleeps, as its first mark says."""
         self._stray: dict[tuple[UUID, int], int] = {}
         self._last_look = 0.0
+        self._due_since: dict[UUID, float] = {}
         self.recorded: dict[UUID, dict[str, Recorded]] = {}
         self.emitted: dict[int, float] = {}
         """When each event became durable, by its place in the order."""
         self.cancelled: dict[UUID, float] = {}
         """When the end of a run was first asked for."""
         self.ended_at: dict[UUID, float] = {}
+        self.writer_well_since: dict[UUID, float | None] = {}
+        """Since when nothing had held up the process that wrote a run's end."""
 
     # -- after each commit --------------------------------------------------------------------------------------------------
 
@@ -74,6 +78,7 @@ class Watch:
                     self._slept(entry)
             case EndRun(holder) | Release(holder):
                 self._wrote(process, holder)
+                self.writer_well_since[holder.run_id] = process.well_since
             case Emit():
                 self.emitted.setdefault(outcome.event.seq, world.loop.time())
             case Cancel():
@@ -108,7 +113,7 @@ class Watch:
             self._fail(f"step {record.path} of run {holder.run_id} was recorded under a place that was taken: {record.seq}")
         recorded[record.path] = Recorded(record, now)
         self._world.ledger.settle(holder.run_id, record.path, holder.epoch)
-        due = self._due.get((holder.run_id, record.path))
+        due = self.due.get((holder.run_id, record.path))
         if record.qualname == "suspend" and record.status is StepStatus.SUCCEEDED and due is not None and now < due:
             self._fail(f"P7: a timer of run {holder.run_id} ended {due - now:.3f} s early")
 
@@ -120,7 +125,7 @@ class Watch:
                 self._world.ledger.settle(run_id, mark.path, entry.holder.epoch)
             if mark.qualname == "suspend" and mark.wakeup_at is not None:
                 due = seconds_of(mark.wakeup_at)
-                if self._due.setdefault((run_id, mark.path), due) != due:
+                if self.due.setdefault((run_id, mark.path), due) != due:
                     self._fail(f"P7: the timer {mark.path} of run {run_id} was moved")
 
     def _asked_to_end(self, entry: Cancel) -> None:
@@ -204,18 +209,24 @@ class Watch:
         if now - self._last_look < LOOKS_EVERY:
             return
         self._last_look = now
+        self._note_due(now)
         since = min((p.well_since for p in self._world.processes if p.well_since is not None), default=None)
         if since is None or now - since <= LATE:
             return
+        for run_id, due in self._due_since.items():
+            if now - max(due, since) > LATE:
+                self._fail(f"P7: run {run_id} has been due for {now - due:.1f} s, and nobody takes it")
         for claim in self._world.database.claims.values():
-            if claim.worker_id is None:
-                due = seconds_of(claim.due_at) if claim.due_at is not None else None
-                if due is not None and now - max(due, since) > LATE:
-                    self._fail(f"P7: run {claim.run_id} has been due for {now - due:.1f} s, and nobody takes it")
-                continue
-            died_at = self._world.workers[claim.worker_id].died_at
+            died_at = self._world.workers[claim.worker_id].died_at if claim.worker_id is not None else None
             if died_at is not None and now - max(died_at + self._world.lease, since) > LATE:
                 self._fail(f"P8: run {claim.run_id} has been held by a dead worker for {now - died_at:.1f} s")
+
+    def _note_due(self, now: float) -> None:
+        """Since when a run has been there to be taken: what was long on its way may be due before it arrives."""
+        moment = self._world.clock.now()
+        claims = self._world.database.claims.values()
+        due = [claim.run_id for claim in claims if claim.worker_id is None and claim.due_at is not None and claim.due_at <= moment]
+        self._due_since = {run_id: self._due_since.get(run_id, now) for run_id in due}
 
     def _fail(self, what: str) -> None:
         self._world.fail(what)

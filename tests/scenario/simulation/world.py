@@ -63,7 +63,6 @@ class World:
         self.slots = draw.choice((2, 2, 2, 3, 3, 4, 5))
         self.until = draw.uniform(1.0, 4.0)
         """When the last fault begins."""
-        self.longest_silence = 3.0
         self._config = WorkerConfig(
             max_parked_runs=draw.choice((10_000, 10_000, 1, 0)),
             drain_seconds=draw.choice((0.0, 0.5, 2.0)),
