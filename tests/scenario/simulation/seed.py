@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import planar.clock
 from tests.scenario.simulation.loop import OWNER, Stuck, without_collector
@@ -89,8 +89,7 @@ def _clock() -> Any:
 
 
 def _uuid() -> UUID:
-    owner = OWNER.get(None)
-    return current_process().world.new_id() if isinstance(owner, Process) else uuid4()
+    return current_process().world.new_id()
 
 
 @contextmanager

@@ -203,7 +203,7 @@ class World:
         while True:
             process = self.pick(self.work)
             if process is not None:
-                task = process.spawn(_in_order(request(process)))
+                task = process.spawn(_inside(request, process))
                 await asyncio.wait([task, process.gone], timeout=4.0, return_when=asyncio.FIRST_COMPLETED)
                 if task.done() and task.exception() is None:
                     return process, task.result()
@@ -322,8 +322,8 @@ class World:
             self.fail(str(broken))
 
 
-async def _in_order(answer: Awaitable[Any]) -> Any:
-    return await answer
+async def _inside(request: Callable[[Process], Awaitable[Any]], process: Process) -> Any:
+    return await request(process)
 
 
 async def _cancel_run(process: Process, run_id: UUID) -> None:
