@@ -1,7 +1,7 @@
 """Play seeds, and print what they came to.
 
-    python -m tests.scenario.simulation --seeds 20000 --processes 2
-    python -m tests.scenario.simulation --seed 17
+python -m tests.scenario.simulation --seeds 20000 --processes 2
+python -m tests.scenario.simulation --seed 17
 """
 
 from __future__ import annotations

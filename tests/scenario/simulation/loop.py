@@ -190,8 +190,8 @@ def _close(coroutine: Any, context: contextvars.Context) -> None:
             context.run(coroutine.close)
         except RuntimeError:
             continue  # it awaited something in a finally: closed again, from there
-        except BaseException:  # noqa: S112 - whatever the code of a dead process makes of its end means nothing
-            return
+        except BaseException:
+            return  # whatever the code of a dead process makes of its end means nothing
         return
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from planar.engine.core.model import Event, Run, RunStatus, StepRecord, StepStatus
@@ -67,13 +67,12 @@ class Model:
             return
         self._check_cancel(run)
         try:
-            expected = self._perform(run)
+            wanted = RunStatus.SUCCEEDED, self._perform(run)
         except Failed as failure:
-            if run.status is not RunStatus.FAILED or json.loads(run.error or "{}").get("type") != failure.type:
-                raise Broken(f"run {run.id} should have failed with {failure.type}; it is {run.status}: {run.result or run.error}") from None
-        else:
-            if run.status is not RunStatus.SUCCEEDED or json.loads(run.result or "null") != expected:
-                raise Broken(f"run {run.id} should have returned {expected}; it is {run.status}: {run.result or run.error}")
+            wanted = RunStatus.FAILED, failure.type
+        came = run.status, json.loads(run.result) if run.result is not None else json.loads(run.error or "{}").get("type")
+        if came != wanted:
+            raise Broken(f"run {run.id} should be {wanted}, and is {came}")
 
     def _check_cancel(self, run: Run) -> None:
         """Cancellation cancels: a run that ended otherwise was at its last write when the request came."""

@@ -187,7 +187,12 @@ class Watch:
         if record is not None and record.seq is not None:
             self._fail(f"P2: step {path} of run {run_id} is recorded, and its body runs again")
         now = self._world.loop.time()
-        if record is not None and record.status is StepStatus.FAILED and record.wakeup_at is not None and now < seconds_of(record.wakeup_at):
+        if (
+            record is not None
+            and record.status is StepStatus.FAILED
+            and record.wakeup_at is not None
+            and now < seconds_of(record.wakeup_at)
+        ):
             self._fail(f"P7: step {path} of run {run_id} is tried again too early")
         for earlier in self._world.ledger.unsettled(run_id, execution.epoch):
             if not earlier.path.startswith(path + ".") and earlier.path != path:
@@ -239,9 +244,9 @@ def _sleeps(claim: RunClaim) -> bool:
 def _shown(value: Any) -> str:
     if isinstance(value, SaveStep):
         record = value.record
-        return f"SaveStep({value.holder.run_id.hex[:6]}@{value.holder.epoch} {record.path} {record.qualname} {record.status} seq={record.seq})"
+        return (
+            f"SaveStep({value.holder.run_id.hex[:6]}@{value.holder.epoch} {record.path} {record.qualname} {record.status} seq={record.seq})"
+        )
     if isinstance(value, Exception):
         return f"refused: {type(value).__name__}"
     return str(value)
-
-
