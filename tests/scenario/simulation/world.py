@@ -31,7 +31,8 @@ PATIENCE = 120.0
 """How many seconds after the last fault everything must have ended."""
 STOP_SECONDS = 3.5
 """How long a process that nothing holds up may take to stop: its drain time, and what it still has to write."""
-EPOCHAL_LOOKS = 0.25
+SETTLING_LOOKS = 0.25
+_SMALL = json.dumps([["step", 0.0, "small"]])
 
 
 class World:
@@ -60,9 +61,12 @@ class World:
         self.catalogue.add(simulated.definition)
         self.lease = draw.choice((0.0, 2.0))
         """After how many seconds without a sign of life a worker counts as dead; 0: the system says so at once."""
-        self.slots = draw.choice((2, 2, 2, 3, 3, 4, 5))
-        self.until = draw.uniform(1.0, 4.0)
+        self.is_busy = draw.random() < 0.2
+        """Whether small runs come and go all the time, so that a process that is left alone never has a quiet second."""
+        self.slots = 2 if self.is_busy else draw.choice((2, 2, 2, 3, 3, 4, 5))
+        self.until = draw.uniform(1.0, 4.0) + 3.0 * self.is_busy
         """When the last fault begins."""
+        self._relaunches = 0.0 if self.is_busy else draw.choice((0.2, 0.8))
         self._config = WorkerConfig(
             max_parked_runs=draw.choice((10_000, 10_000, 1, 0)),
             drain_seconds=draw.choice((0.0, 0.5, 2.0)),
@@ -142,7 +146,7 @@ class World:
         if not process.gone.done():
             process.gone.set_result(None)
         slot = int(process.name[1 : process.name.index(".")])
-        if self.faults.random() < 0.7 and not self._calm:
+        if self.faults.random() < self._relaunches and not self._calm:
             self.spawn(self._relaunch(slot, self.faults.uniform(0.05, 3.0)))
 
     async def _relaunch(self, slot: int, after: float) -> None:
@@ -265,7 +269,9 @@ class World:
         for number in range(draw.randint(1, 4)):
             key = f"run {number}" if draw.random() < 0.5 else None
             program = json.dumps(draw_program(draw))
-            self.spawn(self._start_run(draw.uniform(0.01, self.until), program, key, draw.random() < 0.5))
+            self.spawn(self._start_run(draw.uniform(0.01, self.until / (4 if self.is_busy else 1)), program, key, draw.random() < 0.5))
+        for number in range(int(self.until / 0.4) if self.is_busy else 0):
+            self.spawn(self._start_run(number * 0.4, _SMALL, f"small run {number}", False))
         for number in range(draw.randint(0, 4)):
             key = f"event {number}" if draw.random() < 0.5 else None
             at = draw.uniform(0.0, self.until + 2)
@@ -291,7 +297,7 @@ class World:
                 stuck = [f"{claim.run_id} ({claim.reason}, held by {claim.worker_id})" for claim in self.database.claims.values()]
                 self.fail(f"P1: not ended {PATIENCE:.0f} s after the last fault: {', '.join(stuck) or self._background}")
             await self._feed()
-            await asyncio.sleep(EPOCHAL_LOOKS)
+            await asyncio.sleep(SETTLING_LOOKS)
         await asyncio.sleep(2.0)
 
     async def _feed(self) -> None:
