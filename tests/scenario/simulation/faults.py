@@ -85,6 +85,17 @@ async def _deaf(world: World, process: Process, seconds: float) -> None:
     process.feel_well()
 
 
+async def _outage(world: World, process: Process, seconds: float) -> None:
+    """The database does not answer this process: nothing that it submits is applied, and it is told so."""
+    process.cut_off = True
+    process.feel_well()
+    await asyncio.sleep(seconds)
+    process.cut_off = False
+    # Whatever was refused is tried again after a moment.
+    await asyncio.sleep(2.5)
+    process.feel_well()
+
+
 async def _stop(world: World, process: Process, seconds: float) -> None:
     await world.stop(process)
 
@@ -97,5 +108,6 @@ FAULTS: dict[str, Callable[[World, Process, float], Awaitable[None]]] = {
     "pause": _pause,
     "slow store": _slow,
     "late news": _deaf,
+    "outage": _outage,
     "stop": _stop,
 }

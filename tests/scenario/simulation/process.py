@@ -50,6 +50,7 @@ class Process:
         """Since when nothing has held it up; None while something does."""
         self.slow = False
         self.deaf = False
+        self.cut_off = False
         self.doom: Literal["before", "after"] | None = None
         """When it dies: at its next commit."""
         self.loses_ack = False
@@ -94,7 +95,7 @@ class Process:
 
     def feel_well(self) -> None:
         """Something that held it up is over."""
-        held_up = self.paused or self.dead or self.stopping or self.slow or self.deaf or not self.is_up
+        held_up = self.paused or self.dead or self.stopping or self.slow or self.deaf or self.cut_off or not self.is_up
         self.well_since = None if held_up else self.world.loop.time()
 
     # -- how long things take -----------------------------------------------------------------------------------------------

@@ -25,6 +25,10 @@ T = TypeVar("T")
 Lane = list[tuple[Entry, asyncio.Future[Any]]]
 
 
+class Unreachable(ConnectionError):
+    """The database does not answer."""
+
+
 class SimulatedStore(MemoryStore):
     """The store of *process*."""
 
@@ -58,6 +62,9 @@ class SimulatedStore(MemoryStore):
             process.world.kill(process, "before a commit")
             return
         batch, self._lane = self._lane, []
+        if process.cut_off:
+            self.acknowledge(batch, [Unreachable() for _ in batch], News())
+            return
         outcomes, news = self.apply(batch)
         self._tell_others(outcomes)
         if process.doom == "after":
@@ -145,10 +152,16 @@ class SimulatedStore(MemoryStore):
         """The question takes time, or the answer does, which then is as old as its way is long."""
         if self.process.world.schedule.random() < 0.5:
             await asyncio.sleep(self.process.delay())
+            self._reach()
             return await reading()
+        self._reach()
         value = await reading()
         await asyncio.sleep(self.process.delay())
         return value
+
+    def _reach(self) -> None:
+        if self.process.cut_off:
+            raise Unreachable
 
     async def _turn(self) -> None:
         self._running_loop()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenario.simulation.faults import FAULTS
 from tests.scenario.simulation.plants import PLANTS
 from tests.scenario.simulation.search import first_violation, play_batch
 from tests.scenario.simulation.seed import play, simulated_surroundings
@@ -31,7 +32,7 @@ def test_no_seed_violates_a_promise(part: int) -> None:
 
 def test_the_seeds_of_the_gate_contain_every_fault_and_what_it_leads_to() -> None:
     figures = play_batch(range(60)).figures
-    faults = {"kill", "death before a commit", "death after a commit", "lost acknowledgement", "pause", "slow store", "late news", "stop"}
+    faults = set(FAULTS)
     consequences = {"takeovers", "refused", "bad records", "deaths"}
     assert faults | consequences <= set(figures)
 

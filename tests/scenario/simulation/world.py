@@ -24,6 +24,7 @@ from tests.scenario.simulation.loop import SimulatedLoop
 from tests.scenario.simulation.model import Broken, Model
 from tests.scenario.simulation.process import Outside, Process
 from tests.scenario.simulation.program import KEYS, draw_program
+from tests.scenario.simulation.store import Unreachable
 from tests.scenario.simulation.watch import Watch
 from tests.scenario.simulation.workflow import simulated
 
@@ -172,8 +173,11 @@ class World:
         await asyncio.wait([stopping, process.gone], return_when=asyncio.FIRST_COMPLETED)
         if process.dead:
             return
-        if stopping.done():
-            stopping.result()
+        if isinstance(stopping.exception(), Unreachable):
+            # It cannot give anything back, and ends: for others it has died.
+            self.kill(process, "stopped without its database")
+            return
+        stopping.result()
         held = [claim.run_id for claim in self.database.claims.values() if claim.worker_id == process.worker_id]
         took = self.loop.time() - began
         if held:
