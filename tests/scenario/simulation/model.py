@@ -215,6 +215,42 @@ class Model:
         place = places()
         return self._of_run(UUID(json.loads(started.result or "null")), place, self._record(place), caught)
 
+    def cleanup(self, places: Callable[[], Place], program: Program, seconds: float, value: str) -> str:
+        values: list[str] = []
+        try:
+            values += self._operations(program, places)
+        except Failed as failure:
+            # What the database refused stops the run there and then.
+            if failure.type != "RecordRefused":
+                self._value(places(), value)
+            raise
+        return "+".join([*values, self._value(places(), value)])
+
+    def timeout(self, places: Callable[[], Place], limit: float, seconds: float) -> str:
+        place = places()
+        if seconds < limit:
+            return self._value(place, "in time")
+        if self._record(place).status is not StepStatus.CANCELLED:
+            raise Broken(f"step {place.path} of run {place.run.id} takes longer than its timeout, and is {self._record(place)}")
+        return "too late"
+
+    def stop_child(self, places: Callable[[], Place], program: Program) -> str:
+        run_id = UUID(json.loads(self._record(places()).result or "null"))
+        self._record(places())
+        self._record(places())
+        run = self._world.database.runs[run_id]
+        if run.status is RunStatus.SUCCEEDED:
+            return "was quicker"
+        failure = json.loads(run.error or "{}")["type"]
+        return "RunCancelled" if run.status is RunStatus.CANCELLED else _RESTORED.get(failure, failure)
+
+    def poll(self, places: Callable[[], Place], yes_at: int) -> str:
+        place = places()
+        asked = len(self._world.ledger.at(place.run.id, place.path))
+        if self._record(place).status is not StepStatus.SUCCEEDED or asked < yes_at:
+            raise Broken(f"step {place.path} of run {place.run.id} asked {asked} times, and needed {yes_at} for a yes: {self._record(place)}")
+        return "yes"
+
     def _of_run(self, run_id: UUID | None, place: Place, record: StepRecord, caught: bool) -> str:
         run = self._world.database.runs.get(run_id) if run_id is not None else None
         if run is None:
@@ -242,6 +278,10 @@ _READERS: dict[str, Callable[..., str]] = {
     "emit": Model.emit,
     "child": Model.child,
     "start": Model.start,
+    "cleanup": Model.cleanup,
+    "timeout": Model.timeout,
+    "stop_child": Model.stop_child,
+    "poll": Model.poll,
     "poison": Model.poison,
 }
 

@@ -70,6 +70,27 @@ def _start(random: Random, depth: int) -> Operation:
     return ["start", draw_program(random, depth + 1), random.random() < 0.7]
 
 
+def _cleanup(random: Random, depth: int) -> Operation:
+    """Operations, and a step in a ``finally`` around them: a cancelled run may still record it."""
+    inner = [_draw(random, depth + 1, inside_step=False) for _ in range(random.randint(1, 2))]
+    return ["cleanup", inner, random.choice(_DURATIONS), f"v{random.randint(0, 99)}"]
+
+
+def _timeout(random: Random, depth: int) -> Operation:
+    """A step in an `asyncio.timeout` that is clearly too short for it, or clearly long enough."""
+    return ["timeout", *random.choice(((0.2, 1.5), (60.0, 0.1)))]
+
+
+def _stop_child(random: Random, depth: int) -> Operation:
+    """Start a run, ask for its end at once, and wait for it."""
+    return ["stop_child", draw_program(random, depth + 1)]
+
+
+def _poll(random: Random, depth: int) -> Operation:
+    """Ask until the answer is yes, at so many asked questions."""
+    return ["poll", random.randint(1, 3)]
+
+
 def _poison(random: Random, depth: int) -> Operation:
     return ["poison"]
 
@@ -83,6 +104,10 @@ _MAKERS: tuple[tuple[Callable[[Random, int], Operation], float, int | None], ...
     (_emit, 0.8, None),
     (_child, 0.7, 2),
     (_start, 0.6, 2),
+    (_cleanup, 0.4, 1),
+    (_timeout, 0.3, 9),
+    (_stop_child, 0.4, 2),
+    (_poll, 0.4, None),
     (_poison, 0.1, 1),
 )
 """How each is made, how willingly it is taken, and down to which depth (None: everywhere, also inside a step)."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from planar.engine.core.retry import RetryPolicy
 from planar.engine.current import find_frame
-from planar.workflows import StepWrapper, emit_event, step, suspend, wait_for_event, workflow
+from planar.engine.errors import RunAlreadyEnded
+from planar.workflows import StepWrapper, cancel, emit_event, step, suspend, wait, wait_for_event, workflow
 from tests.scenario.simulation.ledger import Execution
 from tests.scenario.simulation.process import current_process
 from tests.scenario.simulation.program import POISON, Operation, Program
@@ -97,6 +98,15 @@ def _policy(retries: int) -> RetryPolicy:
     return RetryPolicy(max_retries=retries, **{name: value for name, value in wanted.items() if name in known})
 
 
+@wait(poll_interval=0.3, max_wait_time=-1)
+async def asked_often_enough(yes_at: int) -> bool:
+    frame = find_frame()
+    assert frame is not None
+    process = current_process()
+    execution = process.world.begin_body(frame.run.id, frame.path, process, frame.run.epoch)
+    return execution.attempt + 1 >= yes_at
+
+
 _FLAKY = [_with_retries(_fail_first, retries) for retries in range(3)]
 _NESTED = [_with_retries(_perform_nested, retries) for retries in range(3)]
 
@@ -143,6 +153,41 @@ async def _start(program: Program, caught: bool) -> str:
     return await _caught(simulated.wait_for_completion(run_id), caught)
 
 
+async def _cleanup(program: Program, seconds: float, value: str) -> str:
+    values: list[str] = []
+    try:
+        values += [await perform(operation) for operation in program]
+    finally:
+        values.append(await compute(seconds, value))
+    return "+".join(values)
+
+
+async def _timeout(limit: float, seconds: float) -> str:
+    try:
+        async with asyncio.timeout(limit):
+            return await compute(seconds, "in time")
+    except TimeoutError:
+        return "too late"
+
+
+async def _stop_child(program: Program) -> str:
+    run_id = await simulated.start_step(json.dumps(program))
+    try:
+        await cancel(run_id, "not needed")
+    except RunAlreadyEnded:
+        pass
+    try:
+        await simulated.wait_for_completion(run_id)
+    except Exception as error:
+        return type(error).__name__
+    return "was quicker"
+
+
+async def _poll(yes_at: int) -> str:
+    await asked_often_enough(yes_at)
+    return "yes"
+
+
 async def _poison() -> str:
     return await compute(0.0, POISON)
 
@@ -166,5 +211,9 @@ _OPERATIONS: dict[str, Callable[..., Awaitable[str]]] = {
     "emit": _emit,
     "child": _child,
     "start": _start,
+    "cleanup": _cleanup,
+    "timeout": _timeout,
+    "stop_child": _stop_child,
+    "poll": _poll,
     "poison": _poison,
 }
