@@ -70,7 +70,7 @@ class Model:
             wanted = RunStatus.SUCCEEDED, self._perform(run)
         except Failed as failure:
             wanted = RunStatus.FAILED, failure.type
-        came = run.status, json.loads(run.result) if run.result is not None else json.loads(run.error or "{}").get("type")
+        came = run.status, json.loads(run.result) if run.result is not None else _type_of(run.error)
         if came != wanted:
             raise Broken(f"run {run.id} should be {wanted}, and is {came}")
 
@@ -124,6 +124,8 @@ class Model:
             raise Broken(f"{where} failed for good after {len(executions)} attempts")
         if not succeeded and fails <= retries and not interrupted:
             raise Broken(f"{where} failed for good: {record.error}")
+        if _type_of(record.error) == "StepInterrupted" and not interrupted:
+            raise Broken(f"{where} is said to have been interrupted, and was not")
         return succeeded
 
     # -- operations ---------------------------------------------------------------------------------------------------------
@@ -135,7 +137,8 @@ class Model:
         raise Failed("RecordRefused")
 
     def flaky(self, places: Callable[[], Place], fails: int, retries: int, seconds: float, caught: bool) -> str:
-        return "at last" if self.check_attempts(places(), fails, retries) else _failing("Boom", caught)
+        place = places()
+        return "at last" if self.check_attempts(place, fails, retries) else self._failing_at(place, caught)
 
     def nested(self, places: Callable[[], Place], program: Program, fails: int, retries: int, caught: bool) -> str:
         place = places()
@@ -145,13 +148,21 @@ class Model:
             values = list(self._operations(program, _calls(place)))
         except Failed as failure:
             return self._nested_failure(place, retries, failure, caught)
-        return "+".join(values) if self.check_attempts(place, fails, retries) else _failing("Boom", caught)
+        return "+".join(values) if self.check_attempts(place, fails, retries) else self._failing_at(place, caught)
 
     def _nested_failure(self, place: Place, retries: int, failure: Failed, caught: bool) -> str:
         """What it calls failed for good, so it fails at each attempt."""
         if self.check_attempts(place, 10**6, retries):
             raise Broken(f"step {place.path} of run {place.run.id} succeeded although {failure.type} was raised in it")
-        return _failing(failure.type, caught)
+        interrupted = _type_of(self._record(place).error) == "StepInterrupted"
+        return _failing("StepInterrupted" if interrupted else failure.type, caught)
+
+    def _failing_at(self, place: Place, caught: bool) -> str:
+        """The step failed by its own error, or because a crash interrupted its last attempt."""
+        failure = _type_of(self._record(place).error)
+        if failure not in ("Boom", "StepInterrupted"):
+            raise Broken(f"step {place.path} of run {place.run.id} failed with {failure}")
+        return _failing(failure, caught)
 
     def suspend(self, places: Callable[[], Place], seconds: float) -> str:
         place = places()
@@ -241,7 +252,7 @@ class Model:
         run = self._world.database.runs[run_id]
         if run.status is RunStatus.SUCCEEDED:
             return "was quicker"
-        failure = json.loads(run.error or "{}")["type"]
+        failure = _type_of(run.error)
         return "RunCancelled" if run.status is RunStatus.CANCELLED else _RESTORED.get(failure, failure)
 
     def poll(self, places: Callable[[], Place], yes_at: int) -> str:
@@ -262,8 +273,8 @@ class Model:
             return "+".join(json.loads(run.result or "[]"))
         if run.status is RunStatus.CANCELLED:
             return _failing("RunCancelled", caught)
-        failure = json.loads(run.error or "{}")["type"]
-        return _failing(failure if failure == "Boom" else _RESTORED.get(failure, failure), caught)
+        failure = _type_of(run.error)
+        return _failing(_RESTORED.get(failure, failure), caught)
 
 
 _RESTORED = {"RecordRefused": "WorkflowError"}
@@ -296,6 +307,10 @@ def _failing(type: str, caught: bool) -> str:
     if not caught:
         raise Failed(type)
     return f"caught {type}"
+
+
+def _type_of(error: str | None) -> str:
+    return str(json.loads(error or "{}").get("type"))
 
 
 def _seconds_of_text(moment: str) -> float:
