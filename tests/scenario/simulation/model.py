@@ -44,7 +44,12 @@ class Place:
     run: Run
     path: str
 
+    def branch(self, number: int) -> Place:
+        """The place of a branch that begins here."""
+        return Place(self.run, f"{self.path}/b{number}")
+
     def inner(self, number: int) -> Place:
+        """The place of a call that is made here."""
         return Place(self.run, f"{self.path}.{number}" if self.path else str(number))
 
 
@@ -53,7 +58,6 @@ class Model:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._taken: dict[UUID, set[int]] = {}
 
     def check(self, run: Run) -> None:
         """Compare the end of *run* with its program.
@@ -85,7 +89,6 @@ class Model:
             raise Broken(f"the end of run {run.id} was asked for {ended - asked:.1f} s before it ended by itself")
 
     def _perform(self, run: Run) -> list[str]:
-        self._taken[run.id] = set()
         program: Program = json.loads(json.loads(run.args)[0])
         return list(self._operations(program, _calls(Place(run, ""))))
 
@@ -181,22 +184,24 @@ class Model:
         place = places()
         record = self._record(place)
         at = self._world.watch.recorded[place.run.id][place.path].at
-        open_events = list(self._open_events(place.run, key))
+        open_events = list(self._open_events(place.run, key, record))
         if record.event_seq is None:
             self._check_timeout(place, record, open_events, seconds)
             return "nothing came"
         came = [event for event in open_events if self._world.watch.emitted[event.seq] <= at]
         if not came or came[0].seq != record.event_seq:
             raise Broken(f"P6: step {place.path} of run {place.run.id} took event {record.event_seq}, not the oldest of {open_events}")
-        self._taken[place.run.id].add(record.event_seq)
         if json.loads(record.result or "null") != json.loads(came[0].payload):
             raise Broken(f"step {place.path} of run {place.run.id} took event {record.event_seq} as {record.result}")
         return str(json.loads(came[0].payload))
 
-    def _open_events(self, run: Run, key: str) -> Iterator[Event]:
+    def _open_events(self, run: Run, key: str, record: StepRecord) -> Iterator[Event]:
+        """What the wait could take, that has become *record*: the run had not taken it by then."""
+        others = self._world.database.steps[run.id].values()
+        taken = {other.event_seq for other in others if other.seq is not None and other.seq < (record.seq or 0)}
         for event in self._world.database.events:
             is_for = event.run_id == run.id or (event.run_id is None and event.timestamp >= run.created_at)
-            if event.key == key and is_for and event.seq not in self._taken[run.id]:
+            if event.key == key and is_for and event.seq not in taken:
                 yield event
 
     def _check_timeout(self, place: Place, record: StepRecord, events: list[Event], seconds: float) -> None:
@@ -262,6 +267,57 @@ class Model:
             raise Broken(f"step {place.path} of run {place.run.id} asked {asked} times, and needed {yes_at} for a yes: {self._record(place)}")
         return "yes"
 
+    def gather(self, places: Callable[[], Place], programs: list[Program], keep_going: bool) -> str:
+        place = places()
+        branches = [place.branch(number) for number in range(1, len(programs) + 1)]
+        if keep_going:
+            return "|".join(self._branch(branch, program) for branch, program in zip(branches, programs, strict=True))
+        failed = [self._failure_in(branch, program) for branch, program in zip(branches, programs, strict=True)]
+        first = min((each for each in failed if each is not None), default=None)
+        if first is not None:
+            return f"caught {first[1]}"
+        return "|".join(self._branch(branch, program) for branch, program in zip(branches, programs, strict=True))
+
+    def _branch(self, branch: Place, program: Program) -> str:
+        """What the branch gave: its values, or the class of its error."""
+        try:
+            return "+".join(self._operations(program, _calls(branch)))
+        except Failed as failure:
+            return failure.type
+
+    def _failure_in(self, branch: Place, program: Program) -> tuple[int, str] | None:
+        """If the branch failed by itself: after which record, and with what. One that was told to end did not."""
+        try:
+            list(self._operations(program, _calls(branch)))
+        except Failed as failure:
+            records = self._world.database.steps[branch.run.id].values()
+            return max(record.seq or 0 for record in records if record.path.startswith(f"{branch.path}.")), failure.type
+        except Broken:
+            return None
+        return None
+
+    def map(self, places: Callable[[], Place], durations: list[float], limit: int) -> str:
+        place = places()
+        return "|".join(self._value(place.branch(number).inner(1), str(seconds)) for number, seconds in enumerate(durations, 1))
+
+    def race(self, places: Callable[[], Place], programs: list[Program]) -> str:
+        place = places()
+        winner = int(self._record(place).result or 0)
+        return self._winner_of(place.branch(winner), programs[winner - 1])
+
+    def limit(self, places: Callable[[], Place], program: Program, seconds: float) -> str:
+        place = places()
+        if self._record(place).result == "1":
+            return self._winner_of(place.branch(1), program)
+        self._record(place.branch(2).inner(1))
+        return "caught BranchTimeout"
+
+    def _winner_of(self, branch: Place, program: Program) -> str:
+        try:
+            return "+".join(self._operations(program, _calls(branch)))
+        except Failed as failure:
+            return f"caught {failure.type}"
+
     def _of_run(self, run_id: UUID | None, place: Place, record: StepRecord, caught: bool) -> str:
         run = self._world.database.runs.get(run_id) if run_id is not None else None
         if run is None:
@@ -293,6 +349,10 @@ _READERS: dict[str, Callable[..., str]] = {
     "timeout": Model.timeout,
     "stop_child": Model.stop_child,
     "poll": Model.poll,
+    "gather": Model.gather,
+    "map": Model.map,
+    "race": Model.race,
+    "limit": Model.limit,
     "poison": Model.poison,
 }
 

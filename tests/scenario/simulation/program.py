@@ -91,6 +91,29 @@ def _poll(random: Random, depth: int) -> Operation:
     return ["poll", random.randint(1, 3)]
 
 
+def _branches(random: Random, depth: int) -> list[Program]:
+    return [draw_program(random, depth + 1)[:2] for _ in range(random.randint(2, 3))]
+
+
+def _gather(random: Random, depth: int) -> Operation:
+    """Programs side by side; whether the others go on when one fails."""
+    return ["gather", _branches(random, depth), random.random() < 0.6]
+
+
+def _map(random: Random, depth: int) -> Operation:
+    """A step for each of some durations, so many at a time."""
+    return ["map", [random.choice(_DURATIONS) for _ in range(random.randint(1, 4))], random.randint(1, 3)]
+
+
+def _race(random: Random, depth: int) -> Operation:
+    return ["race", _branches(random, depth)]
+
+
+def _limit(random: Random, depth: int) -> Operation:
+    """A program in a durable timeout."""
+    return ["limit", draw_program(random, depth + 1)[:2], random.choice((0.1, 0.5, 2.0))]
+
+
 def _poison(random: Random, depth: int) -> Operation:
     return ["poison"]
 
@@ -108,6 +131,10 @@ _MAKERS: tuple[tuple[Callable[[Random, int], Operation], float, int | None], ...
     (_timeout, 0.3, 9),
     (_stop_child, 0.4, 2),
     (_poll, 0.4, None),
+    (_gather, 0.7, 2),
+    (_map, 0.4, 2),
+    (_race, 0.6, 2),
+    (_limit, 0.5, 2),
     (_poison, 0.1, 1),
 )
 """How each is made, how willingly it is taken, and down to which depth (None: everywhere, also inside a step)."""

@@ -43,7 +43,7 @@ class Watch:
         self._waits: dict[UUID, tuple[Wait, ...]] = {}
         self.due: dict[tuple[UUID, str], float] = {}
         """Until when a step sleeps, as its first mark says."""
-        self._stray: dict[tuple[UUID, int], int] = {}
+        self._stray: dict[tuple[UUID, int, str], int] = {}
         self._last_look = 0.0
         self._due_since: dict[UUID, float] = {}
         self.recorded: dict[UUID, dict[str, Recorded]] = {}
@@ -195,13 +195,14 @@ class Watch:
         ):
             self._fail(f"P7: step {path} of run {run_id} is tried again too early")
         for earlier in self._world.ledger.unsettled(run_id, execution.epoch):
-            if not earlier.path.startswith(path + ".") and earlier.path != path:
+            is_before = path.startswith(branch_of(earlier.path))
+            if is_before and not earlier.path.startswith((path + ".", path + "/")) and earlier.path != path:
                 self._fail(f"P2: step {path} of run {run_id} begins, and step {earlier.path} that ended before is not durable")
 
     def _stray_body(self, process: Process, execution: Execution) -> None:
-        """A worker that does not know yet that it lost the run may begin one more body; its record is refused."""
+        """A worker that does not know yet that it lost the run may begin one more body in each branch; its record is refused."""
         self._world.figures["stray bodies"] += 1
-        key = (execution.run_id, execution.epoch)
+        key = (execution.run_id, execution.epoch, branch_of(execution.path))
         self._stray[key] = self._stray.get(key, 0) + 1
         if self._stray[key] > 1:
             self._fail(f"P5: {process.name} lost run {execution.run_id} and goes on: step {execution.path} begins")
@@ -235,6 +236,12 @@ class Watch:
 
     def _fail(self, what: str) -> None:
         self._world.fail(what)
+
+
+def branch_of(path: str) -> str:
+    """The branch in which *path* is: ``3/b2`` for ``3/b2.1.4``, and nothing for what is in none."""
+    place = path.find(".", path.rfind("/")) if "/" in path else 0
+    return path[:place]
 
 
 def _sleeps(claim: RunClaim) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 from planar.engine.core.retry import RetryPolicy
 from planar.engine.current import find_frame
 from planar.engine.errors import RunAlreadyEnded
-from planar.workflows import StepWrapper, cancel, emit_event, step, suspend, wait, wait_for_event, workflow
+from planar.workflows import StepWrapper, cancel, emit_event, gather, race, step, suspend, timeout, wait, wait_for_event, workflow
+from planar.workflows import map as map_branches
 from tests.scenario.simulation.ledger import Execution
 from tests.scenario.simulation.process import current_process
 from tests.scenario.simulation.program import POISON, Operation, Program
@@ -188,6 +189,33 @@ async def _poll(yes_at: int) -> str:
     return "yes"
 
 
+async def _all_of(program: Program) -> str:
+    return "+".join([await perform(operation) for operation in program])
+
+
+async def _gather(programs: list[Program], keep_going: bool) -> str:
+    calls = [_all_of(program) for program in programs]
+    if keep_going:
+        outcomes = await gather(*calls, return_exceptions=True)
+        return "|".join(each if isinstance(each, str) else type(each).__name__ for each in outcomes)
+    try:
+        return "|".join(await gather(*calls))
+    except Exception as error:
+        return f"caught {type(error).__name__}"
+
+
+async def _map(durations: list[float], limit: int) -> str:
+    return "|".join(await map_branches(lambda seconds: compute(seconds, str(seconds)), durations, limit=limit))
+
+
+async def _race(programs: list[Program]) -> str:
+    return await _caught(race(*[_all_of(program) for program in programs]), True)
+
+
+async def _limit(program: Program, seconds: float) -> str:
+    return await _caught(timeout(_all_of(program), seconds), True)
+
+
 async def _poison() -> str:
     return await compute(0.0, POISON)
 
@@ -215,5 +243,9 @@ _OPERATIONS: dict[str, Callable[..., Awaitable[str]]] = {
     "timeout": _timeout,
     "stop_child": _stop_child,
     "poll": _poll,
+    "gather": _gather,
+    "map": _map,
+    "race": _race,
+    "limit": _limit,
     "poison": _poison,
 }
