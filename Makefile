@@ -56,6 +56,14 @@ text: env ## Nothing in the repository points at one machine or one package regi
 test-quick: env ## Unit and surface tests only
 	@$(PY) -m pytest -q tests/unit tests/surface $(ARGS)
 
+.PHONY: chaos
+chaos: env ## The long form of the simulation: 20,000 seeds on two processes, and what they contained; SEED=17 replays one
+ifdef SEED
+	@$(PY) -m tests.scenario.simulation --seed $(SEED)
+else
+	@$(PY) -m tests.scenario.simulation --seeds 20000 --processes 2 $(ARGS)
+endif
+
 .PHONY: bench
 bench: env ## What an import costs, and the engine's throughput beside the bare database; ARGS= goes to benchmarks/engine.py
 	@$(PY) benchmarks/import_time.py
@@ -64,6 +72,10 @@ bench: env ## What an import costs, and the engine's throughput beside the bare 
 .PHONY: record-surface
 record-surface: env ## Write the public names of each package into tests/surface/recorded_all.toml
 	@$(PY) scripts/record_surface.py
+
+.PHONY: record-corpus
+record-corpus: env ## Keep what this version records, for later versions to replay
+	@$(PY) -m scripts.record_corpus
 
 .PHONY: env
 env: ## Make or mend the development environment in .venv

@@ -1,0 +1,77 @@
+"""The engine keeps its promises in a few hundred seeds, and the simulation finds every planted mistake within a thousand.
+
+The long form is ``make chaos``. A seed that fails here is replayed by ``python -m tests.scenario.simulation --seed N``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.simulation.faults import FAULTS
+from tests.scenario.simulation.plants import PLANTS
+from tests.scenario.simulation.search import first_violation, play_batch
+from tests.scenario.simulation.seed import play, simulated_surroundings
+
+ROOT = Path(__file__).resolve().parents[3]
+SEEDS = range(400)
+ENOUGH = 1000
+"""Within so many seeds a planted mistake must be found."""
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_seed_violates_a_promise(part: int) -> None:
+    batch = play_batch(SEEDS[part::4])
+    print(f"{dict(sorted(batch.figures.items()))}")
+    assert batch.violations == []
+
+
+def test_the_seeds_of_the_gate_contain_every_fault_and_what_it_leads_to() -> None:
+    figures = play_batch(range(60)).figures
+    faults = set(FAULTS)
+    consequences = {"takeovers", "refused", "bad records", "deaths"}
+    assert faults | consequences <= set(figures)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_planted_mistake_is_found(name: str) -> None:
+    with PLANTS[name]():
+        found = first_violation(range(ENOUGH))
+    assert found is not None
+    print(f"{name} was found by seed {found.seed}: {found.violation}")
+
+
+def test_a_seed_is_played_the_same_again() -> None:
+    with simulated_surroundings():
+        for seed in range(20):
+            first, second = play(seed, traced=True), play(seed, traced=True)
+            assert first.trace
+            assert first == second
+
+
+def test_a_violation_is_found_again_by_its_seed() -> None:
+    with PLANTS["childs_end_not_told"]():
+        found = first_violation(range(ENOUGH))
+        assert found is not None
+        with simulated_surroundings(log_counts=False):
+            again = play(found.seed, traced=True)
+    assert again.violation == found.violation
+    assert again.fingerprint == found.fingerprint
+    assert "VIOLATION" in again.trace[-1]
+
+
+def test_another_process_plays_a_seed_the_same() -> None:
+    command = [sys.executable, "-m", "tests.scenario.simulation", "--seed", "7"]
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    traces = [
+        subprocess.run(
+            command, cwd=ROOT, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": hashes}
+        ).stdout
+        for hashes in ("1", "2")
+    ]
+    assert len(traces[0].splitlines()) > 50
+    assert traces[0] == traces[1]
