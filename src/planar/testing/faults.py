@@ -1,0 +1,419 @@
+"""What if the process dies just now? A store that numbers the durable writes of a process, and lets it die at one of them.
+
+A process is an event loop of its own. When it dies the loop stops where it stands: no code of it runs any more, not even a
+``finally``, its open transactions are undone and its locks are free, as after ``kill -9``. Then another process, on the same
+database, may be asked what became of the runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection, event
+from sqlalchemy.util import await_only
+
+from planar.db.gate import WriteGate, WriteTurn, holder_of
+from planar.db.manager import DatabaseManager
+from planar.db.session import PlanarSession
+from planar.engine.core.model import Run, StepRecord
+from planar.engine.errors import StaleEpoch
+from planar.engine.store.port import Entry, Found, News, Store, Wait
+from planar.errors import InternalError
+
+T = TypeVar("T")
+
+UNWINDING_ROUNDS = 20
+
+
+class ProcessDied(SystemExit):
+    """A process came to the write at which it was to die. Raised by `Process.run`, outside of everything that ran in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Where a process dies: at its durable write *number*, counted from 1."""
+
+    number: int
+    after: bool = False
+    """Once that write is durable, but before anybody heard of it; otherwise before anything of it is written."""
+
+    def __str__(self) -> str:
+        return f"{'after' if self.after else 'before'} write {self.number}"
+
+
+class Faults:
+    """The durable writes of one process, and at which of them it dies, if at any.
+
+    Args:
+        crash: where it dies. None: it lives, and its writes are counted.
+    """
+
+    def __init__(self, crash: Crash | None = None) -> None:
+        self.crash = crash
+        self.writes: list[str] = []
+        """What was written, in its order: the kind of each entry, and ``commit`` for a session's own transaction."""
+        self.dead = False
+
+    @property
+    def fired(self) -> bool:
+        """Whether there was a write of the number at which the process was to die."""
+        return self.dead
+
+    def cut(self, writes: Sequence[str]) -> tuple[int, bool]:
+        """Give *writes*, which would become durable together, their numbers.
+
+        Returns:
+            How many of them are written, and whether the process dies then.
+        """
+        before = len(self.writes)
+        self.writes += writes
+        number = self.crash.number - before if self.crash is not None else 0
+        if self.crash is None or not 0 < number <= len(writes):
+            return len(writes), False
+        return number - 1 + int(self.crash.after), True
+
+    async def die(self) -> NoReturn:
+        """End the process: stop its event loop, and never return."""
+        self.dead = True
+        # From the loop itself and not from here, where a `finally` of somebody's code would run first.
+        asyncio.get_running_loop().call_soon(_stop_dead)
+        await for_ever()
+
+
+async def for_ever() -> NoReturn:
+    """Wait for something that does not come."""
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError("nobody ends this wait")
+
+
+def _stop_dead() -> NoReturn:
+    raise ProcessDied
+
+
+class FaultyStore:
+    """*inner*, with every durable write numbered. Those that would share a transaction are cut where the process dies.
+
+    Lane and sessions write one after the other, so that numbers are the order in which writes became durable.
+
+    Args:
+        inner: the store that writes.
+        faults: what is counted, and where it ends.
+        manager: whose sessions write to the same database; their commits are numbered as well.
+    """
+
+    def __init__(self, inner: Store, faults: Faults, manager: DatabaseManager | None = None) -> None:
+        self.inner = inner
+        self._faults = faults
+        self._manager = manager
+        self._lane: list[tuple[Entry, Future[Any]]] = []
+        self._pump: asyncio.Task[None] | None = None
+        self._order = asyncio.Lock()
+        self._held: list[News] | None = None
+        self._listeners: list[Callable[[News], None]] = []
+        self._is_open = False
+        self._connections: set[Any] = set()
+        self._in_use: set[Any] = set()
+        self._turns: list[_Turn] = []
+        self._unanswered: set[Future[Any]] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is on its way to the database or back, so that a clock which jumps had better wait."""
+        return self._order.locked() or bool(self._in_use)
+
+    async def open(self) -> None:
+        await self.inner.open()
+        self._is_open = True
+        self.inner.subscribe(self._hear)
+        if self._manager is not None:
+            self._watch(self._manager)
+            # The one that is open already is to be known as well.
+            async with self._manager.get_engine().connect():
+                pass
+
+    async def close(self) -> None:
+        await self._unless_dead()
+        self._is_open = False
+        while self._pump is not None:
+            await asyncio.wait([self._pump])
+        await self.inner.close()
+
+    async def abandon(self) -> None:
+        """What an operating system does for a process that died: its transactions end, its files are closed. For another loop."""
+        for connection in self._connections:
+            await connection.close()
+        for turn in self._turns:
+            turn.abandon()
+        await self.inner.close()
+
+    def refuse(self) -> None:
+        """Answer nothing any more, and whoever still waits with a refusal, so that the dead process's code comes to its end."""
+        self._is_open = False
+        for future in self._unanswered:
+            if not future.done():
+                future.set_exception(StaleEpoch("The process is dead."))
+                future.exception()
+        self._unanswered.clear()
+
+    async def clear_away(self) -> None:
+        """Close what the dead process's code did not close when it was unwound."""
+        if self._manager is not None and self._manager.is_connected:
+            await self._manager.disconnect()
+
+    def now(self) -> datetime:
+        return self.inner.now()
+
+    # -- what is numbered ---------------------------------------------------------------------------------------------
+
+    def submit(self, entry: Entry) -> Future[Any]:
+        loop = asyncio.get_running_loop()
+        if not self._is_open:
+            raise InternalError("The store is closed.")
+        future: Future[Any] = loop.create_future()
+        self._unanswered.add(future)
+        if not self._faults.dead:
+            self._lane.append((entry, future))
+            self._pump = self._pump or loop.create_task(self._write_lane())
+        return future
+
+    async def submit_in(self, session: PlanarSession, entries: Sequence[Entry]) -> list[Any]:
+        await self._unless_dead()
+        kept, dies = self._faults.cut([type(entry).__name__ for entry in entries])
+        outcomes = await self.inner.submit_in(session, entries[:kept]) if kept else []
+        if dies:
+            await self._faults.die()
+        return outcomes
+
+    async def enlist(self, worker_id: UUID) -> None:
+        await self._alone("enlist", lambda: self.inner.enlist(worker_id))
+
+    async def discharge(self, worker_id: UUID) -> None:
+        await self._alone("discharge", lambda: self.inner.discharge(worker_id))
+
+    async def _write_lane(self) -> None:
+        while self._lane:
+            async with self._order:
+                batch, self._lane = self._lane, []
+                await self._write(batch)
+        self._pump = None
+
+    async def _write(self, batch: Sequence[tuple[Entry, Future[Any]]]) -> None:
+        kept, dies = self._faults.cut([type(entry).__name__ for entry, _ in batch])
+        self._held = held = []
+        written = [self.inner.submit(entry) for entry, _ in batch[:kept]]
+        if written:
+            await asyncio.wait(written)
+        if dies:
+            await self._faults.die()
+        for (_, future), done in zip(batch, written, strict=True):
+            self._unanswered.discard(future)
+            _pass_on(done, future)
+        self._held = None
+        for news in held:
+            self._hear(news)
+
+    async def _alone(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
+        await self._unless_dead()
+        async with self._order:
+            kept, dies = self._faults.cut([what])
+            if kept:
+                await write()
+            if dies:
+                await self._faults.die()
+
+    # -- sessions -----------------------------------------------------------------------------------------------------
+
+    def _watch(self, manager: DatabaseManager) -> None:
+        if manager.write_gate is not None:
+            manager.write_gate = _Gate(manager.write_gate, self._order, self._turns, self._unless_dead)
+        engine = manager.get_engine().sync_engine
+        event.listen(engine, "checkout", lambda connection, _record, _proxy: self._taken(connection.driver_connection))
+        event.listen(engine, "checkin", lambda connection, _record: self._given_back(connection))
+        event.listen(engine, "before_cursor_execute", lambda *_: self._before_statement())
+        event.listen(engine, "commit", self._before_commit)
+
+    def _taken(self, driver: Any) -> None:
+        self._connections.add(driver)
+        self._in_use.add(driver)
+
+    def _given_back(self, connection: Any) -> None:
+        if connection is not None:
+            self._in_use.discard(connection.driver_connection)
+
+    def _before_statement(self) -> None:
+        if self._faults.dead:
+            await_only(for_ever())
+
+    def _before_commit(self, connection: Connection) -> None:
+        self._before_statement()
+        if not holder_of(connection).wrote:
+            return
+        kept, dies = self._faults.cut(["commit"])
+        if dies and kept:
+            connection.connection.commit()
+        if dies:
+            await_only(self._faults.die())
+
+    # -- what is told and read ----------------------------------------------------------------------------------------
+
+    def subscribe(self, listener: Callable[[News], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def _hear(self, news: News) -> None:
+        if self._faults.dead:
+            return
+        if self._held is not None:
+            # Nobody hears of a write before whoever wrote it: as in the store itself, the news come with the answer.
+            self._held.append(news)
+            return
+        for listener in list(self._listeners):
+            listener(news)
+
+    async def load_run(self, run_id: UUID) -> Run | None:
+        await self._unless_dead()
+        return await self.inner.load_run(run_id)
+
+    async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
+        await self._unless_dead()
+        return await self.inner.load_steps(run_ids)
+
+    async def look(self, waits: Sequence[Wait]) -> tuple[Found, ...]:
+        await self._unless_dead()
+        return await self.inner.look(waits)
+
+    async def cancel_requests(self, worker_id: UUID) -> dict[UUID, str]:
+        await self._unless_dead()
+        return await self.inner.cancel_requests(worker_id)
+
+    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
+        await self._unless_dead()
+        return await self.inner.dead_workers(worker_id)
+
+    async def other_workers(self, worker_id: UUID) -> list[UUID]:
+        await self._unless_dead()
+        return await self.inner.other_workers(worker_id)
+
+    async def _unless_dead(self) -> None:
+        if self._faults.dead:
+            await for_ever()
+
+
+def _pass_on(done: Future[Any], future: Future[Any]) -> None:
+    error = done.exception()
+    if future.done():
+        return
+    if error is None:
+        future.set_result(done.result())
+        return
+    future.set_exception(error)
+    # Whoever does not wait for a record learns of its refusal at the run's next barrier.
+    future.exception()
+
+
+class _Turn:
+    """A session's turn, during which nothing else is written."""
+
+    def __init__(self, inner: WriteTurn, over: Callable[[_Turn], None]) -> None:
+        self.abandon = inner.release
+        self._over: Callable[[_Turn], None] | None = over
+
+    def release(self) -> None:
+        self.abandon()
+        over, self._over = self._over, None
+        if over is not None:
+            over(self)
+
+
+class _Gate:
+    """*inner*, in one order with the lane."""
+
+    def __init__(self, inner: WriteGate, order: asyncio.Lock, turns: list[_Turn], unless_dead: Callable[[], Awaitable[None]]) -> None:
+        self._inner = inner
+        self._order = order
+        self._turns = turns
+        self._unless_dead = unless_dead
+
+    async def enter(self, holder: str) -> WriteTurn:
+        await self._unless_dead()
+        await self._order.acquire()
+        try:
+            turn = _Turn(await self._inner.enter(holder), self._end)
+        except BaseException:
+            self._order.release()
+            raise
+        self._turns.append(turn)
+        return turn
+
+    def _end(self, turn: _Turn) -> None:
+        self._turns.remove(turn)
+        self._order.release()
+
+
+class Process:
+    """A process that may die: an event loop of its own, in which everything stands still once it is dead.
+
+    Args:
+        faults: what it writes, and where it dies.
+        make_loop: makes the loop.
+    """
+
+    def __init__(self, faults: Faults, make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> None:
+        self.faults = faults
+        self.loop = make_loop()
+        self._stores: list[FaultyStore] = []
+
+    def store(self, inner: Store, manager: DatabaseManager | None = None) -> FaultyStore:
+        """The store of this process, over *inner*. To be called in its loop."""
+        self._stores.append(FaultyStore(inner, self.faults, manager))
+        return self._stores[-1]
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run *main* in this process, to its end or the process's; what it returned.
+
+        Raises:
+            ProcessDied: the process is dead, and everybody else may know.
+        """
+        try:
+            return self.loop.run_until_complete(main)
+        except ProcessDied:
+            for store in self._stores:
+                _in_another_loop(store.abandon())
+            raise
+
+    def bury(self) -> None:
+        """Clear away. What is left of the dead process's code is unwound here, so look at what it left behind before this."""
+        # What it makes of its end interests nobody.
+        self.loop.set_exception_handler(lambda _loop, _context: None)
+        for store in self._stores:
+            store.refuse()
+        try:
+            self.loop.run_until_complete(self._unwind())
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        finally:
+            self.loop.close()
+
+    async def _unwind(self) -> None:
+        for _ in range(UNWINDING_ROUNDS):
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=1.0)
+        for store in self._stores:
+            await store.clear_away()
+
+
+def _in_another_loop(work: Coroutine[Any, Any, None]) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(work)
+    finally:
+        loop.close()

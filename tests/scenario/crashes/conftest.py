@@ -1,0 +1,48 @@
+"""Where the scenarios are played, and the figures at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.crashes.harness import Points, Scenario, Stage, crash_everywhere
+from tests.scenario.crashes.world import make_template
+
+LONG = "PLANAR_LONG"
+"""Set in the environment, every point is tried on every database."""
+
+Everywhere = Callable[[Scenario], Points]
+
+_figures = pytest.StashKey[dict[tuple[str, str], Points]]()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return asyncio.run(make_template(tmp_path_factory.mktemp("crashes") / "template.db"))
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def everywhere(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -> Everywhere:
+    """Play a scenario with a crash at every write, on one kind of database."""
+    database: str = request.param
+
+    def play(scenario: Scenario) -> Points:
+        points = crash_everywhere(scenario, Stage(tmp_path, template if database == "sqlite" else None))
+        request.config.stash.setdefault(_figures, {})[(scenario.name, database)] = points
+        return points
+
+    return play
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash.get(_figures, {})
+    if not figures:
+        return
+    terminalreporter.section("crashes at every write")
+    for (scenario, database), points in sorted(figures.items()):
+        terminalreporter.write_line(f"{scenario:<28} {database:<8} {points.writes:>4} writes {len(points.tried):>5} crashes")
+    terminalreporter.write_line(f"{'in all':<28} {'':<8} {'':>11} {sum(len(points.tried) for points in figures.values()):>5} crashes")
