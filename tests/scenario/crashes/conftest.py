@@ -28,8 +28,16 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=["memory", "sqlite"])
 def everywhere(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -> Everywhere:
     """Play a scenario with a crash at every write, on one kind of database."""
-    database: str = request.param
+    return _player(request, tmp_path, template, request.param)
 
+
+@pytest.fixture
+def everywhere_on_sqlite(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -> Everywhere:
+    """The same for what uses sessions, which the memory store has not."""
+    return _player(request, tmp_path, template, "sqlite")
+
+
+def _player(request: pytest.FixtureRequest, tmp_path: Path, template: Path, database: str) -> Everywhere:
     def play(scenario: Scenario) -> Points:
         points = crash_everywhere(scenario, Stage(tmp_path, template if database == "sqlite" else None))
         request.config.stash.setdefault(_figures, {})[(scenario.name, database)] = points

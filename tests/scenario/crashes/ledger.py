@@ -21,6 +21,7 @@ class Ledger:
         self._connection.execute("pragma journal_mode = off")
         self._connection.execute("pragma synchronous = off")
         self._connection.execute("create table entry (run text, path text, what text)")
+        self._connection.execute("create table remark (text text)")
 
     def append(self, run: UUID, path: str, what: str) -> None:
         self._connection.execute("insert into entry values (?, ?, ?)", (run.hex, path, what))
@@ -30,10 +31,16 @@ class Ledger:
         rows = self._connection.execute("select run, path, count(*) from entry group by run, path")
         return Counter({(UUID(run), path): count for run, path, count in rows})
 
-    def named(self) -> Counter[tuple[UUID, str]]:
-        """How often each thing was done, by run."""
-        rows = self._connection.execute("select run, what, count(*) from entry group by run, what")
-        return Counter({(UUID(run), what): count for run, what, count in rows})
+    def named(self) -> Counter[str]:
+        """How often each thing was done."""
+        return Counter(dict(self._connection.execute("select what, count(*) from entry group by what")))
+
+    def remark(self, text: str) -> None:
+        self._connection.execute("insert into remark values (?)", (text,))
+
+    def remarks(self) -> list[str]:
+        """What was said, in its order."""
+        return [text for (text,) in self._connection.execute("select text from remark order by rowid")]
 
     def order(self) -> list[UUID]:
         """Whose things were done, in the order in which they were."""
@@ -69,3 +76,8 @@ def note(what: str) -> int:
     ledger = _open[-1]
     ledger.append(frame.run.id, frame.path, what)
     return ledger.times(frame.run.id, frame.path)
+
+
+def remark(text: str) -> None:
+    """Say something that a scenario looks at itself: it is not compared with a telling without a crash."""
+    _open[-1].remark(text)

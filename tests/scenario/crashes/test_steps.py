@@ -43,3 +43,43 @@ def test_recorded_steps_never_run_again(everywhere: Everywhere) -> None:
         )
     )
     assert len(points.tried) == 2 * points.writes
+
+
+@step()
+async def pack(item: str) -> str:
+    note("pack")
+    return f"packed {item}"
+
+
+@step(max_retries=1)
+async def seal(item: str) -> str:
+    if note("seal") == 1:
+        raise ConnectionError("out of tape")
+    return f"sealed {item}"
+
+
+@step(max_retries=2)
+async def ship(order: str) -> str:
+    times = note("ship")
+    parcel = await seal(await pack(order))
+    if times <= 2:
+        # Its own retry: both nested steps are recorded and must not run again.
+        raise ConnectionError("the carrier does not answer")
+    return f"{parcel} shipped"
+
+
+@workflow()
+async def crash_shipping(order: str) -> list[str]:
+    return [await ship(order), await pack("the next")]
+
+
+def test_nested_steps_run_again_only_if_they_were_not_recorded(everywhere: Everywhere) -> None:
+    points = everywhere(
+        Scenario(
+            "nested steps",
+            two_runs(crash_shipping),
+            {label: f'succeeded: ["sealed packed {label} shipped","packed the next"]' for label in ("A", "B")},
+            at_once=2,
+        )
+    )
+    assert len(points.tried) == 2 * points.writes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from planar.context import Services, bind_services
@@ -27,6 +27,8 @@ from planar.testing.faults import FaultyStore, Process
 from planar.workflows.holding import locks_of
 from tests.scenario.crashes.ledger import Place
 from tests.scenario.crashes.virtual_time import JumpingLoop, VirtualTime
+T = TypeVar("T")
+
 
 class CrashEntry(PlanarBaseEntity, table=True):
     """What steps and requests write through their sessions."""
@@ -50,9 +52,10 @@ class StoredStep:
 
 @dataclass(frozen=True)
 class StoredRun:
-    workflow: str
+    call: str
+    """The workflow and its arguments: who this run is in every telling of a story, whatever its id."""
     status: str
-    parent_id: UUID | None
+    has_parent: bool
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Snapshot:
     open_claims: int
     waits: int
     workers: int
+    events: list[str]
     rows: list[str]
     """What steps and requests wrote to the app's own table."""
     held_locks: list[str]
@@ -72,6 +76,10 @@ class Snapshot:
     def recorded(self) -> set[Place]:
         """The steps that have ended."""
         return {place for place, step in self.steps.items() if step.seq is not None}
+
+    def by_call(self, places: Mapping[Place, T]) -> dict[tuple[str, str], T]:
+        """*places*, with the run's call instead of its id."""
+        return {(self.runs[run].call, path): value for (run, path), value in places.items()}
 
 
 class World(Protocol):
@@ -130,7 +138,10 @@ class MemoryWorld:
     def snapshot(self) -> Snapshot:
         database = self.database
         return Snapshot(
-            runs={run.id: StoredRun(run.workflow, run.status.value, run.parent_id) for run in database.runs.values()},
+            runs={
+                run.id: StoredRun(f"{run.workflow}{run.args}", run.status.value, run.parent_id is not None)
+                for run in database.runs.values()
+            },
             steps={
                 (run_id, path): StoredStep(record.qualname, record.status.value, record.seq, record.retry_count)
                 for run_id, records in database.steps.items()
@@ -139,6 +150,7 @@ class MemoryWorld:
             open_claims=len(database.claims),
             waits=sum(len(claim.waits) for claim in database.claims.values()),
             workers=len(database.workers),
+            events=sorted(f"{event.key} {event.payload}" for event in database.events),
             rows=[],
             held_locks=[],
         )
@@ -181,18 +193,21 @@ class SqliteWorld:
             ask = connection.execute
             return Snapshot(
                 runs={
-                    UUID(run): StoredRun(workflow, status, UUID(parent) if parent else None)
-                    for run, workflow, status, parent in ask("select id, function_name, status, parent_id from workflow_run")
+                    UUID(run): StoredRun(call, status, bool(has_parent))
+                    for run, call, status, has_parent in ask(
+                        "select id, function_name || args, status, parent_id is not null from workflow_run"
+                    )
                 },
                 steps={
                     (UUID(run), path): StoredStep(name, status, seq, retries)
                     for run, path, name, status, seq, retries in ask(
-                        "select workflow_id, path, function_name, status, seq, retry_count from workflow_step"
+                        "select workflow_id, path, qualname, status, seq, retry_count from workflow_step"
                     )
                 },
                 open_claims=ask("select count(*) from workflow_claim").fetchone()[0],
                 waits=ask("select count(*) from workflow_wait").fetchone()[0],
                 workers=ask("select count(*) from workflow_worker").fetchone()[0],
+                events=sorted(f"{key} {payload}" for key, payload in ask("select event_key, payload from workflow_event")),
                 rows=sorted(text for (text,) in ask("select text from crash_entry")),
                 held_locks=[key for (key,) in ask("select lock_key from locked_resource where lock_until > '1970-01-02'")],
             )
