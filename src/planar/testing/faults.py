@@ -118,14 +118,14 @@ class FaultyStore:
         self._listeners: list[Callable[[News], None]] = []
         self._is_open = False
         self._connections: set[Any] = set()
-        self._in_use: set[Any] = set()
-        self._turns: list[_Turn] = []
+        self._writing = False
+        self._gate: _Gate | None = None
         self._unanswered: set[Future[Any]] = set()
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is on its way to the database or back, so that a clock which jumps had better wait."""
-        return self._order.locked() or bool(self._in_use)
+        """Whether an entry is on its way to the database or back, so that a clock which jumps had better wait."""
+        return not self._faults.dead and (self._writing or (self._gate is not None and self._gate.is_busy))
 
     async def open(self) -> None:
         await self.inner.open()
@@ -148,8 +148,8 @@ class FaultyStore:
         """What an operating system does for a process that died: its transactions end, its files are closed. For another loop."""
         for connection in self._connections:
             await connection.close()
-        for turn in self._turns:
-            turn.abandon()
+        if self._gate is not None:
+            self._gate.abandon()
         await self.inner.close()
 
     def refuse(self) -> None:
@@ -199,6 +199,7 @@ class FaultyStore:
     async def _write_lane(self) -> None:
         while self._lane:
             async with self._order:
+                await self._unless_dead()
                 batch, self._lane = self._lane, []
                 await self._write(batch)
         self._pump = None
@@ -206,6 +207,7 @@ class FaultyStore:
     async def _write(self, batch: Sequence[tuple[Entry, Future[Any]]]) -> None:
         kept, dies = self._faults.cut([type(entry).__name__ for entry, _ in batch])
         self._held = held = []
+        self._writing = True
         written = [self.inner.submit(entry) for entry, _ in batch[:kept]]
         if written:
             await asyncio.wait(written)
@@ -214,16 +216,18 @@ class FaultyStore:
         for (_, future), done in zip(batch, written, strict=True):
             self._unanswered.discard(future)
             _pass_on(done, future)
-        self._held = None
+        self._held, self._writing = None, False
         for news in held:
             self._hear(news)
 
     async def _alone(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
-        await self._unless_dead()
         async with self._order:
+            await self._unless_dead()
             kept, dies = self._faults.cut([what])
             if kept:
+                self._writing = True
                 await write()
+                self._writing = False
             if dies:
                 await self._faults.die()
 
@@ -231,20 +235,11 @@ class FaultyStore:
 
     def _watch(self, manager: DatabaseManager) -> None:
         if manager.write_gate is not None:
-            manager.write_gate = _Gate(manager.write_gate, self._order, self._turns, self._unless_dead)
+            manager.write_gate = self._gate = _Gate(manager.write_gate, self._order, self._unless_dead)
         engine = manager.get_engine().sync_engine
-        event.listen(engine, "checkout", lambda connection, _record, _proxy: self._taken(connection.driver_connection))
-        event.listen(engine, "checkin", lambda connection, _record: self._given_back(connection))
+        event.listen(engine, "checkout", lambda connection, _record, _proxy: self._connections.add(connection.driver_connection))
         event.listen(engine, "before_cursor_execute", lambda *_: self._before_statement())
         event.listen(engine, "commit", self._before_commit)
-
-    def _taken(self, driver: Any) -> None:
-        self._connections.add(driver)
-        self._in_use.add(driver)
-
-    def _given_back(self, connection: Any) -> None:
-        if connection is not None:
-            self._in_use.discard(connection.driver_connection)
 
     def _before_statement(self) -> None:
         if self._faults.dead:
@@ -334,26 +329,45 @@ class _Turn:
 class _Gate:
     """*inner*, in one order with the lane."""
 
-    def __init__(self, inner: WriteGate, order: asyncio.Lock, turns: list[_Turn], unless_dead: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, inner: WriteGate, order: asyncio.Lock, unless_dead: Callable[[], Awaitable[None]]) -> None:
         self._inner = inner
         self._order = order
-        self._turns = turns
         self._unless_dead = unless_dead
+        self._entering: list[Coroutine[Any, Any, WriteTurn]] = []
+        self._turns: list[_Turn] = []
 
     async def enter(self, holder: str) -> WriteTurn:
-        await self._unless_dead()
         await self._order.acquire()
         try:
-            turn = _Turn(await self._inner.enter(holder), self._end)
+            await self._unless_dead()
+            turn = _Turn(await self._enter(self._inner.enter(holder)), self._end)
         except BaseException:
             self._order.release()
             raise
         self._turns.append(turn)
         return turn
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody is being let in."""
+        return bool(self._entering)
+
+    async def _enter(self, entering: Coroutine[Any, Any, WriteTurn]) -> WriteTurn:
+        self._entering.append(entering)
+        turn = await entering
+        self._entering.remove(entering)
+        return turn
+
     def _end(self, turn: _Turn) -> None:
         self._turns.remove(turn)
         self._order.release()
+
+    def abandon(self) -> None:
+        """The process is dead: give back its turn, and the one that it waits for."""
+        for entering in self._entering:
+            entering.close()
+        for turn in self._turns:
+            turn.abandon()
 
 
 class Process:

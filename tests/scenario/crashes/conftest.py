@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.scenario.crashes.harness import Points, Scenario, Stage, crash_everywhere
+from tests.scenario.crashes.virtual_time import make_time_exact
 from tests.scenario.crashes.world import make_template
 
 LONG = "PLANAR_LONG"
@@ -21,25 +23,40 @@ _figures = pytest.StashKey[dict[tuple[str, str], Points]]()
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return asyncio.run(make_template(tmp_path_factory.mktemp("crashes") / "template.db"))
+def folder() -> Iterator[Path]:
+    """A folder in memory, if there is one: what a process wrote is there after its death, on disk or not, so nobody need wait for disks."""
+    in_memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=in_memory if os.access(in_memory, os.W_OK) else None, prefix="planar-crashes-") as made:
+        yield Path(made)
+
+
+@pytest.fixture(scope="session")
+def template(folder: Path) -> Path:
+    """An SQLite file in which every table stands."""
+    return asyncio.run(make_template(folder / "template.db"))
+
+
+@pytest.fixture(autouse=True)
+def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing depends on how fast a thread was."""
+    make_time_exact(monkeypatch)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def everywhere(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -> Everywhere:
+def everywhere(request: pytest.FixtureRequest, folder: Path, template: Path) -> Everywhere:
     """Play a scenario with a crash at every write, on one kind of database."""
-    return _player(request, tmp_path, template, request.param)
+    return _player(request, folder, template, request.param)
 
 
 @pytest.fixture
-def everywhere_on_sqlite(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -> Everywhere:
+def everywhere_on_sqlite(request: pytest.FixtureRequest, folder: Path, template: Path) -> Everywhere:
     """The same for what uses sessions, which the memory store has not."""
-    return _player(request, tmp_path, template, "sqlite")
+    return _player(request, folder, template, "sqlite")
 
 
-def _player(request: pytest.FixtureRequest, tmp_path: Path, template: Path, database: str) -> Everywhere:
+def _player(request: pytest.FixtureRequest, folder: Path, template: Path, database: str) -> Everywhere:
     def play(scenario: Scenario) -> Points:
-        points = crash_everywhere(scenario, Stage(tmp_path, template if database == "sqlite" else None))
+        points = crash_everywhere(scenario, Stage(folder, template if database == "sqlite" else None))
         request.config.stash.setdefault(_figures, {})[(scenario.name, database)] = points
         return points
 

@@ -7,11 +7,13 @@ A story is what a caller does who asks again when it got no answer: every start 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -135,12 +137,10 @@ class Stage:
     def __init__(self, folder: Path, template: Path | None) -> None:
         self._folder = folder
         self._template = template
-        self._number = count()
 
     def play(self, scenario: Scenario, crash: Crash | None = None) -> Played:
         """Tell the story; with *crash* a second process tells it again."""
-        folder = self._folder / str(next(self._number))
-        folder.mkdir()
+        folder = Path(mkdtemp(dir=self._folder))
         world: World = SqliteWorld(folder, self._template) if self._template is not None else MemoryWorld()
         ledger = open_ledger(folder / "ledger.db")
         processes: list[Process] = []
@@ -150,6 +150,7 @@ class Stage:
             close_ledger()
             for process in processes:
                 process.bury()
+            shutil.rmtree(folder)
 
     def _play(self, scenario: Scenario, crash: Crash | None, world: World, ledger: Ledger, processes: list[Process]) -> Played:
         at_death, ledger_at_death = None, Counter[Place]()

@@ -184,9 +184,11 @@ class SqliteWorld:
         _loop_of(process, store)
         async with _parts(self, store, manager) as services:
             scope = SessionScope(manager, label="the caller")
-            with bind_session(scope):
-                yield services
-            await scope.close()
+            try:
+                with bind_session(scope):
+                    yield services
+            finally:
+                await scope.close()
 
     def snapshot(self) -> Snapshot:
         with closing(sqlite3.connect(self.path)) as connection:
