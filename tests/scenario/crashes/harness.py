@@ -11,7 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -236,7 +236,7 @@ def _check_clean(scenario: Scenario, clean: Played) -> None:
 
 def _interleaved(order: list[UUID]) -> bool:
     """Whether something of one run was done between two things of another."""
-    changes = sum(before != after for before, after in zip(order, order[1:], strict=False))
+    changes = sum(before != after for before, after in pairwise(order))
     return changes >= len(set(order))
 
 

@@ -12,7 +12,7 @@ from tests.scenario.crashes.conftest import Everywhere
 from tests.scenario.crashes.harness import Outcomes, Played, Scenario, both_end, run_id, start
 from tests.scenario.crashes.ledger import note
 
-CANCELLED = {label: "cancelled: RunCancelled: not wanted any more" for label in ("A", "B")}
+CANCELLED = dict.fromkeys(("A", "B"), "cancelled: RunCancelled: not wanted any more")
 
 
 @step(max_retries=1)

@@ -46,8 +46,8 @@ async def crash_cashier(label: str) -> str:
 def one_at_a_time(played: Played) -> None:
     """Nobody came in while another was in, unless the lease of one that died had run out."""
     inside: float | None = None
-    for remark in played.remarks:
-        what, at = remark.split()
+    for said in played.remarks:
+        what, at = said.split()
         if what == "out":
             inside = None
             continue

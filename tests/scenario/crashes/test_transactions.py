@@ -51,7 +51,7 @@ async def crash_booking(label: str) -> list[int]:
 
 def test_what_a_step_writes_through_its_session_is_there_exactly_once(everywhere_on_sqlite: Everywhere) -> None:
     points = everywhere_on_sqlite(
-        Scenario("transactional steps", two_runs(crash_booking), {label: "succeeded: [1,1,2,2]" for label in ("A", "B")})
+        Scenario("transactional steps", two_runs(crash_booking), dict.fromkeys(("A", "B"), "succeeded: [1,1,2,2]"))
     )
     assert len(points.tried) == 2 * points.writes
 
@@ -86,7 +86,7 @@ def test_steps_within_a_transactional_step_commit_by_themselves(everywhere_on_sq
             "nested transactional steps",
             two_runs(crash_nested_booking),
             # The second attempt of the outer step finds the row of the inner one.
-            {label: "succeeded: [3,2]" for label in ("A", "B")},
+            dict.fromkeys(("A", "B"), "succeeded: [3,2]"),
             at_once=2,
         )
     )
@@ -157,7 +157,5 @@ async def orders() -> Outcomes:
 
 
 def test_a_run_that_was_started_in_a_transaction_is_there_with_it(everywhere_on_sqlite: Everywhere) -> None:
-    points = everywhere_on_sqlite(
-        Scenario("start in a transaction", orders, {label: "succeeded: [2,1]" for label in ("A", "B")})
-    )
+    points = everywhere_on_sqlite(Scenario("start in a transaction", orders, dict.fromkeys(("A", "B"), "succeeded: [2,1]")))
     assert len(points.tried) == 2 * points.writes

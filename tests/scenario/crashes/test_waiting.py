@@ -89,10 +89,7 @@ def test_every_event_reaches_every_run_that_waits_exactly_once(everywhere: Every
         Scenario(
             "events",
             correspondence,
-            {
-                label: f'succeeded: ["{OTHER[label]}","{label} found","1","2","the caller","{label} finished"]'
-                for label in ("A", "B")
-            },
+            {label: f'succeeded: ["{OTHER[label]}","{label} found","1","2","the caller","{label} finished"]' for label in ("A", "B")},
         )
     )
     assert len(points.tried) == 2 * points.writes

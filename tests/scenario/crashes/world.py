@@ -27,6 +27,7 @@ from planar.testing.faults import FaultyStore, Process
 from planar.workflows.holding import locks_of
 from tests.scenario.crashes.ledger import Place
 from tests.scenario.crashes.virtual_time import JumpingLoop, VirtualTime
+
 T = TypeVar("T")
 
 
@@ -104,9 +105,7 @@ async def _parts(world: World, store: FaultyStore, manager: DatabaseManager | No
             await manager.connect()
             stack.push_async_callback(manager.disconnect)
             services.add(DatabaseManager, manager)
-        worker = services.add(
-            Worker, Worker(store, registry, notices, WorkerConfig(poll_seconds=NEVER), manager=manager, clock=world.time)
-        )
+        worker = services.add(Worker, Worker(store, registry, notices, WorkerConfig(poll_seconds=NEVER), manager=manager, clock=world.time))
         client = services.add(Client, Client(store, registry, notices, worker=worker))
         await store.open()
         stack.push_async_callback(store.close)
