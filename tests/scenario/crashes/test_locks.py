@@ -16,7 +16,7 @@ from tests.scenario.crashes.world import CrashEntry
 LEASE = timedelta(seconds=60)
 
 
-@step(max_retries=1)
+@step(max_retries=2)  # an attempt that a crash interrupted counts
 async def work_alone(label: str) -> str:
     async with lock_resource("the till", LEASE):
         times = note("work alone")
