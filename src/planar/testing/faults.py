@@ -1,8 +1,6 @@
 """What if the process dies just now? A store that numbers the durable writes of a process, and lets it die at one of them.
 
-A process is an event loop of its own. When it dies the loop stops where it stands: no code of it runs any more, not even a
-``finally``, its open transactions are undone and its locks are free, as after ``kill -9``. Then another process, on the same
-database, may be asked what became of the runs.
+`planar.testing.crashes` has the processes: event loops, each of which is stopped where it stands.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 from uuid import UUID
 
 from sqlalchemy import Connection, event
@@ -26,13 +24,9 @@ from planar.engine.errors import StaleEpoch
 from planar.engine.store.port import Entry, Found, News, Store, Wait
 from planar.errors import InternalError
 
-T = TypeVar("T")
-
-UNWINDING_ROUNDS = 20
-
 
 class ProcessDied(SystemExit):
-    """A process came to the write at which it was to die. Raised by `Process.run`, outside of everything that ran in it."""
+    """A process came to the write at which it was to die. Raised by its event loop, outside of everything that runs in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +200,8 @@ class FaultyStore:
 
     async def _write(self, batch: Sequence[tuple[Entry, Future[Any]]]) -> None:
         kept, dies = self._faults.cut([type(entry).__name__ for entry, _ in batch])
-        self._held = held = []
+        held: list[News] = []
+        self._held = held
         self._writing = True
         written = [self.inner.submit(entry) for entry, _ in batch[:kept]]
         if written:
@@ -237,9 +232,12 @@ class FaultyStore:
         if manager.write_gate is not None:
             manager.write_gate = self._gate = _Gate(manager.write_gate, self._order, self._unless_dead)
         engine = manager.get_engine().sync_engine
-        event.listen(engine, "checkout", lambda connection, _record, _proxy: self._connections.add(connection.driver_connection))
+        event.listen(engine, "checkout", self._in_use)
         event.listen(engine, "before_cursor_execute", lambda *_: self._before_statement())
         event.listen(engine, "commit", self._before_commit)
+
+    def _in_use(self, connection: Any, _record: Any, _proxy: Any) -> None:
+        self._connections.add(connection.driver_connection)
 
     def _before_statement(self) -> None:
         if self._faults.dead:
@@ -368,66 +366,3 @@ class _Gate:
             entering.close()
         for turn in self._turns:
             turn.abandon()
-
-
-class Process:
-    """A process that may die: an event loop of its own, in which everything stands still once it is dead.
-
-    Args:
-        faults: what it writes, and where it dies.
-        make_loop: makes the loop.
-    """
-
-    def __init__(self, faults: Faults, make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> None:
-        self.faults = faults
-        self.loop = make_loop()
-        self._stores: list[FaultyStore] = []
-
-    def store(self, inner: Store, manager: DatabaseManager | None = None) -> FaultyStore:
-        """The store of this process, over *inner*. To be called in its loop."""
-        self._stores.append(FaultyStore(inner, self.faults, manager))
-        return self._stores[-1]
-
-    def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run *main* in this process, to its end or the process's; what it returned.
-
-        Raises:
-            ProcessDied: the process is dead, and everybody else may know.
-        """
-        try:
-            return self.loop.run_until_complete(main)
-        except ProcessDied:
-            for store in self._stores:
-                _in_another_loop(store.abandon())
-            raise
-
-    def bury(self) -> None:
-        """Clear away. What is left of the dead process's code is unwound here, so look at what it left behind before this."""
-        # What it makes of its end interests nobody.
-        self.loop.set_exception_handler(lambda _loop, _context: None)
-        for store in self._stores:
-            store.refuse()
-        try:
-            self.loop.run_until_complete(self._unwind())
-            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        finally:
-            self.loop.close()
-
-    async def _unwind(self) -> None:
-        for _ in range(UNWINDING_ROUNDS):
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            if not left:
-                break
-            for task in left:
-                task.cancel()
-            await asyncio.wait(left, timeout=1.0)
-        for store in self._stores:
-            await store.clear_away()
-
-
-def _in_another_loop(work: Coroutine[Any, Any, None]) -> None:
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(work)
-    finally:
-        loop.close()

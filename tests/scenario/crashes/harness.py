@@ -21,7 +21,8 @@ from planar.context import Services, current_services
 from planar.engine.client import Client
 from planar.engine.codec import load_failure
 from planar.engine.core.model import Run, RunStatus
-from planar.testing.faults import Crash, Faults, Process, ProcessDied
+from planar.testing.crashes import Process
+from planar.testing.faults import Crash, Faults, ProcessDied
 from planar.workflows import WorkflowWrapper
 from tests.scenario.crashes.ledger import Ledger, Place, close_ledger, open_ledger
 from tests.scenario.crashes.virtual_time import JumpingLoop

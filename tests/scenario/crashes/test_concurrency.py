@@ -114,14 +114,8 @@ async def too_late(label: str) -> str:
 
 @workflow()
 async def crash_racing(label: str) -> list[str]:
-    first = await race(too_late(label), soon(label), crash_branch_child_asleep(f"{label}1"))
+    first = await race(too_late(label), listen(label), soon(label))
     return [first, await load(f"{label} after the race")]
-
-
-@workflow()
-async def crash_branch_child_asleep(label: str) -> str:
-    await suspend(interval=timedelta(days=7))
-    return await load(label)
 
 
 def test_a_race_has_one_winner_and_its_losers_end(everywhere: Everywhere) -> None:

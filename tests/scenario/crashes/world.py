@@ -23,7 +23,8 @@ from planar.engine.store.port import Store
 from planar.engine.store.sqlite import SqliteStore
 from planar.engine.worker import Worker
 from planar.modeling.orm import PlanarBaseEntity
-from planar.testing.faults import FaultyStore, Process
+from planar.testing.crashes import Process
+from planar.testing.faults import FaultyStore
 from planar.workflows.holding import locks_of
 from tests.scenario.crashes.ledger import Place
 from tests.scenario.crashes.virtual_time import JumpingLoop, VirtualTime
