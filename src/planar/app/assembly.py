@@ -11,7 +11,7 @@ from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
 from planar.engine.client import Client
 from planar.engine.events import Notices
-from planar.engine.store.opening import open_store
+from planar.engine.store.opening import StoreOpener
 from planar.engine.store.port import Store
 from planar.engine.worker import Worker
 from planar.security.auth_context import dump_principal, load_principal
@@ -44,7 +44,8 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
 def assemble(services: Services, notices: Notices) -> Running:
     """Build the engine around a connected database. Nothing runs yet."""
     config, manager, registry = services.get(PlanarConfig), services.get(DatabaseManager), services.get(Registry)
-    store = open_store(manager, services.get(Clock))
+    opener = services.find(StoreOpener) or StoreOpener()
+    store = opener.open(manager, services.get(Clock))
     worker = Worker(store, registry, notices, config.workflows, manager=manager, load_actor=load_principal)
     client = Client(
         store,

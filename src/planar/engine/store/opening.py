@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.db.manager import DatabaseManager
 from planar.engine.errors import StoreNotAvailable
@@ -19,3 +22,10 @@ def open_store(manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK) -> Store:
     if backend == "sqlite":
         return SqliteStore(manager, clock)
     raise StoreNotAvailable(f"Durable workflows do not run on {backend} in this version yet. Use SQLite: a URL like sqlite:///app.db.")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOpener:
+    """How an app opens its store: one of its services if it is not to be `open_store`, as in tests that let a process die."""
+
+    open: Callable[[DatabaseManager, Clock], Store] = open_store

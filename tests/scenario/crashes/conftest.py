@@ -1,0 +1,73 @@
+"""Where the scenarios are played, and the figures at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.crashes.harness import Points, Scenario, Stage, crash_everywhere
+from tests.scenario.crashes.virtual_time import make_time_exact
+from tests.scenario.crashes.world import make_template
+
+LONG = "PLANAR_LONG"
+"""Set in the environment, every point is tried on every database."""
+
+Everywhere = Callable[[Scenario], Points]
+
+_figures = pytest.StashKey[dict[tuple[str, str], Points]]()
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder in memory, if there is one: what a process wrote is there after its death, on disk or not, so nobody need wait for disks."""
+    in_memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=in_memory if os.access(in_memory, os.W_OK) else None, prefix="planar-crashes-") as made:
+        yield Path(made)
+
+
+@pytest.fixture(scope="session")
+def template(folder: Path) -> Path:
+    """An SQLite file in which every table stands."""
+    return asyncio.run(make_template(folder / "template.db"))
+
+
+@pytest.fixture(autouse=True)
+def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing depends on how fast a thread was."""
+    make_time_exact(monkeypatch)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def everywhere(request: pytest.FixtureRequest, folder: Path, template: Path) -> Everywhere:
+    """Play a scenario with a crash at every write, on one kind of database."""
+    return _player(request, folder, template, request.param)
+
+
+@pytest.fixture
+def everywhere_on_sqlite(request: pytest.FixtureRequest, folder: Path, template: Path) -> Everywhere:
+    """The same for what uses sessions, which the memory store has not."""
+    return _player(request, folder, template, "sqlite")
+
+
+def _player(request: pytest.FixtureRequest, folder: Path, template: Path, database: str) -> Everywhere:
+    def play(scenario: Scenario) -> Points:
+        points = crash_everywhere(scenario, Stage(folder, template if database == "sqlite" else None))
+        request.config.stash.setdefault(_figures, {})[(scenario.name, database)] = points
+        return points
+
+    return play
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash.get(_figures, {})
+    if not figures:
+        return
+    terminalreporter.section("crashes at every write")
+    for (scenario, database), points in sorted(figures.items()):
+        terminalreporter.write_line(f"{scenario:<28} {database:<8} {points.writes:>4} writes {len(points.tried):>5} crashes")
+    terminalreporter.write_line(f"{'in all':<28} {'':<8} {'':>11} {sum(len(points.tried) for points in figures.values()):>5} crashes")
