@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from planar.engine.errors import ForeignTaskError
 
@@ -36,13 +36,27 @@ class Strand:
     """Whether workflow code decides that again on replay: a race was won, another branch failed."""
     left: bool = False
     """Whether the worker stops and this strand began nothing more: what its code makes of that does not count."""
+    missed: bool = False
+    """Whether it was cancelled while it waited for its turn, by something that does not ask twice: a timeout of the user's code."""
+    joined: Joined | None = None
+    """The branches that it waits for."""
 
     def lose(self, reason: str, *, by_decision: bool) -> None:
-        """Tell the branch's code that it is to end."""
+        """Tell the branch's code once that it is to end, and that of all branches in it at the same moment."""
         if self.loss is None:
             self.loss = Cancellation(reason, delivered=True)
             self.lost_by_decision = by_decision
-        self.task.cancel(reason)
+            if self.joined is not None:
+                self.joined.end_all(reason, by_decision=by_decision)
+            self.task.cancel(reason)
+
+
+class Joined(Protocol):
+    """Branches that a strand waits for."""
+
+    def end_all(self, reason: str, *, by_decision: bool) -> None:
+        """Tell each of them that it is to end; no further one begins."""
+        ...
 
 
 @dataclass(slots=True, eq=False)

@@ -75,6 +75,9 @@ class Worker:
         self._due = True
         self._full = False
         self._others: list[UUID] = []
+        self._clock = clock
+        self._looked_around = 0.0
+        """When it asked who died, by the local clock: news of other things must not put that off."""
         self._asked: dict[UUID, str] = {}
         """Who was to be cancelled since the last claim: a run may have been claimed, but not begun."""
         self._unknown: frozenset[str] = frozenset()
@@ -259,7 +262,7 @@ class Worker:
         while True:
             try:
                 self._wake_watched()
-                if self._foreign:
+                if self._foreign or self._seconds_to_look_around() <= 0:
                     await self._look_around()
                 if self._due:
                     await self._claim_due()
@@ -274,6 +277,7 @@ class Worker:
     async def _look_around(self) -> None:
         """Another process wrote, or this one has just begun: who died, and who was cancelled from there."""
         self._foreign = False
+        self._looked_around = self._clock.monotonic()
         self._others = []
         for dead in await self._store.dead_workers(self.id):
             freed = await self._store.submit(RetireWorker(dead, died=True))
@@ -324,19 +328,21 @@ class Worker:
         for due in (self._next_due if not self._full else None, self._next_watched):
             if due is not None:
                 seconds = min(seconds, max(0.0, (due - self._store.now()).total_seconds()))
-        if self._others:
-            seconds = min(seconds, LIVENESS_SECONDS)
+        seconds = min(seconds, self._seconds_to_look_around())
         self._news.clear()
         try:
             # Not wait_for, which on Python 3.11 swallows a cancellation that comes together with the news: a stop would wait for ever.
             async with asyncio.timeout(seconds):
                 await self._news.wait()
         except TimeoutError:
-            self._foreign = bool(self._others)
             self._due = True
             for live in self._watched:
                 # The net: news of what a branch waits for may have been lost.
                 live.parking.hear(News(foreign=True))
+
+    def _seconds_to_look_around(self) -> float:
+        """How long until the other workers must be looked at again; for ever while there are none."""
+        return max(0.0, self._looked_around + LIVENESS_SECONDS - self._clock.monotonic()) if self._others else float("inf")
 
     def _report_unknown(self, names: frozenset[str]) -> None:
         for name in sorted(names - self._unknown):

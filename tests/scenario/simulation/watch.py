@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LATE = 1.5
 """What may pass until something due goes on: the second that is promised, and the ways to the database and back."""
 LOOKS_EVERY = 0.2
+MICROSECOND = 1e-6
+"""What the clock of the database rounds away."""
 
 
 @dataclass(slots=True)
@@ -191,7 +193,7 @@ class Watch:
             record is not None
             and record.status is StepStatus.FAILED
             and record.wakeup_at is not None
-            and now < seconds_of(record.wakeup_at)
+            and now + MICROSECOND < seconds_of(record.wakeup_at)
         ):
             self._fail(f"P7: step {path} of run {run_id} is tried again too early")
         for earlier in self._world.ledger.unsettled(run_id, execution.epoch):

@@ -63,7 +63,7 @@ class Journal:
 
     def __init__(self, records: Iterable[StepRecord] = ()) -> None:
         self._by_path = {record.path: record for record in records}
-        ended = [record for record in self._by_path.values() if record.seq is not None]
+        ended = [record for record in self._by_path.values() if record.seq is not None and not self._is_in_ended_step(record.path)]
         self._order = sorted(ended, key=lambda record: record.seq or 0)
         self._position = 0
         self._closed: set[str] = set()
@@ -71,7 +71,7 @@ class Journal:
         self._inner: dict[str, StepRecord] = {}
         for record in self._by_path.values():
             self._note_inner(record)
-        self.last_seq = self._order[-1].seq or 0 if self._order else 0
+        self.last_seq = max((record.seq or 0 for record in self._by_path.values()), default=0)
         self.last_step_id = max((record.step_id for record in self._by_path.values()), default=0)
 
     def __len__(self) -> int:
@@ -126,7 +126,13 @@ class Journal:
         ended = self.next()
         if ended is not None:
             return ended
-        return next((record for record in self._by_path.values() if record.seq is None and not self._is_closed(record.path)), None)
+        marks = (record for record in self._by_path.values() if record.seq is None)
+        return next((mark for mark in marks if not self._is_closed(mark.path) and not self._is_in_ended_step(mark.path)), None)
+
+    def _is_in_ended_step(self, path: str) -> bool:
+        """Whether nobody asks for the record at *path*: a step around it has ended, and is handed out in its place."""
+        steps = (outer for outer in enclosing(path) if path[len(outer)] == ".")
+        return any(outer in self._by_path and self._by_path[outer].seq is not None for outer in steps)
 
     def _is_closed(self, path: str) -> bool:
         return path in self._closed or path in self._passed or any(outer in self._closed for outer in enclosing(path))

@@ -120,19 +120,28 @@ class Branches:
         if differs is not None:
             raise live.diverge(differs.step_id, f"its {differs.what} was {differs.previous!r} and is now {differs.current!r}")
         record = live.journal.get(self._path)
-        rest(live, frame)
-        try:
-            if record is not None and record.status is StepStatus.CANCELLED:
-                # The caller was told to end when it came here.
+        if record is not None and record.status is StepStatus.CANCELLED:
+            # The caller was told to end when it came here.
+            rest(live, frame)
+            try:
                 await live.decide(frame, self._path, self._call.identity, None, None)
                 await raise_again(live, frame, record)
+            finally:
+                go_on(live, frame)
+        if frame.step_id is not None or (live.journal.next() is None and self._must_end()):
+            await self._come_to_rest()
+
+    async def _come_to_rest(self) -> None:
+        """The caller is to end, or is in the body of a step, whose session is committed before the branches begin."""
+        live, frame = self._live, self._frame
+        rest(live, frame)
+        try:
             if live.journal.next() is None and self._must_end():
                 step = open_step(live, frame, self._call, self._path, None)
                 async with leaving_a_record(step):
                     await enter(step)
-            if frame.step_id is not None:
-                await live.durable()
-                await commit_point(frame, self._call.identity.name)
+            await live.durable()
+            await commit_point(frame, self._call.identity.name)
         finally:
             go_on(live, frame)
 
@@ -149,19 +158,32 @@ class Branches:
         if frame.step_id is None:
             turns.leave_code(frame.strand)
         turns.block()
+        frame.strand.joined = self
         cancelled: asyncio.CancelledError | None = None
         while not self._all_ended.done():
             try:
                 await settled(self._all_ended)
             except asyncio.CancelledError as error:
                 cancelled = error
-                above = frame.strand.loss
-                self._end_others(str(error), by_decision=above is not None and frame.strand.lost_by_decision)
+                self._hear(str(error))
+        frame.strand.joined = None
         if self._is_detached:
             live.let_go_of(frame.strand)
             raise RunDetached
         if cancelled is not None:
             raise cancelled
+
+    def _hear(self, reason: str) -> None:
+        """The caller was cancelled while it waited: by a request or a decision, which has told the branches already, or by a timeout."""
+        frame = self._frame
+        self.end_all(reason, by_decision=frame.strand.loss is not None and frame.strand.lost_by_decision)
+        if self._live.detached:
+            # The time for cleaning up is over.
+            for strand in self._open.values():
+                strand.task.cancel(reason)
+
+    def end_all(self, reason: str, *, by_decision: bool) -> None:
+        self._end_others(reason, by_decision=by_decision)
 
     def _end_others(self, reason: str, *, by_decision: bool, but: int | None = None) -> None:
         self._drop()
@@ -228,8 +250,10 @@ class Branches:
     async def _note(self, index: int, strand: Strand, outcome: Outcome) -> None:
         self._outcomes[index] = outcome
         error = outcome.error
-        if isinstance(error, RunDetached) or self._live.diverged is not None:
-            self._note_failure(index, error or RunDetached())
+        if isinstance(error, RunDetached):
+            self._note_failure(index, error)
+        elif self._live.diverged is not None:
+            self._note_failure(index, self._live.diverged)
         elif self._is_race:
             if self._winner is None and strand.loss is None:
                 await self._decide(index, strand)
@@ -241,10 +265,11 @@ class Branches:
         if isinstance(error, RunDetached):
             self._is_detached = True
             self._drop()
-            if not live.detached:
-                # The worker stops: a branch in a step's body may still end that.
-                return
-        elif self._first_failure is None:
+            for strand in self._open.values() if live.detached else ():
+                # Where the worker only stops, a branch in a step's body may still end that.
+                strand.task.cancel()
+            return
+        if self._first_failure is None:
             self._first_failure = error
         self._end_others("another branch failed", by_decision=True, but=index)
 
@@ -257,12 +282,12 @@ class Branches:
             if record.result != str(index):
                 # By the record another one did; this one was slower then, with something that is not a step.
                 return
-            await live.turns.come(self._path)
+            await live.turns.come(strand, self._path)
             live.journal.pass_over(self._path)
-        else:
-            await live.turns.end()
+        elif not await live.turns.end_unless_cancelled():
+            return
         try:
-            if self._winner is not None or live.detached:
+            if self._winner is not None or live.detached or (record is None and strand.loss is not None):
                 return
             if record is None:
                 step = open_step(live, self._frame, self._call, self._path, None)

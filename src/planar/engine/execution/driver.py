@@ -98,7 +98,8 @@ async def _run_function(live: LiveRun, task: asyncio.Task[None]) -> str:
     definition = live.definition
     _bind_actor(live)
     args, kwargs = definition.codec.load_call(live.run.args, live.run.kwargs)
-    with bind_frame(Frame(run=live, strand=Strand(task))):
+    live.strand = Strand(task)
+    with bind_frame(Frame(run=live, strand=live.strand)):
         value = await definition.function(*args, **kwargs)
         live.check_leftover()
     text, _ = definition.codec.roundtrip_result(value)

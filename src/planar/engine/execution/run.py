@@ -49,6 +49,8 @@ class LiveRun:
         self.epoch = claim.epoch
         self.journal = Journal(records)
         self.task: asyncio.Task[None] | None = None
+        self.strand: Strand | None = None
+        """That of the workflow's own code, once it runs."""
         self.detached = False
         """Nothing that this run does here counts any more."""
         self.leaving = False
@@ -117,7 +119,8 @@ class LiveRun:
         self.check(frame.strand)
         if self.turns.several:
             heard = self.has_heard(frame.strand)
-            if await self.turns.come(path) and not heard:
+            frame.strand.missed = await self.turns.come(frame.strand, path) is not None
+            if frame.strand.missed and not heard:
                 self.owe(frame.strand)
         decision = decide(self.journal, path, identity, args, kwargs)
         match decision:
@@ -152,10 +155,15 @@ class LiveRun:
         if self.detached:
             return
         record = self.journal.next()
-        if record is not None and self.turns.is_stuck:
-            self.diverge(record.step_id, f"it was a call of {record.name!r}, and now every branch calls something else first")
-        else:
+        if record is None or not self.turns.is_stuck:
             self.parking.fall_asleep()
+        elif self.cancellation is not None and not self.cancellation.delivered:
+            # The end was asked for before any of these calls was made.
+            self.cancellation.delivered = True
+            self.tell_to_end(self.cancellation.reason)
+            asyncio.get_running_loop().call_soon(self.turns.look_again)
+        elif not self.turns.drop_lost():
+            self.diverge(record.step_id, f"it was a call of {record.name!r}, and now every branch calls something else first")
 
     def check(self, strand: Strand) -> None:
         """May this strand go on here?
@@ -353,5 +361,11 @@ class LiveRun:
         """Deliver a CancelledError at the function's next await."""
         if self.cancellation is None:
             self.cancellation = Cancellation(reason, delivered=True)
-            if self.task is not None:
-                self.task.cancel(reason)
+            self.tell_to_end(reason)
+
+    def tell_to_end(self, reason: str) -> None:
+        """Deliver a CancelledError to the workflow's code, and at the same moment to all of its branches."""
+        if self.strand is not None and self.strand.joined is not None:
+            self.strand.joined.end_all(reason, by_decision=False)
+        if self.task is not None:
+            self.task.cancel(reason)

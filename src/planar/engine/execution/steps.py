@@ -134,10 +134,15 @@ async def raise_again(live: LiveRun, frame: Frame, record: StepRecord) -> NoRetu
         raise asyncio.CancelledError(failure.message)
     # A timeout of the user's code had given up this step. It does so again, by its own means; code that has lost the timeout
     # would wait for ever here, so the wait is bounded by what was recorded.
-    live.turns.handed_out(frame.strand, to_code=False)
-    _deliver_loss(frame)
     lasted = (record.updated_at - record.created_at).total_seconds() if record.updated_at and record.created_at else 0.0
-    await asyncio.sleep(lasted + PATIENCE)
+    try:
+        _deliver_loss(frame)
+        if frame.strand.missed:
+            raise asyncio.CancelledError(failure.message)
+        await asyncio.sleep(lasted + PATIENCE)
+    finally:
+        # Not before: what was recorded next came after the code around this step had gone on.
+        _handed_out(live, frame)
     live.diverge(record.step_id, f"a timeout gave up the call of {record.name!r} after {lasted:.1f} s, and now nothing gave it up")
     raise live.diverged or NonDeterministicStepCallError
 
@@ -259,8 +264,8 @@ async def _deliver_cancellation(step: OpenStep) -> None:
     if asked is not None and not asked.delivered:
         asked.delivered = True
         if strand.task is not live.task and live.task is not None:
-            # The workflow's own code hears it, which waits for its branches, and tells each of them.
-            live.task.cancel(asked.reason)
+            # All hear it at once: the workflow's own code, and each of its branches.
+            live.tell_to_end(asked.reason)
             await asyncio.get_running_loop().create_future()
         raise asyncio.CancelledError(asked.reason)
     _deliver_loss(step.caller)

@@ -36,7 +36,7 @@ class Turns:
         self._ticking = False
         self._ended: deque[asyncio.Future[None]] = deque()
         """Strands whose step has ended, in that order, before it is recorded."""
-        self._called: dict[str, asyncio.Future[None]] = {}
+        self._called: dict[str, tuple[Strand, asyncio.Future[bool]]] = {}
         """Strands that called a step while others are to be handed out first, by the step's path."""
 
     # -- where the strands are ----------------------------------------------------------------------------------------
@@ -89,19 +89,42 @@ class Turns:
 
     # -- replay -------------------------------------------------------------------------------------------------------
 
-    async def come(self, path: str) -> asyncio.CancelledError | None:
-        """Wait until the step at *path* may go on: it is its turn, or the recorded history is used up.
+    async def come(self, strand: Strand, path: str) -> asyncio.CancelledError | None:
+        """Wait until the step that *strand* calls at *path* may go on: it is its turn, or the recorded history is used up.
 
         A cancellation that comes meanwhile is answered, for the caller to deliver in its turn.
+
+        Raises:
+            CancelledError: the branch was to end before it came here; nothing of that is recorded.
         """
         if self._journal.next() is None:
             return None
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._called[path] = waiting
+        waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._called[path] = (strand, waiting)
         self.block()
         cancelled = await outlast(waiting)
-        waiting.result()
+        if not waiting.result():
+            raise cancelled or asyncio.CancelledError
         return cancelled
+
+    def look_again(self) -> None:
+        """Something was done about strands that are stuck."""
+        if self._active == 0:
+            self._idle()
+
+    def drop_lost(self) -> bool:
+        """End the calls of branches that are to end and have no record here: they were told before they came so far.
+
+        Returns whether there were any.
+        """
+        lost = [path for path, (strand, _) in self._called.items() if strand.loss is not None and self._journal.get(path) is None]
+        for path in lost:
+            strand, waiting = self._called.pop(path)
+            if strand.loss is not None:
+                strand.loss.delivered = True
+            self.unblock()
+            waiting.set_result(False)
+        return bool(lost)
 
     # -- first run ----------------------------------------------------------------------------------------------------
 
@@ -116,6 +139,24 @@ class Turns:
         cancelled = await outlast(waiting)
         waiting.result()
         return cancelled
+
+    async def end_unless_cancelled(self) -> bool:
+        """Like `end`, but False at once if this strand is cancelled meanwhile, or others are handed out what makes it pointless."""
+        if not self._handing and not self._in_code and not self._ended and self._journal.next() is None:
+            self._handing = True
+            return True
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ended.append(waiting)
+        self.go_on()
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            if waiting in self._ended:
+                self._ended.remove(waiting)
+                return False
+            if waiting.cancelled():
+                return False
+        return True
 
     def handed_out(self, strand: Strand, *, to_code: bool) -> None:
         """The record reached its strand: its code, or the body of a step around it."""
@@ -151,28 +192,33 @@ class Turns:
             self._use_up()
             return
         for path in (record.path, *enclosing(record.path)):
-            waiting = self._called.pop(path, None)
-            if waiting is not None:
+            called = self._called.pop(path, None)
+            if called is not None:
                 # A step whose nested ones are recorded begins again, and hands nothing out by that.
                 self._handing = path == record.path
                 self.unblock()
-                waiting.set_result(None)
+                called[1].set_result(True)
                 return
 
     def _use_up(self) -> None:
         """The history is used up: what was called happens, and what has ended is recorded."""
         called, self._called = self._called, {}
         self.unblock(len(called))
-        for waiting in called.values():
-            waiting.set_result(None)
-        if self._ended:
-            self._handing = True
-            self._ended.popleft().set_result(None)
+        for _, waiting in called.values():
+            waiting.set_result(True)
+        while self._ended and not self._handing:
+            waiting = self._ended.popleft()
+            if not waiting.done():
+                self._handing = True
+                waiting.set_result(None)
 
     def abort(self, error: BaseException) -> None:
         """Nobody's turn comes any more: whoever waits for it gets *error*."""
         called, self._called = self._called, {}
         ended, self._ended = self._ended, deque()
         self.unblock(len(called))
-        for waiting in (*called.values(), *ended):
-            waiting.set_exception(error)
+        for waiting in (*(waiting for _, waiting in called.values()), *ended):
+            if not waiting.done():
+                waiting.set_exception(error)
+                # Its strand may have been cancelled at this moment, and never ask.
+                waiting.exception()

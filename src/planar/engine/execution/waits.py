@@ -44,12 +44,16 @@ async def take_event(step: OpenStep, key: str, since: datetime | None, deadline:
     while True:
         # Made anew each time: another branch of the run may have taken one meanwhile.
         wait = live.taken.wait(live.run, key, since)
-        event = await live.park(step, step.caller.strand, Reason.EVENT, deadline, wait)
-        if isinstance(event, Event):
-            if live.taken.take(key, event.seq, widened=since is not None):
-                step.event_seq = event.seq
-                return event
-        elif deadline is not None and live.now() >= deadline:
+        found = await live.park(step, step.caller.strand, Reason.EVENT, deadline, wait)
+        is_late = deadline is not None and live.now() >= deadline
+        if found is None and is_late:
+            # Time is over, but what was waited for may have come before it was.
+            (found,) = await live.parts.store.look([wait])
+        if isinstance(found, Event):
+            if live.taken.take(key, found.seq, widened=since is not None):
+                step.event_seq = found.seq
+                return found
+        elif is_late:
             return None
 
 
