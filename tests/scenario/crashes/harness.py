@@ -192,8 +192,15 @@ def _tell(scenario: Scenario, crash: Crash | None, world: World, processes: list
 class Points:
     """At which writes a scenario's process died."""
 
+    writes: int
+    every: int = 1
     tried: list[Crash] = field(default_factory=list[Crash])
-    writes: int = 0
+
+    def check_complete(self) -> None:
+        """Nothing was left out that was to be tried: two points a write, or every third of them."""
+        points = [Crash(number, after=after) for number in range(1, self.writes + 1) for after in (False, True)]
+        assert self.writes > 0
+        assert self.tried == points[:: self.every], f"of {len(points)} points {len(self.tried)} were tried"
 
 
 def crash_everywhere(scenario: Scenario, stage: Stage, every: int = 1) -> Points:
@@ -207,7 +214,7 @@ def crash_everywhere(scenario: Scenario, stage: Stage, every: int = 1) -> Points
     """
     clean = stage.play(scenario)
     _check_clean(scenario, clean)
-    points = Points(writes=len(clean.writes))
+    points = Points(len(clean.writes), every)
     for place in count(0, every):
         crash = Crash(place // 2 + 1, after=place % 2 == 1)
         played = stage.play(scenario, crash)
@@ -219,6 +226,7 @@ def crash_everywhere(scenario: Scenario, stage: Stage, every: int = 1) -> Points
         except AssertionError as error:
             kind = played.writes[crash.number - 1]
             raise AssertionError(f"{scenario.name}: the process died {crash} ({kind}) of {points.writes}: {error}") from error
+    points.check_complete()
     return points
 
 
