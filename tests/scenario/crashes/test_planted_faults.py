@@ -15,6 +15,7 @@ from planar.engine.store.memory.entries import MemoryEntries
 from planar.engine.store.port import Entry, News, RetireWorker, SaveStep, Sleep
 from planar.testing.faults import FaultyStore
 from planar.workflows import waiting
+from tests.scenario.crashes import harness
 from tests.scenario.crashes.harness import Scenario, Stage, crash_everywhere, two_runs
 from tests.scenario.crashes.test_children import crash_parent
 from tests.scenario.crashes.test_retries import attempts_are_counted, crash_persevering
@@ -128,5 +129,7 @@ def test_a_planted_fault_is_found(
 
 def test_a_run_that_nobody_takes_over_is_found_to_be_stuck(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody_takes_over(monkeypatch)
+    # The worker goes on looking every second whether the dead one is still dead.
+    monkeypatch.setattr(harness, "STUCK_SECONDS", 600.0)
     with pytest.raises(TimeoutError):
         crash_everywhere(STEPS, Stage(folder, None))
