@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from shutil import copytree
 from tempfile import TemporaryDirectory
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +26,8 @@ from planar.testing.faults import Crash, Faults, FaultyStore, ProcessDied
 
 T = TypeVar("T")
 
-UNWINDING_ROUNDS = 20
+UNWINDING_ROUNDS = 50
+UNWINDING_SECONDS = 0.02
 
 
 class Process:
@@ -78,7 +80,7 @@ class Process:
                 break
             for task in left:
                 task.cancel()
-            await asyncio.wait(left, timeout=1.0)
+            await asyncio.wait(left, timeout=UNWINDING_SECONDS)
         for store in self._stores:
             await store.clear_away()
 
@@ -121,25 +123,37 @@ def at_every_write(make_app: Callable[[Path], PlanarApp], story: Callable[[], Aw
     Raises:
         Exception: what the story raised.
     """
-    with _told(make_app, story, None) as peaceful:
-        yield peaceful
-    for place in count():
-        crash = Crash(place // 2 + 1, after=place % 2 == 1)
-        with _told(make_app, story, crash) as played:
-            if played.crash is None and crash.number > len(peaceful.writes):
-                return
-            yield played
+    with TemporaryDirectory(prefix="planar-crash-") as made:
+        # Tables are made once: making them anew would be most of the work.
+        prepared = Path(made)
+        asyncio.run(make_app(prepared).run_standalone(_nothing))
+        with _told(make_app, story, None, prepared) as peaceful:
+            yield peaceful
+        for place in count():
+            crash = Crash(place // 2 + 1, after=place % 2 == 1)
+            with _told(make_app, story, crash, prepared) as played:
+                if played.crash is None and crash.number > len(peaceful.writes):
+                    return
+                yield played
+
+
+async def _nothing() -> None:
+    """The story in which an app only starts and stops."""
 
 
 @contextmanager
-def _told(make_app: Callable[[Path], PlanarApp], story: Callable[[], Awaitable[T]], crash: Crash | None) -> Generator[Played[T]]:
+def _told(
+    make_app: Callable[[Path], PlanarApp], story: Callable[[], Awaitable[T]], crash: Crash | None, prepared: Path
+) -> Generator[Played[T]]:
     first = Faults(crash)
-    with TemporaryDirectory(prefix="planar-crash-") as folder, ExitStack() as dead:
+    with TemporaryDirectory(prefix="planar-crash-") as made, ExitStack() as dead:
+        folder = Path(made)
+        copytree(prepared, folder, dirs_exist_ok=True)
         try:
-            result = _live(make_app(Path(folder)), story, first, dead)
+            result = _live(make_app(folder), story, first, dead)
         except ProcessDied:
-            result = _live(make_app(Path(folder)), story, Faults(), dead)
-        yield Played(result, crash if first.dead else None, first.writes, Path(folder))
+            result = _live(make_app(folder), story, Faults(), dead)
+        yield Played(result, crash if first.dead else None, first.writes, folder)
 
 
 def _live(app: PlanarApp, story: Callable[[], Awaitable[T]], faults: Faults, dead: ExitStack) -> T:

@@ -74,8 +74,7 @@ def nothing_of_it_ran(played: Played) -> None:
 
 
 def test_a_sleeping_run_that_is_cancelled_never_wakes(everywhere: Everywhere) -> None:
-    points = everywhere(Scenario("cancelling sleepers", end_sleepers, CANCELLED, check=nothing_of_it_ran))
-    assert len(points.tried) == 2 * points.writes
+    everywhere(Scenario("cancelling sleepers", end_sleepers, CANCELLED, check=nothing_of_it_ran))
 
 
 @workflow()
@@ -103,8 +102,7 @@ def cleaned_up(played: Played) -> None:
 
 
 def test_a_running_run_that_is_cancelled_cleans_up_and_ends_cancelled(everywhere: Everywhere) -> None:
-    points = everywhere(Scenario("cancelling in a step", end_toilers, CANCELLED, at_once=2, check=cleaned_up))
-    assert len(points.tried) == 2 * points.writes
+    everywhere(Scenario("cancelling in a step", end_toilers, CANCELLED, at_once=2, check=cleaned_up))
 
 
 @workflow()
@@ -130,5 +128,4 @@ def the_children_ended_too(played: Played) -> None:
 
 
 def test_the_children_of_a_cancelled_run_are_cancelled(everywhere: Everywhere) -> None:
-    points = everywhere(Scenario("cancelling with children", end_delegates, CANCELLED, check=the_children_ended_too))
-    assert len(points.tried) == 2 * points.writes
+    everywhere(Scenario("cancelling with children", end_delegates, CANCELLED, check=the_children_ended_too))

@@ -54,11 +54,10 @@ async def crash_parent(label: str) -> list[str]:
 
 
 def test_every_child_is_started_exactly_once(everywhere: Everywhere) -> None:
-    points = everywhere(
+    everywhere(
         Scenario(
             "children",
             two_runs(crash_parent),
             {label: f'succeeded: ["{label}1 worked","{label}2 worked","{label}3 worked","{label}4 refuses"]' for label in ("A", "B")},
         )
     )
-    assert len(points.tried) == 2 * points.writes

@@ -53,7 +53,7 @@ async def crash_gathering(label: str) -> list[str]:
 
 
 def test_gathered_branches_each_go_on_where_they_were(everywhere: Everywhere) -> None:
-    points = everywhere(
+    everywhere(
         Scenario(
             "gather",
             two_runs(crash_gathering),
@@ -64,7 +64,6 @@ def test_gathered_branches_each_go_on_where_they_were(everywhere: Everywhere) ->
             at_once=4,
         )
     )
-    assert len(points.tried) == 2 * points.writes
 
 
 async def load_and_pause(item: str) -> str:
@@ -79,7 +78,7 @@ async def crash_mapping(label: str) -> list[str]:
 
 
 def test_mapped_items_each_go_on_where_they_were(everywhere: Everywhere) -> None:
-    points = everywhere(
+    everywhere(
         Scenario(
             "map",
             two_runs(crash_mapping),
@@ -90,7 +89,6 @@ def test_mapped_items_each_go_on_where_they_were(everywhere: Everywhere) -> None
             at_once=2,
         )
     )
-    assert len(points.tried) == 2 * points.writes
 
 
 @step()
@@ -119,7 +117,7 @@ async def crash_racing(label: str) -> list[str]:
 
 
 def test_a_race_has_one_winner_and_its_losers_end(everywhere: Everywhere) -> None:
-    points = everywhere(
+    everywhere(
         Scenario(
             "race",
             two_runs(crash_racing),
@@ -127,7 +125,6 @@ def test_a_race_has_one_winner_and_its_losers_end(everywhere: Everywhere) -> Non
             at_once=3,
         )
     )
-    assert len(points.tried) == 2 * points.writes
 
 
 @workflow()
@@ -141,7 +138,7 @@ async def crash_hurrying(label: str) -> list[str]:
 
 
 def test_a_durable_timeout_is_over_when_it_would_have_been(everywhere: Everywhere) -> None:
-    points = everywhere(
+    everywhere(
         Scenario(
             "timeout",
             two_runs(crash_hurrying),
@@ -149,4 +146,3 @@ def test_a_durable_timeout_is_over_when_it_would_have_been(everywhere: Everywher
             at_once=2,
         )
     )
-    assert len(points.tried) == 2 * points.writes

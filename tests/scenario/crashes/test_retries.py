@@ -49,7 +49,7 @@ def attempts_are_counted(played: Played) -> None:
 
 
 def test_a_step_is_tried_again_as_often_as_was_asked(everywhere: Everywhere) -> None:
-    points = everywhere(
+    everywhere(
         Scenario(
             "retries",
             two_runs(crash_persevering),
@@ -57,12 +57,11 @@ def test_a_step_is_tried_again_as_often_as_was_asked(everywhere: Everywhere) -> 
             check=attempts_are_counted,
         )
     )
-    assert len(points.tried) == 2 * points.writes
 
 
 def test_a_run_whose_step_fails_for_good_fails_with_its_error(everywhere: Everywhere) -> None:
     name = f"{Broken.__module__}.{Broken.__qualname__}"
-    points = everywhere(
+    everywhere(
         Scenario(
             "failing runs",
             two_runs(crash_despairing),
@@ -70,4 +69,3 @@ def test_a_run_whose_step_fails_for_good_fails_with_its_error(everywhere: Everyw
             check=attempts_are_counted,
         )
     )
-    assert len(points.tried) == 2 * points.writes

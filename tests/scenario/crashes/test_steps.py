@@ -35,14 +35,13 @@ async def crash_ordering(order: str) -> str:
 
 
 def test_recorded_steps_never_run_again(everywhere: Everywhere) -> None:
-    points = everywhere(
+    everywhere(
         Scenario(
             "steps",
             two_runs(crash_ordering),
             {"A": 'succeeded: "reservation A for 1"', "B": 'succeeded: "reservation B for 1"'},
         )
     )
-    assert len(points.tried) == 2 * points.writes
 
 
 @step()
@@ -74,7 +73,7 @@ async def crash_shipping(order: str) -> list[str]:
 
 
 def test_nested_steps_run_again_only_if_they_were_not_recorded(everywhere: Everywhere) -> None:
-    points = everywhere(
+    everywhere(
         Scenario(
             "nested steps",
             two_runs(crash_shipping),
@@ -82,4 +81,3 @@ def test_nested_steps_run_again_only_if_they_were_not_recorded(everywhere: Every
             at_once=2,
         )
     )
-    assert len(points.tried) == 2 * points.writes

@@ -50,10 +50,7 @@ async def crash_booking(label: str) -> list[int]:
 
 
 def test_what_a_step_writes_through_its_session_is_there_exactly_once(everywhere_on_sqlite: Everywhere) -> None:
-    points = everywhere_on_sqlite(
-        Scenario("transactional steps", two_runs(crash_booking), dict.fromkeys(("A", "B"), "succeeded: [1,1,2,2]"))
-    )
-    assert len(points.tried) == 2 * points.writes
+    everywhere_on_sqlite(Scenario("transactional steps", two_runs(crash_booking), dict.fromkeys(("A", "B"), "succeeded: [1,1,2,2]")))
 
 
 @step()
@@ -81,7 +78,7 @@ async def crash_nested_booking(label: str) -> list[int]:
 
 
 def test_steps_within_a_transactional_step_commit_by_themselves(everywhere_on_sqlite: Everywhere) -> None:
-    points = everywhere_on_sqlite(
+    everywhere_on_sqlite(
         Scenario(
             "nested transactional steps",
             two_runs(crash_nested_booking),
@@ -90,7 +87,6 @@ def test_steps_within_a_transactional_step_commit_by_themselves(everywhere_on_sq
             at_once=2,
         )
     )
-    assert len(points.tried) == 2 * points.writes
 
 
 @workflow()
@@ -125,14 +121,13 @@ async def announcements() -> Outcomes:
 
 
 def test_events_and_runs_of_a_transactional_step_come_with_its_writes(everywhere_on_sqlite: Everywhere) -> None:
-    points = everywhere_on_sqlite(
+    everywhere_on_sqlite(
         Scenario(
             "events and starts in sessions",
             announcements,
             {label: f'succeeded: ["{label}","{label}"]' for label in ("A", "B")},
         )
     )
-    assert len(points.tried) == 2 * points.writes
 
 
 @workflow()
@@ -157,5 +152,4 @@ async def orders() -> Outcomes:
 
 
 def test_a_run_that_was_started_in_a_transaction_is_there_with_it(everywhere_on_sqlite: Everywhere) -> None:
-    points = everywhere_on_sqlite(Scenario("start in a transaction", orders, dict.fromkeys(("A", "B"), "succeeded: [2,1]")))
-    assert len(points.tried) == 2 * points.writes
+    everywhere_on_sqlite(Scenario("start in a transaction", orders, dict.fromkeys(("A", "B"), "succeeded: [2,1]")))
