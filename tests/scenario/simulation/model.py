@@ -264,7 +264,9 @@ class Model:
         place = places()
         asked = len(self._world.ledger.at(place.run.id, place.path))
         if self._record(place).status is not StepStatus.SUCCEEDED or asked < yes_at:
-            raise Broken(f"step {place.path} of run {place.run.id} asked {asked} times, and needed {yes_at} for a yes: {self._record(place)}")
+            raise Broken(
+                f"step {place.path} of run {place.run.id} asked {asked} times, and needed {yes_at} for a yes: {self._record(place)}"
+            )
         return "yes"
 
     def gather(self, places: Callable[[], Place], programs: list[Program], keep_going: bool) -> str:
