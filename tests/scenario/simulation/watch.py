@@ -198,14 +198,10 @@ class Watch:
             return
         if record is not None and record.seq is not None:
             self._fail(f"P2: step {path} of run {run_id} is recorded, and its body runs again")
-        now = self._world.loop.time()
-        if (
-            record is not None
-            and record.status is StepStatus.FAILED
-            and record.wakeup_at is not None
-            and now < seconds_of(record.wakeup_at)
-        ):
-            self._fail(f"P7: step {path} of run {run_id} is tried again too early")
+        if record is not None and record.status is StepStatus.FAILED and record.wakeup_at is not None:
+            early = (record.wakeup_at - self._world.clock.now()).total_seconds()
+            if early > 0:
+                self._fail(f"P7: step {path} of run {run_id} is tried again {early:.6f} s too early")
         for earlier in self._world.ledger.unsettled(run_id, execution.epoch):
             is_before = path.startswith(branch_of(earlier.path))
             if is_before and not earlier.path.startswith((path + ".", path + "/")) and earlier.path != path:

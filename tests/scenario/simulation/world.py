@@ -70,6 +70,8 @@ class World:
         self.until = draw.uniform(1.0, 4.0) + 3.0 * self.is_busy
         """When the last fault begins."""
         self._relaunches = 0.0 if self.is_busy else draw.choice((0.2, 0.8))
+        self.way = draw.choice((0.004, 0.004, 0.0))
+        """How many seconds the way to the database takes at most; 0: what is submitted is applied in the next turn."""
         self._config = WorkerConfig(
             max_parked_runs=draw.choice((10_000, 10_000, 1, 0)),
             drain_seconds=draw.choice((0.0, 0.5, 2.0)),
