@@ -82,6 +82,7 @@ _EXPECTED = ("a cancelled run does not let itself be ended",)
 _EXPECTED_IN_AN_OUTAGE = (
     "looking for due runs failed",
     "could not look whether runs have ended",
+    "could not look for what a branch waits for",
     "a run's record could not be written",
     "a run could not be handed back",
     "a run could not be ended",

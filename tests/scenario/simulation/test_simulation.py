@@ -23,6 +23,7 @@ ENOUGH = 1000
 """Within so many seeds a planted mistake must be found."""
 
 REPLAYED = [
+    '[["gather", [[["flaky", 2, 1, 0.01, false]], [["event", "pear", 1.5]]], false], ["suspend", 0.1]]',
     '[["race", [[["step", 0.0, "a"]], [["race", [[["event", "pear", 1.5]]]]]]], ["suspend", 0.3]]',
     '[["race", [[["race", [[["emit", "pear", 1]], [["suspend", 1.0]]]]], [["emit", "pear", 2]]]], ["suspend", 0.1]]',
     '[["race", [[["race", [[["timeout", 0.2, 1.5], ["suspend", 2.5]], [["step", 0.4, "b"]]]], ["suspend", 0.05]], [["suspend", 5.0]]]]]',
