@@ -13,26 +13,27 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.scenario.simulation.search import Batch, play_batch
-from tests.scenario.simulation.seed import play, simulated_surroundings
+from tests.scenario.simulation.seed import play, play_program, simulated_surroundings
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.scenario.simulation", description="Play seeds of the simulation.")
     parser.add_argument("--seed", type=int, help="play this one, and print its trace")
+    parser.add_argument("--program", help="perform this program alone, a JSON list of operations, and print the trace")
     parser.add_argument("--first", type=int, default=0, help="the first of many")
     parser.add_argument("--seeds", type=int, default=1000, help="how many")
     parser.add_argument("--processes", type=int, default=1, help="on so many processes")
     chosen = parser.parse_args()
-    if chosen.seed is not None:
-        return _replay(chosen.seed)
+    if chosen.seed is not None or chosen.program is not None:
+        return _replay(chosen.seed, chosen.program)
     return _play_many(chosen.first, chosen.seeds, chosen.processes)
 
 
-def _replay(seed: int) -> int:
+def _replay(seed: int | None, program: str | None) -> int:
     with simulated_surroundings():
-        played = play(seed, traced=True)
+        played = play_program(program, seed or 0) if program is not None else play(seed or 0, traced=True)
     print("\n".join(played.trace))
-    print(f"seed {seed}: {played.events} events, {played.seconds:.1f} s of virtual time, {played.violation or 'clean'}")
+    print(f"seed {played.seed}: {played.events} events, {played.seconds:.1f} s of virtual time, {played.violation or 'clean'}")
     return 1 if played.violation else 0
 
 

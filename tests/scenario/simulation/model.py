@@ -210,7 +210,7 @@ class Model:
             raise Broken(f"{where} should have waited: {record.status} {record.error}")
         deadline = json.loads(self._record(place.inner(1)).result or "null")
         for event in events:
-            if self._world.watch.emitted[event.seq] < _seconds_of_text(deadline):
+            if self._world.watch.emitted[event.seq] < _seconds_of_text(deadline) - 1e-5:
                 raise Broken(f"P6: {where} timed out at {deadline}, and event {event.seq} had come")
 
     def emit(self, places: Callable[[], Place], key: str, payload: int) -> str:

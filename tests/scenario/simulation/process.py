@@ -103,7 +103,7 @@ class Process:
     def delay(self) -> float:
         """The way to the database, or back."""
         chance = self.world.schedule.random()
-        return 0.1 + chance * 2.5 if self.slow else chance * 0.004
+        return 0.1 + chance * 2.5 if self.slow else chance * self.world.way
 
     def news_delay(self) -> float:
         """How long it takes until it hears that others wrote: it looks a few times a second, as at a file's `data_version`."""

@@ -37,6 +37,11 @@ def play(seed: int, *, traced: bool = False) -> Played:
     return without_collector(lambda: _play(World(seed, traced=traced)))
 
 
+def play_program(program: str, seed: int = 0) -> Played:
+    """Perform *program*, the JSON text of one, in one process that lets go of the run at each wait; *seed* says how long things take."""
+    return without_collector(lambda: _play(World(seed, traced=True, only=program)))
+
+
 def _play(world: World) -> Played:
     loop = world.loop
     loop.before_jump = world.watch.look

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 LATE = 1.5
 """What may pass until something due goes on: the second that is promised, and the ways to the database and back."""
 LOOKS_EVERY = 0.2
-MICROSECOND = 1e-6
-"""What the clock of the database rounds away."""
+IDLE_PASSES = 30
 
 
 @dataclass(slots=True)
@@ -46,6 +45,7 @@ class Watch:
         self.due: dict[tuple[UUID, str], float] = {}
         """Until when a step sleeps, as its first mark says."""
         self._stray: dict[tuple[UUID, int, str], int] = {}
+        self._idle_passes: dict[UUID, int] = {}
         self._last_look = 0.0
         self._due_since: dict[UUID, float] = {}
         self.recorded: dict[UUID, dict[str, Recorded]] = {}
@@ -78,7 +78,10 @@ class Watch:
                 if outcome.asleep:
                     self._wrote(process, holder)
                     self._slept(entry)
-            case EndRun(holder) | Release(holder):
+            case Release(holder):
+                self._wrote(process, holder)
+                self._given_back(holder.run_id)
+            case EndRun(holder):
                 self._wrote(process, holder)
                 self.writer_well_since[holder.run_id] = process.well_since
             case Emit():
@@ -114,9 +117,10 @@ class Watch:
         if any(other.record.seq is not None and other.record.seq >= record.seq for other in recorded.values()):
             self._fail(f"step {record.path} of run {holder.run_id} was recorded under a place that was taken: {record.seq}")
         recorded[record.path] = Recorded(record, now)
+        self._idle_passes.pop(holder.run_id, None)
         self._world.ledger.settle(holder.run_id, record.path, holder.epoch)
         due = self.due.get((holder.run_id, record.path))
-        if record.qualname == "suspend" and record.status is StepStatus.SUCCEEDED and due is not None and now < due:
+        if record.qualname == "suspend" and record.status is StepStatus.SUCCEEDED and due is not None and now < due - 1e-5:
             self._fail(f"P7: a timer of run {holder.run_id} ended {due - now:.3f} s early")
 
     def _slept(self, entry: Sleep) -> None:
@@ -129,6 +133,12 @@ class Watch:
                 due = seconds_of(mark.wakeup_at)
                 if self.due.setdefault((run_id, mark.path), due) != due:
                     self._fail(f"P7: the timer {mark.path} of run {run_id} was moved")
+
+    def _given_back(self, run_id: UUID) -> None:
+        """P1: a run that is taken and given back without having come further will never end."""
+        count = self._idle_passes[run_id] = self._idle_passes.get(run_id, 0) + 1
+        if count > IDLE_PASSES:
+            self._fail(f"P1: run {run_id} was taken and given back {count} times, and recorded nothing")
 
     def _asked_to_end(self, entry: Cancel) -> None:
         database = self._world.database
@@ -188,14 +198,10 @@ class Watch:
             return
         if record is not None and record.seq is not None:
             self._fail(f"P2: step {path} of run {run_id} is recorded, and its body runs again")
-        now = self._world.loop.time()
-        if (
-            record is not None
-            and record.status is StepStatus.FAILED
-            and record.wakeup_at is not None
-            and now + MICROSECOND < seconds_of(record.wakeup_at)
-        ):
-            self._fail(f"P7: step {path} of run {run_id} is tried again too early")
+        if record is not None and record.status is StepStatus.FAILED and record.wakeup_at is not None:
+            early = (record.wakeup_at - self._world.clock.now()).total_seconds()
+            if early > 0:
+                self._fail(f"P7: step {path} of run {run_id} is tried again {early:.6f} s too early")
         for earlier in self._world.ledger.unsettled(run_id, execution.epoch):
             is_before = path.startswith(branch_of(earlier.path))
             if is_before and not earlier.path.startswith((path + ".", path + "/")) and earlier.path != path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
@@ -173,10 +174,8 @@ async def _timeout(limit: float, seconds: float) -> str:
 
 async def _stop_child(program: Program) -> str:
     run_id = await simulated.start_step(json.dumps(program))
-    try:
+    with suppress(RunAlreadyEnded):
         await cancel(run_id, "not needed")
-    except RunAlreadyEnded:
-        pass
     try:
         await simulated.wait_for_completion(run_id)
     except Exception as error:

@@ -39,8 +39,10 @@ _SMALL = json.dumps([["step", 0.0, "small"]])
 class World:
     """Everything that *seed* makes."""
 
-    def __init__(self, seed: int, *, traced: bool = False) -> None:
+    def __init__(self, seed: int, *, traced: bool = False, only: str | None = None) -> None:
+        """With *only*, the JSON text of a program, one process performs that, and nothing goes wrong."""
         self.seed = seed
+        self.only = only
         self.trace: list[str] | None = [] if traced else None
         self.violation: str | None = None
         self.figures: Counter[str] = Counter()
@@ -68,6 +70,8 @@ class World:
         self.until = draw.uniform(1.0, 4.0) + 3.0 * self.is_busy
         """When the last fault begins."""
         self._relaunches = 0.0 if self.is_busy else draw.choice((0.2, 0.8))
+        self.way = draw.choice((0.004, 0.004, 0.0))
+        """How many seconds the way to the database takes at most; 0: what is submitted is applied in the next turn."""
         self._config = WorkerConfig(
             max_parked_runs=draw.choice((10_000, 10_000, 1, 0)),
             drain_seconds=draw.choice((0.0, 0.5, 2.0)),
@@ -75,6 +79,10 @@ class World:
             poll_seconds=draw.choice((60.0, 3600.0)),
             max_recoveries=100,
         )
+        if only is not None:
+            # Each wait lets go of the run, so that what comes after it is a replay.
+            self.slots, self.is_busy = 1, False
+            self._config = self._config.model_copy(update={"max_parked_runs": 0})
         self._skews = [draw.choice((0.0, 0.0, draw.uniform(-5.0, 5.0))) for _ in range(self.slots)]
         self._started: dict[UUID, bool] = {}
         self._waiting: list[tuple[Process, UUID, asyncio.Task[Any]]] = []
@@ -260,7 +268,7 @@ class World:
         for slot in range(self.slots):
             self.launch(slot)
         self._schedule_work()
-        for fault in draw_faults(self.faults, self.until):
+        for fault in draw_faults(self.faults, self.until) if self.only is None else []:
             await asyncio.sleep(max(0.0, fault.at - self.loop.time()))
             self.spawn(strike(self, fault))
         await asyncio.sleep(max(0.0, self.until - self.loop.time()))
@@ -270,6 +278,9 @@ class World:
 
     def _schedule_work(self) -> None:
         draw = self.work
+        if self.only is not None:
+            self.spawn(self._start_run(0.01, self.only, None, True))
+            return
         for number in range(draw.randint(1, 4)):
             key = f"run {number}" if draw.random() < 0.5 else None
             program = json.dumps(draw_program(draw))
