@@ -29,7 +29,7 @@ WORKFLOWS = (three_steps, one_step, three_payloads, note_first_line, note_event,
 
 def row(what: str, figures: str, bar: str = "") -> None:
     """One row of the table."""
-    print(f"{what:<34}{figures:<62}{bar}", flush=True)
+    print(f"{what:<34}{figures:<84}{bar}", flush=True)
 
 
 def ratio(what: str, unit: str, floor: float, engine: float, bar: str) -> None:
@@ -98,7 +98,7 @@ async def flat(folder: Path, runs: int) -> None:
         ratio(f"runs {part * runs // PARTS:,} to {(part + 1) * runs // PARTS:,}", "/s", bare, speed, f"CPU {least:.0f} and {cpu:.0f} us")
         shares.append(cpu / least)
     early, late = (statistics.median(part) for part in (shares[: PARTS // 2], shares[PARTS // 2 :]))
-    row("flat", f"CPU time beside the floor's: {early:.2f} times in the first half, {late:.2f} in the second", "the same")
+    row("flat", f"CPU over the floor's: {early:.2f} times in the first half, {late:.2f} in the second", "the same")
     await floor.close()
 
 
