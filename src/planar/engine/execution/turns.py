@@ -191,7 +191,9 @@ class Turns:
         if record is None:
             self._use_up()
             return
-        for path in (record.path, *enclosing(record.path)):
+        # A step around it, whose body will call it; a race around it waits for its own record.
+        around = (outer for outer in enclosing(record.path) if record.path[len(outer)] == ".")
+        for path in (record.path, *around):
             called = self._called.pop(path, None)
             if called is not None:
                 # A step whose nested ones are recorded begins again, and hands nothing out by that.
