@@ -101,10 +101,10 @@ class SessionVariable(Variable[PlanarSession]):
 class _Sessions:
     """Opens sessions as a given function does."""
 
-    def __init__(self, open: Callable[[str, Callable[[], None] | None], PlanarSession]) -> None:
+    def __init__(self, open: Callable[[str, Callable[[], object] | None], PlanarSession]) -> None:
         self._open = open
 
-    def get_session(self, *, label: str = "session", on_overdue: Callable[[], None] | None = None) -> PlanarSession:
+    def get_session(self, *, label: str = "session", on_overdue: Callable[[], object] | None = None) -> PlanarSession:
         return self._open(label, on_overdue)
 
 

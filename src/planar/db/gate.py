@@ -38,7 +38,7 @@ class WriteHolder:
     label: str
     """How people know this session: the step, the request, the script."""
 
-    on_overdue: Callable[[], None] | None = None
+    on_overdue: Callable[[], object] | None = None
     """Called on the event loop when the write lock was held for too long."""
 
     immediate: bool = False

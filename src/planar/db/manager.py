@@ -100,7 +100,7 @@ class DatabaseManager:
             raise NotConnected
         return self._engine
 
-    def get_session(self, *, label: str = "session", on_overdue: Callable[[], None] | None = None) -> PlanarSession:
+    def get_session(self, *, label: str = "session", on_overdue: Callable[[], object] | None = None) -> PlanarSession:
         """A new session, for the caller to use in ``async with``.
 
         Args:

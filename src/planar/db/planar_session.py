@@ -60,7 +60,7 @@ class PlanarSession(AsyncSession):
 
     sync_session_class = HeldSession
 
-    def __init__(self, engine: AsyncEngine, *, label: str = "session", on_overdue: Callable[[], None] | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, *, label: str = "session", on_overdue: Callable[[], object] | None = None) -> None:
         super().__init__(bind=engine, expire_on_commit=False)
         self.engine = engine
         self.max_conflict_retries: int = engine.get_execution_options().get(RETRIES_OPTION, MAX_CONFLICT_RETRIES)

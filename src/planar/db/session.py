@@ -30,7 +30,7 @@ logger = get_logger(__name__)
 class SessionSource(Protocol):
     """Whoever opens sessions: a `DatabaseManager`."""
 
-    def get_session(self, *, label: str = ..., on_overdue: Callable[[], None] | None = ...) -> PlanarSession: ...
+    def get_session(self, *, label: str = ..., on_overdue: Callable[[], object] | None = ...) -> PlanarSession: ...
 
 
 class SessionScope:
@@ -42,7 +42,7 @@ class SessionScope:
         on_overdue: called when the session held SQLite's write lock for too long and its transaction was undone.
     """
 
-    def __init__(self, manager: SessionSource, *, label: str, on_overdue: Callable[[], None] | None = None) -> None:
+    def __init__(self, manager: SessionSource, *, label: str, on_overdue: Callable[[], object] | None = None) -> None:
         self._manager = manager
         self._label = label
         self._on_overdue = on_overdue

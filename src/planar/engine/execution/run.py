@@ -46,7 +46,8 @@ class LiveRun:
         self.parts = parts
         self.run = claim.run
         self.definition = definition
-        self.epoch = claim.epoch
+        self.holder = Holder(self.run.id, parts.worker_id, claim.epoch)
+        """The fence of what this run writes."""
         self.journal = Journal(records)
         self.task: asyncio.Task[None] | None = None
         self.strand: Strand | None = None
@@ -76,9 +77,13 @@ class LiveRun:
         return self.run.id
 
     @property
-    def holder(self) -> Holder:
-        """The fence of what this run writes."""
-        return Holder(self.run.id, self.parts.worker_id, self.epoch)
+    def epoch(self) -> int:
+        """Under which this worker holds the run: the number of its claim."""
+        return self.holder.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.holder = Holder(self.run.id, self.parts.worker_id, epoch)
 
     def now(self) -> datetime:
         """The store's time."""

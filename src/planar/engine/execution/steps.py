@@ -291,9 +291,10 @@ async def _await_retry(step: OpenStep) -> None:
 
 async def _attempt(step: OpenStep) -> Any:
     live = step.live
-    scope = SessionScope(live.parts.manager, label=step.call.identity.name, on_overdue=_canceller()) if live.parts.manager else None
+    strand, manager = step.caller.strand, live.parts.manager
+    # A step that holds the write lock for too long is cancelled.
+    scope = SessionScope(manager, label=step.call.identity.name, on_overdue=strand.task.cancel) if manager is not None else None
     step.scope = scope
-    strand = step.caller.strand
     inner = StepFrame(run=live, strand=strand, path=step.path, step_id=step.step_id, outer=step.caller, scope=scope, step=step)
     live.parts.marks.add(step)
     try:
@@ -377,13 +378,3 @@ async def _quietly(ending: Coroutine[Any, Any, None]) -> None:
         await ending
     except Exception:
         logger.exception("the session of a step did not end in order")
-
-
-def _canceller() -> Callable[[], None]:
-    task = asyncio.current_task()
-
-    def cancel() -> None:
-        if task is not None:
-            task.cancel("the step held the write lock too long")
-
-    return cancel
