@@ -18,6 +18,7 @@ from planar.engine.core.replay import (
     UseError,
     UseResult,
     decide,
+    decide_branches,
     enclosing,
     is_inside,
 )
@@ -238,3 +239,53 @@ def test_a_journal_finds_its_records() -> None:
     assert list(journal) == [mark, record]
     assert journal.get("2") == record
     assert journal.get("3") is None
+
+
+# -- branches -------------------------------------------------------------------------------------------------------------
+
+GATHER = StepIdentity("planar.workflows.gather", "gather()")
+
+
+def test_a_record_inside_a_step_that_has_ended_has_no_turn_of_its_own() -> None:
+    journal = Journal([ended("1.1", 1), ended("2", 2), ended("1", 3)])
+    assert journal.next() == ended("2", 2)
+    journal.close("2")
+    assert journal.next() == ended("1", 3)
+    journal.close("1")
+    assert journal.next() is None
+    assert journal.leftover() is None
+
+
+def test_a_record_in_a_branch_of_a_race_has_its_turn_although_the_race_is_decided() -> None:
+    journal = Journal([ended("1/b2.1", 1), ended("1", 2), ended("1/b1.1", 3)])
+    assert journal.next() == ended("1/b2.1", 1)
+    journal.close("1/b2.1")
+    journal.pass_over("1")
+    assert journal.next() == ended("1/b1.1", 3)
+
+
+def test_the_numbers_go_on_after_records_that_have_no_turn() -> None:
+    assert Journal([ended("1", 1), ended("1.1", 7)]).last_seq == 7
+
+
+def test_a_step_where_branches_were_is_another_way() -> None:
+    decision = call(Journal([ended("1/b2.1", 1)]), "1")
+    assert isinstance(decision, Diverged)
+    assert "in a branch" in decision.previous
+
+
+@pytest.mark.parametrize("record", [ended("1", 1), ended("1.1", 1), begun("1")])
+def test_branches_where_a_step_was_are_another_way(record: StepRecord) -> None:
+    assert decide_branches(Journal([record]), "1", GATHER) is not None
+
+
+def test_branches_where_branches_or_nothing_were_may_begin() -> None:
+    assert decide_branches(Journal([ended("1/b1.1", 1)]), "1", GATHER) is None
+    assert decide_branches(Journal(), "1", GATHER) is None
+    assert decide_branches(Journal([ended("1", 1, GATHER)]), "1", GATHER) is None
+
+
+def test_a_record_in_another_branch_comes_first() -> None:
+    journal = Journal([ended("1/b2.1", 1), ended("1/b1.1", 2)])
+    assert call(journal, "1/b1.1") == NotYet(ended("1/b2.1", 1))
+    assert call(journal, "1/b2.1") == UseResult(ended("1/b2.1", 1))
