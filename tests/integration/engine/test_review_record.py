@@ -216,7 +216,7 @@ async def test_a_principal_that_cannot_be_read_any_more_fails_its_run_only(open_
             CALLS.append("asked")
             raise ValueError("an older form of principals")
 
-        object.__setattr__(app.worker._parts, "load_actor", unreadable)
+        monkeypatch.setattr(app.worker, "_parts", app.worker._parts._replace(load_actor=unreadable))
         with as_principal(Principal(sub="ann")):
             run = await small.start("x")
         assert (await until_status(run.id, "failed", seconds=3)).status.value == "failed"

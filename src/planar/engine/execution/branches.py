@@ -11,8 +11,7 @@ import contextvars
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from planar.db.session import bind_session
 from planar.engine.core.model import StepStatus
@@ -25,8 +24,7 @@ from planar.engine.execution.step import StepCall
 from planar.engine.execution.steps import check_place, commit_point, enter, go_on, leaving_a_record, open_step, raise_again, rest
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """What a branch does: *call* answers what it awaits; *made* is the coroutine, if there is one already."""
 
     call: Callable[[], Awaitable[Any]]
@@ -38,8 +36,7 @@ class Body:
             self.made.close()
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a branch ended: with *value*, or with *error*."""
 
     value: Any = None

@@ -76,6 +76,8 @@ async def _call(live: LiveRun) -> Outcome:
 def _outcome(live: LiveRun, result: str | None, error: BaseException | None) -> Outcome:
     """What the end of the function means: its own end, or that of something that was done to it."""
     asked = live.heard()
+    if isinstance(error, RunDetached) and not live.detached:
+        raise RunDetached
     if live.detached and (live.leaving or live.refused is not None or asked is None):
         raise RunDetached
     if asked is not None:

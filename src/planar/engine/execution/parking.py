@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from planar.engine.core.model import Claim, Reason, StepRecord
+from planar.engine.current import Strand
 from planar.engine.errors import RunDetached
 from planar.engine.events import NoticeKind
 from planar.engine.execution.settling import outlast
@@ -42,6 +43,7 @@ class Seat:
     """One strand that waits: until *due*, for *wait*, or for whichever is first."""
 
     step: Waiting
+    strand: Strand
     reason: Reason
     due: datetime | None
     wait: Wait | None
@@ -86,7 +88,7 @@ class Parking:
 
     # -- sitting down -------------------------------------------------------------------------------------------------
 
-    async def sit(self, step: Waiting, reason: Reason, due: datetime | None, wait: Wait | None) -> Found:
+    async def sit(self, step: Waiting, strand: Strand, reason: Reason, due: datetime | None, wait: Wait | None) -> Found:
         """Wait; what *wait* found, or None when *due* has come, or when it is worth looking again.
 
         Raises:
@@ -94,7 +96,7 @@ class Parking:
             CancelledError: something in the user's code gave up waiting; the run is this worker's again.
         """
         live = self._live
-        seat = Seat(step, reason, due, wait, asyncio.get_running_loop().create_future())
+        seat = Seat(step, strand, reason, due, wait, asyncio.get_running_loop().create_future())
         self._seats[seat] = None
         live.turns.block()
         if self._state is _State.AWAKE and not live.turns.is_idle:
@@ -125,13 +127,15 @@ class Parking:
         self._live.turns.unblock()
         seat.woken.set_result(found)
 
-    def reject(self, error: BaseException) -> None:
-        """Nobody is woken any more: whoever waits gets *error*."""
-        for seat in [seat for seat in self._seats if not seat.woken.done()]:
+    def reject(self, error: BaseException) -> list[Strand]:
+        """Nobody is woken any more: whoever waits gets *error*. The strands that did."""
+        waiting = [seat for seat in self._seats if not seat.woken.done()]
+        for seat in waiting:
             del self._seats[seat]
             self._live.turns.unblock()
             seat.woken.set_exception(error)
             seat.woken.exception()
+        return [seat.strand for seat in waiting]
 
     # -- going to sleep -----------------------------------------------------------------------------------------------
 

@@ -336,7 +336,7 @@ class LiveRun:
             # Cleaning up may record, but not wait.
             ending.delivered = True
             raise asyncio.CancelledError(ending.reason)
-        return await self.parking.sit(step, reason, due, wait)
+        return await self.parking.sit(step, strand, reason, due, wait)
 
     async def look_for_request(self) -> bool:
         """Does somebody want the end of this run, perhaps in another process? If so its code is told."""
@@ -356,9 +356,12 @@ class LiveRun:
         if self.parking.is_asleep:
             self.detach()
         else:
-            self.turns.abort(RunDetached())
+            # Nothing that they wait for comes here any more. Who is in a step's body may end that.
+            left = self.turns.abort_calls(RunDetached())
             if not self.parking.is_parking:
-                self.parking.reject(RunDetached())
+                left += self.parking.reject(RunDetached())
+            for strand in left:
+                self.let_go_of(strand)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

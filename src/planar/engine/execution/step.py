@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from planar.db.session import SessionScope
@@ -23,8 +23,7 @@ class ResultCoding(Protocol):
     def load_result(self, text: str | None) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
-class StepCall:
+class StepCall(NamedTuple):
     """A call of a step: who it is, its arguments as JSON texts, its body, and how its result is written."""
 
     identity: StepIdentity

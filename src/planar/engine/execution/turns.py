@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from planar.engine.core.replay import Journal, enclosing
 from planar.engine.current import Strand
@@ -214,13 +215,24 @@ class Turns:
                 self._handing = True
                 waiting.set_result(None)
 
+    def abort_calls(self, error: BaseException) -> list[Strand]:
+        """No call goes on any more: whoever waits with one gets *error*. The strands that did."""
+        called, self._called = self._called, {}
+        self.unblock(len(called))
+        for _, waiting in called.values():
+            _fail(waiting, error)
+        return [strand for strand, _ in called.values()]
+
     def abort(self, error: BaseException) -> None:
         """Nobody's turn comes any more: whoever waits for it gets *error*."""
-        called, self._called = self._called, {}
+        self.abort_calls(error)
         ended, self._ended = self._ended, deque()
-        self.unblock(len(called))
-        for waiting in (*(waiting for _, waiting in called.values()), *ended):
-            if not waiting.done():
-                waiting.set_exception(error)
-                # Its strand may have been cancelled at this moment, and never ask.
-                waiting.exception()
+        for waiting in ended:
+            _fail(waiting, error)
+
+
+def _fail(waiting: asyncio.Future[Any], error: BaseException) -> None:
+    if not waiting.done():
+        waiting.set_exception(error)
+        # Its strand may have been cancelled at this moment, and never ask.
+        waiting.exception()
