@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -19,12 +20,13 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from planar import PlanarApp, PlanarConfig, sqlite_config
+from planar import PlanarApp, PlanarConfig, sqlite_config, workflows
 from planar.cli import app as planar_command
 from planar.engine.codec import CallCodec
 from planar.engine.core.lifecycle import LEGAL
 from planar.engine.core.model import ENDED, RunStatus, StepStatus
 from planar.errors import PlanarError
+from planar.workflows import RetryPolicy, exceptions
 from planar.workflows.schemas import RunReason
 from tests.docs.pages import ROOT, blocks_of
 from tests.docs.tables import code_in, rows_of
@@ -111,6 +113,33 @@ def test_what_the_page_says_that_an_error_is_as_well_it_is() -> None:
         _, also, names = row[3].partition("; also ")
         if also:
             assert all(issubclass(kinds[code_in(row[0])], others[name]) for name in re.findall(r"`(\w+)`", names)), row
+
+
+# -- workflows ------------------------------------------------------------------------------------------------------------
+
+
+def words_in_code(page: Path) -> set[str]:
+    """Every name that stands in backticks, or in a heading's."""
+    return {word for code in re.findall(r"`([^`\n]+)`", page.read_text()) for word in re.findall(r"\w+", code)}
+
+
+def test_the_page_names_everything_that_workflows_are_made_of() -> None:
+    assert set(workflows.__all__) - words_in_code(REFERENCE / "workflows.md") == set()
+
+
+def test_the_errors_that_a_workflow_may_catch_are_on_the_page_of_errors() -> None:
+    assert set(exceptions.__all__) - words_in_code(REFERENCE / "errors.md") == set()
+
+
+def test_the_page_lists_the_arguments_of_a_step_and_no_other() -> None:
+    documented = [code_in(row[0]) for row in rows_of(REFERENCE / "workflows.md", "Argument", "Meaning")]
+    assert documented == list(inspect.signature(workflows.step).parameters)
+
+
+def test_the_page_lists_the_fields_of_a_retry_policy_with_their_defaults() -> None:
+    names = {"timedelta": timedelta, "Exception": Exception}
+    documented = {code_in(row[0]): eval(code_in(row[1]), names) for row in rows_of(REFERENCE / "workflows.md", "Field", "Default")}
+    assert documented == {field.name: field.default for field in fields(RetryPolicy)}
 
 
 # -- HTTP -----------------------------------------------------------------------------------------------------------------
