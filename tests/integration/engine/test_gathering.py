@@ -372,3 +372,28 @@ async def test_what_has_begun_already_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         await map(counted, [1], limit=0)
     await task
+
+
+@workflow()
+async def handing_on() -> list[str]:
+    lock, queue, seen = asyncio.Lock(), asyncio.Queue[str](), list[str]()
+
+    async def producer(name: str) -> None:
+        async with lock:
+            await note(f"{name} in")
+            await suspend(interval=timedelta(seconds=0.02))
+            await note(f"{name} out")
+        await queue.put(name)
+
+    async def consumer() -> None:
+        for _ in range(3):
+            seen.append(await note(f"got {await queue.get()}"))
+
+    await gather(producer("1"), producer("2"), producer("3"), consumer())
+    await suspend(interval=timedelta(seconds=0.02))
+    return seen
+
+
+async def test_branches_that_wait_for_each_other_are_replayed(open_app: Opener) -> None:
+    async with open_app(handing_on, max_parked_runs=0):
+        assert await asyncio.wait_for(handing_on(), 10) == ["got 1", "got 2", "got 3"]

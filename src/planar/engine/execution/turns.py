@@ -164,8 +164,8 @@ class Turns:
         self._handing = False
         if to_code:
             self.enter_code(strand)
-        else:
-            self.go_on()
+        # Also then: code that waits for something of its own may need the next record to go on.
+        self.go_on()
 
     # -- the next -----------------------------------------------------------------------------------------------------
 
