@@ -279,7 +279,7 @@ LIMITED: dict[str, tuple[list[str], list[str]]] = {
     "a sleep": ([], ["suspend"]),
     "a poll": (["ready"], ["ready", "get_deadline"]),
     "a gather": (["one", "one"], ["one", "one"]),
-    "a race": (["one", "one"], ["one", "one", "race"]),
+    "a race": (["one"], ["one", "one", "race"]),
 }
 
 

@@ -116,7 +116,7 @@ class SqlEntries:
         run = entry.run
         run_id, created = run.id.hex, stamp(run.created_at)
         row = (run_id, run.workflow, _hex(run.parent_id), str(run.status), run.args, run.kwargs, run.principal, run.idempotency_key)
-        if execute(INSERT_RUN, (*row, created)).rowcount == 0:
+        if execute(INSERT_RUN, (*row, created, created)).rowcount == 0:
             return self._existing(execute, run)
         worker = _hex(entry.worker_id)
         epoch = 1 if worker else 0

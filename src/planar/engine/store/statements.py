@@ -23,7 +23,7 @@ from planar.engine.store.rows import (
 
 FENCE = "where run_id = ? and epoch = ? and worker_id = ?"
 
-INSERT_RUN = f"insert into workflow_run ({RUN_COLUMNS}) values (?1, ?2, ?3, ?4, ?5, ?6, null, null, ?7, ?8, ?9, ?9) on conflict do nothing"
+INSERT_RUN = f"insert into workflow_run ({RUN_COLUMNS}) values (?, ?, ?, ?, ?, ?, null, null, ?, ?, ?, ?) on conflict do nothing"
 INSERT_CLAIM = "insert into workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason) values (?, ?, ?, ?, ?, 'ready')"
 CLOSE_RUN = "update workflow_run set status = ?, result = ?, error = ?, updated_at = ? where id = ?"
 
