@@ -68,6 +68,7 @@ endif
 bench: env ## What an import costs, and the engine's throughput beside the bare database; ARGS= goes to benchmarks/engine.py
 	@$(PY) benchmarks/import_time.py
 	@$(PY) benchmarks/engine.py $(ARGS)
+	@$(PY) benchmarks/contention.py
 
 .PHONY: record-surface
 record-surface: env ## Write the public names of each package into tests/surface/recorded_all.toml

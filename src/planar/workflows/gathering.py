@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeVar, overload
 
 from planar.engine.codec import CallCodec
 from planar.engine.core.replay import StepIdentity
-from planar.engine.current import find_frame
-from planar.engine.errors import BranchTimeout
+from planar.engine.current import Frame, find_frame
+from planar.engine.errors import BranchTimeout, ForeignTaskError
 from planar.engine.execution.branches import GATHER, RACE, TIMEOUT, Body, Branches, Outcome
 from planar.engine.execution.step import StepCall
 from planar.engine.execution.steps import OpenStep
@@ -161,15 +161,25 @@ def _values(outcomes: Iterable[Outcome], return_exceptions: bool) -> Iterable[An
         yield outcome.error if return_exceptions and outcome.error is not None else outcome.get()
 
 
+def _find_frame(bodies: Iterable[Body]) -> Frame | None:
+    """Where in a run this is. Refused in a task that is not known, what was to be awaited must not be reported as forgotten besides."""
+    try:
+        return find_frame()
+    except ForeignTaskError:
+        for body in bodies:
+            body.drop()
+        raise
+
+
 async def _run(identity: StepIdentity, bodies: list[Body], *, limit: int | None = None, keep_going: bool = False) -> list[Outcome]:
-    frame = find_frame()
+    frame = _find_frame(bodies)
     if frame is None:
         return await _run_plainly(bodies, limit, keep_going)
     return await Branches(frame, _call(identity), limit=limit, keep_going=keep_going).run(bodies)
 
 
 async def _race(identity: StepIdentity, bodies: list[Body]) -> tuple[int, Outcome]:
-    frame = find_frame()
+    frame = _find_frame(bodies)
     if frame is None:
         return await _race_plainly(bodies)
     branches = Branches(frame, _call(identity), is_race=True)
