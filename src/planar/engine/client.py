@@ -20,7 +20,7 @@ from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import ENDED, Claim, Event, Run, RunStatus
 from planar.engine.errors import ArgumentNotStorable, PayloadTooLarge, RunAlreadyEnded, RunCancelled, RunNotFound, WorkflowError
 from planar.engine.events import NoticeKind, Notices
-from planar.engine.execution.driver import cancelled_error
+from planar.engine.execution.recording import cancelled_error
 from planar.engine.store.port import Cancel, Cancelled, Emit, Emitted, Entry, News, Started, StartRun, Store
 from planar.engine.worker import Worker
 from planar.logging import get_logger

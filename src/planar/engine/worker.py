@@ -23,9 +23,10 @@ from planar.engine.core.failure import Failure
 from planar.engine.core.model import Claim, RunStatus, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.events import NoticeKind, Notices
-from planar.engine.execution.driver import cancelled_error, drive
+from planar.engine.execution.driver import drive
 from planar.engine.execution.marks import RunningMarks
 from planar.engine.execution.parts import Parts
+from planar.engine.execution.recording import cancelled_error
 from planar.engine.execution.run import LiveRun
 from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, Release, RetireWorker, Store
 from planar.errors import InternalError

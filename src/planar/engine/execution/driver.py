@@ -15,6 +15,7 @@ from planar.engine.core.model import RunStatus
 from planar.engine.current import Frame, Strand, bind_frame
 from planar.engine.errors import RunDetached
 from planar.engine.events import NoticeKind
+from planar.engine.execution.recording import cancelled_error
 from planar.engine.execution.run import LiveRun
 from planar.logging import bind_log_fields, get_logger
 
@@ -28,11 +29,6 @@ _NOTICES = {
 
 BAD_RECORD = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, ValueError)
 """Errors of the store that blame the record: the same record would be refused again."""
-
-
-def cancelled_error(reason: str) -> str:
-    """How the end by a request is kept."""
-    return dump_failure(Failure("RunCancelled", reason))
 
 
 async def drive(live: LiveRun) -> None:

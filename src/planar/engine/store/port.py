@@ -43,12 +43,16 @@ class Started(NamedTuple):
 
 
 class SaveStep(NamedTuple):
-    """A step's record or mark, with the start or the event that belongs to it in the same transaction."""
+    """A step's record or mark, with the start, the event or the request that belongs to it in the same transaction.
+
+    Outcome: that of the one which belongs to it, else None.
+    """
 
     holder: Holder
     record: StepRecord
     start: StartRun | None = None
     emit: Emit | None = None
+    cancel: Cancel | None = None
 
 
 class EventWait(NamedTuple):

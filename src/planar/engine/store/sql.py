@@ -136,7 +136,7 @@ class SqlEntries:
             return self._start_run(execute, entry.start, news)
         if entry.emit is not None:
             return self._emit(execute, entry.emit, news)
-        return None
+        return self._cancel(execute, entry.cancel, news) if entry.cancel is not None else None
 
     def _write_step(self, execute: Execute, holder: Holder, record: StepRecord) -> None:
         if execute(*save_step(holder, record, self._stamp)).rowcount == 0:

@@ -201,7 +201,7 @@ def _read_steps(connection: sqlite3.Connection, run_ids: Sequence[UUID]) -> dict
 def _is_bare_record(entries: Sequence[Entry]) -> bool:
     """Whether *entries* are one step's record alone: one statement, which is whole or not at all by itself."""
     only = entries[0] if len(entries) == 1 else None
-    return isinstance(only, SaveStep) and only.start is None and only.emit is None
+    return isinstance(only, SaveStep) and only.start is None and only.emit is None and only.cancel is None
 
 
 def _driver(connection: SyncConnection) -> Callable[[str, tuple[Any, ...]], Any]:
