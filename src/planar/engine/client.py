@@ -195,8 +195,10 @@ class Client:
         while self._stale and self._waiting:
             self._stale = False
             try:
-                for run_id in [run_id for run_id in self._waiting if run_id not in self._starting]:
-                    self._tell_waiting(run_id, await self.store.load_run(run_id))
+                awaited = [run_id for run_id in self._waiting if run_id not in self._starting]
+                found = await self.store.load_runs(awaited)
+                for run_id in awaited:
+                    self._tell_waiting(run_id, found.get(run_id))
             except Exception:
                 # No more news may come, and somebody waits.
                 logger.exception("could not look whether runs have ended; that is tried again")

@@ -276,6 +276,10 @@ class Store(Protocol):
         """A run as it was committed last."""
         ...
 
+    async def load_runs(self, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        """Those of these runs that exist, as they were committed last, in one query."""
+        ...
+
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
         """All that is recorded of these runs' steps, in one query."""
         ...

@@ -5,7 +5,8 @@ The same code serves the writer's own connection and, for what must be part of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -317,6 +318,13 @@ class SqlEntries:
         """The run as it is stored."""
         row = execute(f"select {RUN_COLUMNS} from workflow_run where id = ?", (run_id.hex,)).fetchone()
         return run_from_row(row) if row else None
+
+    def load_runs(self, execute: Execute, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        """Those of *run_ids* that are stored."""
+        # As one parameter, of which there may be few: any number of callers may wait for runs.
+        wanted = json.dumps([run_id.hex for run_id in run_ids])
+        rows = execute(f"select {RUN_COLUMNS} from workflow_run where id in (select value from json_each(?))", (wanted,)).fetchall()
+        return {run.id: run for run in map(run_from_row, rows)}
 
     def look(self, execute: Execute, waits: Sequence[Wait]) -> tuple[Found, ...]:
         """What each of *waits* finds: nothing is taken."""

@@ -142,6 +142,10 @@ class SqliteStore:
     async def load_run(self, run_id: UUID) -> Run | None:
         return await self._read(lambda: self._entries.load_run(self._reading_connection().execute, run_id))
 
+    async def load_runs(self, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        wanted = list(run_ids)
+        return await self._read(lambda: self._entries.load_runs(self._reading_connection().execute, wanted))
+
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
         wanted = list(run_ids)
         return await self._read(lambda: _read_steps(self._reading_connection(), wanted))
