@@ -18,6 +18,7 @@ from planar.engine.catalog import Definition, Registry
 from planar.engine.codec import load_failure, restore_failure
 from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import ENDED, Claim, Event, Run, RunStatus
+from planar.engine.endings import Endings
 from planar.engine.errors import ArgumentNotStorable, PayloadTooLarge, RunAlreadyEnded, RunCancelled, RunNotFound, WorkflowError
 from planar.engine.events import NoticeKind, Notices
 from planar.engine.execution.recording import cancelled_error
@@ -55,11 +56,16 @@ class Client:
         self._stale = False
         """Another process wrote since the runs that are waited for were looked at."""
         self._looking: asyncio.Task[None] | None = None
+        self.endings = Endings(store, notices)
+        """Tells listeners how runs ended."""
+        if worker is not None:
+            self.endings.ask(worker.find_run)
         self._unsubscribe = store.subscribe(self._hear)
 
     def close(self) -> None:
         """Hear no more news."""
         self._unsubscribe()
+        self.endings.close()
         if self._looking is not None:
             self._looking.cancel()
 
