@@ -61,6 +61,17 @@ async def test_an_unknown_run_is_none(store: Store) -> None:
     assert await store.load_run(uuid7()) is None
 
 
+async def test_several_runs_are_loaded_as_each_is_and_unknown_ones_left_out(store: Store, clock: HandClock) -> None:
+    pending = new_run(clock, principal='{"sub":"x"}')
+    await store.submit(StartRun(pending))
+    held = await begin(store, clock)
+    await store.submit(held.end(RunStatus.FAILED, None, "{}"))
+    ended = replace(held.run, status=RunStatus.FAILED, error="{}")
+    unknown = [uuid7() for _ in range(40_000)]
+    assert await store.load_runs([*unknown, pending.id, held.run.id]) == {pending.id: pending, held.run.id: ended}
+    assert await store.load_runs([]) == {}
+
+
 async def test_starting_twice_with_one_id_is_one_run(store: Store, clock: HandClock) -> None:
     run = new_run(clock)
     first, second = store.submit(StartRun(run)), store.submit(StartRun(replace(run, args="[2]")))

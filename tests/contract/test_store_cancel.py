@@ -179,3 +179,48 @@ async def test_news_of_a_second_request_say_why_the_first_was_made(store: Store,
     heard = Heard(store)
     await cancel(store, held.run, "second")
     assert [news.cancel for news in heard.own] == [{held.run.id: "first"}]
+
+
+# -- with a step's record -------------------------------------------------------------------------------------------------
+
+
+async def test_a_request_that_belongs_to_a_record_ends_the_run_and_its_children(store: Store, clock: HandClock) -> None:
+    held = await begin(store, clock)
+    child = await begin(store, clock, parent_id=held.run.id)
+    grandchild = await pending(store, clock, parent_id=child.run.id)
+    await store.submit(child.sleep_for_event())
+    heard = Heard(store)
+    assert await store.submit(held.save(done(), cancel=Cancel(child.run.id, "given up", ERROR))) == AT_ONCE
+    assert await store.load_run(child.run.id) == replace(child.run, status=RunStatus.CANCELLED, error=ERROR)
+    assert await status(store, grandchild) is RunStatus.CANCELLED
+    assert await status(store, held.run) is RunStatus.PENDING
+    assert [set(news.ended) for news in heard.own] == [{child.run.id, grandchild.id}]
+    assert list(await steps(store, held.run)) == ["1"]
+
+
+async def test_a_request_that_belongs_to_a_record_is_told_to_a_run_that_executes(store: Store, clock: HandClock) -> None:
+    held, child = await begin(store, clock), await begin(store, clock)
+    heard = Heard(store)
+    assert await store.submit(held.save(done(), cancel=Cancel(child.run.id, "given up", ERROR))) == ASKED
+    assert [news.cancel for news in heard.own] == [{child.run.id: "given up"}]
+
+
+@pytest.mark.parametrize("why", ["stale", "ended"])
+async def test_a_refused_record_asks_for_nothing(store: Store, clock: HandClock, why: str) -> None:
+    held, child = await begin(store, clock), await begin(store, clock)
+    writer = held.taken_by(uuid7(), 7) if why == "stale" else held
+    await store.submit(held.save(done("1")))
+    with pytest.raises(StaleEpoch):
+        await store.submit(writer.save(done("2" if why == "stale" else "1"), cancel=Cancel(child.run.id, "given up", ERROR)))
+    assert await store.cancel_requests(child.holder.worker_id) == {}
+    assert await status(store, child.run) is RunStatus.PENDING
+
+
+async def test_a_record_is_kept_also_if_the_run_that_it_gives_up_has_ended_or_is_unknown(store: Store, clock: HandClock) -> None:
+    held, child = await begin(store, clock), await begin(store, clock)
+    await store.submit(child.end())
+    ended = await store.submit(held.save(done("1", seq=1), cancel=Cancel(child.run.id, "given up", ERROR)))
+    assert ended == Cancelled(RunStatus.SUCCEEDED, already_ended=True)
+    assert await store.submit(held.save(done("2", seq=2), cancel=Cancel(uuid7(), "given up", ERROR))) is None
+    assert sorted(await steps(store, held.run)) == ["1", "2"]
+    assert await status(store, child.run) is RunStatus.SUCCEEDED

@@ -22,6 +22,7 @@ from planar.engine.core.model import ENDED, Event, Reason, Run, RunStatus, StepS
 from planar.engine.store.memory import MemoryDatabase, MemoryStore
 from planar.engine.store.port import (
     Cancel,
+    Cancelled,
     ClaimDue,
     Claims,
     Emit,
@@ -77,7 +78,7 @@ class Player:
             (2, lambda: Release(self.holder())),
             (2, lambda: Reclaim(self.holder())),
             (6, lambda: Emit(self.event())),
-            (2, lambda: Cancel(self.some_run(), self.random.choice(["enough", "too late"]), '{"type":"C"}')),
+            (2, self.cancel),
             (6, self.claim),
             (1, lambda: RetireWorker(self.random.choice(self.workers), died=self.random.random() < 0.5)),
             (1, lambda: RegisterWorker(self.random.choice(self.workers), "host", "", 1)),
@@ -128,7 +129,11 @@ class Player:
         start, emit = self.maybe(self.start(), 0.1), None
         if start is None and self.random.random() < 0.15:
             emit = Emit(self.event())
-        return SaveStep(self.holder(), replace(record, result=bad), start=start, emit=emit)
+        cancel = self.maybe(self.cancel(), 0.1) if start is None and emit is None else None
+        return SaveStep(self.holder(), replace(record, result=bad), start=start, emit=emit, cancel=cancel)
+
+    def cancel(self) -> Cancel:
+        return Cancel(self.some_run(), self.random.choice(["enough", "too late"]), '{"type":"C"}')
 
     def event(self) -> Event:
         if self.events and self.random.random() < 0.15:
@@ -348,12 +353,14 @@ async def test_the_players_reach_what_matters() -> None:
                 player.learn(entry, outcome)
                 reached.add(f"{type(entry).__name__}: {outcome.__name__ if isinstance(outcome, type) else 'applied'}")
                 reached.update(what for what, yes in _notable(outcome) if yes)
+                reached.update(["asked with a step"] if isinstance(entry, SaveStep) and isinstance(outcome, Cancelled) else [])
             reached.update(name for name in ("due", "next_due", "ended", "cancel") if getattr(news, name))
             clock.move(seconds=player.random.choice([0, 0.5, 3, 30]))
         reached.update(f"step {record.status.value}" for steps in database.steps.values() for record in steps.values())
         await memory.close()
     expected = {f"{name}: {how}" for name in ("SaveStep", "Sleep", "EndRun", "Release", "Reclaim") for how in ("applied", "StaleEpoch")}
     expected |= {"woken", "asleep", "event there", "ended there", "nothing there", "ended already", "asked", "recovered", "unknown"}
+    expected |= {"asked with a step"}
     expected |= {"due", "next_due", "ended", "cancel", "SaveStep: UnicodeEncodeError", f"step {StepStatus.RUNNING.value}"}
     assert expected <= reached
 

@@ -144,6 +144,14 @@ async def test_no_entry_reads_a_whole_table(world: SqliteWorld, recorder: Record
         assert recorder.scans() == [], name
 
 
+async def test_runs_are_looked_up_one_by_one(world: SqliteWorld, recorder: Recorder) -> None:
+    held = await begin(world.processes[0].store, world.clock)
+    assert SqlEntries(world.clock.now).load_runs(recorder.execute, [held.run.id, uuid7()]) == {held.run.id: held.run}
+    (plan,) = recorder.plans.values()
+    assert any("SEARCH workflow_run USING INDEX" in line for line in plan), plan
+    assert recorder.scans() == []
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [

@@ -18,9 +18,10 @@ from planar.engine.catalog import Definition, Registry
 from planar.engine.codec import load_failure, restore_failure
 from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import ENDED, Claim, Event, Run, RunStatus
+from planar.engine.endings import Endings
 from planar.engine.errors import ArgumentNotStorable, PayloadTooLarge, RunAlreadyEnded, RunCancelled, RunNotFound, WorkflowError
 from planar.engine.events import NoticeKind, Notices
-from planar.engine.execution.driver import cancelled_error
+from planar.engine.execution.recording import cancelled_error
 from planar.engine.store.port import Cancel, Cancelled, Emit, Emitted, Entry, News, Started, StartRun, Store
 from planar.engine.worker import Worker
 from planar.logging import get_logger
@@ -55,11 +56,16 @@ class Client:
         self._stale = False
         """Another process wrote since the runs that are waited for were looked at."""
         self._looking: asyncio.Task[None] | None = None
+        self.endings = Endings(store, notices)
+        """Tells listeners how runs ended."""
+        if worker is not None:
+            self.endings.ask(worker.find_run)
         self._unsubscribe = store.subscribe(self._hear)
 
     def close(self) -> None:
         """Hear no more news."""
         self._unsubscribe()
+        self.endings.close()
         if self._looking is not None:
             self._looking.cancel()
 
@@ -195,8 +201,10 @@ class Client:
         while self._stale and self._waiting:
             self._stale = False
             try:
-                for run_id in [run_id for run_id in self._waiting if run_id not in self._starting]:
-                    self._tell_waiting(run_id, await self.store.load_run(run_id))
+                awaited = [run_id for run_id in self._waiting if run_id not in self._starting]
+                found = await self.store.load_runs(awaited)
+                for run_id in awaited:
+                    self._tell_waiting(run_id, found.get(run_id))
             except Exception:
                 # No more news may come, and somebody waits.
                 logger.exception("could not look whether runs have ended; that is tried again")

@@ -20,12 +20,13 @@ from planar.engine.catalog import Registry
 from planar.engine.codec import dump_failure
 from planar.engine.config import WorkerConfig
 from planar.engine.core.failure import Failure
-from planar.engine.core.model import Claim, RunStatus, StepRecord
+from planar.engine.core.model import Claim, Run, RunStatus, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.events import NoticeKind, Notices
-from planar.engine.execution.driver import cancelled_error, drive
+from planar.engine.execution.driver import drive
 from planar.engine.execution.marks import RunningMarks
 from planar.engine.execution.parts import Parts
+from planar.engine.execution.recording import cancelled_error
 from planar.engine.execution.run import LiveRun
 from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, Release, RetireWorker, Store
 from planar.errors import InternalError
@@ -129,6 +130,11 @@ class Worker:
     def executing(self) -> int:
         """How many runs use a slot now."""
         return len(self._live) - len(self._sleeping)
+
+    def find_run(self, run_id: UUID) -> Run | None:
+        """The run as it was claimed, if it is executed here, or kept asleep."""
+        live = self._live.get(run_id)
+        return live.run if live is not None else None
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from planar.app import PlanarApp
 from planar.app.lifespan import script_session
 from planar.clock import Clock
 from planar.db.manager import DatabaseManager
-from planar.engine.client import Client
 from planar.logging import get_logger
 from planar.testing.clock import ManualClock
 from planar.testing.observer import WorkflowObserver
@@ -92,7 +91,6 @@ async def planar_test_client(
         stack.callback(app.services.get(Notifications).listen(observer.on_workflow_notification))
         stack.push_async_callback(_let_end, asyncio.all_tasks())
         await stack.enter_async_context(app.fastapi.router.lifespan_context(app.fastapi))
-        stack.callback(app.services.get(Client).store.subscribe(observer.on_store_news))
         if isinstance(tracer, SynchronizableTracer):
             # What stands at a point would hold up the stop.
             stack.callback(tracer.release_all)

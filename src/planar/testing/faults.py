@@ -273,6 +273,10 @@ class FaultyStore:
         await self._unless_dead()
         return await self.inner.load_run(run_id)
 
+    async def load_runs(self, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        await self._unless_dead()
+        return await self.inner.load_runs(run_ids)
+
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
         await self._unless_dead()
         return await self.inner.load_steps(run_ids)

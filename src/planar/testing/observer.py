@@ -14,7 +14,6 @@ from sqlmodel import col, select
 from planar.context import find_services
 from planar.db.manager import DatabaseManager
 from planar.engine.core.model import ENDED
-from planar.engine.store.port import News
 from planar.testing.errors import WaitFailed, WaitTimeout
 from planar.workflows.models import StepStatus, Workflow, WorkflowStatus, WorkflowStep
 from planar.workflows.notifications import Notification, WorkflowNotification
@@ -37,8 +36,6 @@ class WorkflowObserver:
         self._timeout = timeout
         self._heard: defaultdict[UUID, list[WorkflowNotification]] = defaultdict(list)
         self._waiting: set[asyncio.Future[None]] = set()
-        self._ended: set[UUID] = set()
-        """The runs of whose end the store told."""
         self._given: dict[tuple[Notification, UUID, int | None], int] = {}
         """Up to where the notifications of a run were given to waits of this kind."""
 
@@ -46,12 +43,6 @@ class WorkflowObserver:
         """The callback for notifications."""
         self._heard[_run_of(notification)].append(notification)
         self._wake()
-
-    def on_store_news(self, news: News) -> None:
-        """What the store says: also the end of a run that nobody executes, of which there is no notification."""
-        if news.ended:
-            self._ended.update(news.ended)
-            self._wake()
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, set()
@@ -124,8 +115,6 @@ class WorkflowObserver:
                 if len(self._heard[run_id]) > seen:
                     row = await _row_after(self._heard[run_id][seen], row, WorkflowStatus.RUNNING in wanted)
                     seen += 1
-                elif run_id in self._ended:
-                    row = await _stored_run(run_id) or row
 
     async def wait_for_step(
         self,
@@ -155,7 +144,7 @@ class WorkflowObserver:
             rows = [each.data for each in self._heard[run_id] if isinstance(each.data, WorkflowStep)] + stored
             row = next((row for row in rows if row.status is wanted and _is_step(row, step)), None)
             last = _last_row(self._heard[run_id])
-            if row is None and (run_id in self._ended or (last is not None and last.status in ENDED)):
+            if row is None and last is not None and last.status in ENDED:
                 raise WaitFailed(f"Waited for {what}, but the run has ended. {self._story(run_id)}")
             return row
 

@@ -32,7 +32,10 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WorkflowNotification:
-    """One thing that happened: to the run ``data``, or to the step ``data``. The row belongs to no session."""
+    """One thing that happened: to the run ``data``, or to the step ``data``. The row belongs to no session.
+
+    That of a run that has ended has its result or its error.
+    """
 
     kind: Notification
     data: Workflow | WorkflowStep

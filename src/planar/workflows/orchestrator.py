@@ -235,6 +235,7 @@ class WorkflowOrchestrator:
             client, manager = services.get(Client), services.get(DatabaseManager)
             worker = Worker(client.store, client.registry, services.get(Notices), config, manager=manager, load_actor=load_principal)
             services.add(Worker, worker)
+            stack.callback(client.endings.ask(worker.find_run))
             with bind_services(services):
                 await worker.start()
             stack.push_async_callback(worker.stop)

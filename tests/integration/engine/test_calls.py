@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
+from planar.engine.core.model import Run, RunStatus
+from planar.engine.store.port import News
 from planar.workflows import step, suspend, workflow
 from planar.workflows.exceptions import RunNotFound
-from tests.integration.engine.conftest import Opener, client, run_of, steps_of, until_status
+from tests.integration.engine.conftest import Opener, client, run_of, steps_of, until, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +100,29 @@ async def test_waiting_for_a_run_ends_with_the_callers_patience_and_asks_the_dat
             async with asyncio.timeout(0.2):
                 await sleeping.wait_for_completion(run.id)
         assert looks == 1
+
+
+async def test_runs_that_end_elsewhere_are_looked_up_all_at_once(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_app(sleeping):
+        runs = [(await sleeping.start(3600)).id for _ in range(20)]
+        store, looks = client().store, list[list[UUID]]()
+        load_runs = store.load_runs
+
+        async def counted(run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+            looks.append(list(run_ids))
+            found = await load_runs(looks[-1])
+            return {run_id: replace(found[run_id], status=RunStatus.SUCCEEDED, result='"elsewhere"') for run_id in found}
+
+        waiters = [asyncio.create_task(sleeping.wait_for_completion(run_id)) for run_id in runs]
+
+        async def all_wait() -> bool:
+            return len(client()._waiting) == len(runs)
+
+        await until(all_wait)
+        monkeypatch.setattr(store, "load_runs", counted)
+        client()._hear(News(foreign=True))
+        assert await asyncio.wait_for(asyncio.gather(*waiters), 5) == ["elsewhere"] * len(runs)
+        assert [sorted(each) for each in looks] == [sorted(runs)]
 
 
 async def test_a_run_started_in_a_run_is_started_once_and_has_no_parent(open_app: Opener) -> None:

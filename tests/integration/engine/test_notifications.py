@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,8 @@ import pytest
 from planar import PlanarApp, sqlite_config
 from planar.context import ServiceNotFound, current_services
 from planar.db.manager import DatabaseManager
+from planar.db.session import SessionScope, bind_session, get_session
+from planar.modeling.orm import PlanarBaseEntity
 from planar.workflows import Workflow, WorkflowStep, cancel, emit_event, step, wait_for_event, workflow
 from planar.workflows.notifications import Notification, WorkflowNotification, step_notify, workflow_notification_context
 from tests.integration.engine.conftest import Opener, run_of, steps_of, until, until_status
@@ -59,6 +62,25 @@ async def failing() -> None:
 async def waiting() -> None:
     await greet("first")
     await wait_for_event("go")
+
+
+@workflow()
+async def greeting_again() -> str:
+    return await greet("again")
+
+
+MAY_END = asyncio.Event()
+
+
+@workflow()
+async def deaf() -> None:
+    while not MAY_END.is_set():
+        with suppress(asyncio.CancelledError):
+            await MAY_END.wait()
+
+
+class NotificationNote(PlanarBaseEntity, table=True):
+    text: str
 
 
 async def test_a_run_is_told_from_its_start_to_its_end_in_order(open_app: Opener) -> None:
@@ -118,6 +140,89 @@ async def test_failure_suspension_resumption_and_cancellation_are_told(open_app:
         told = [kind for kind in heard.kinds(resumed.id) if kind.startswith("workflow")]
         assert told == ["workflow-started", "workflow-suspended", "workflow-resumed", "workflow-succeeded"]
         assert heard.row(Notification.WORKFLOW_SUSPENDED).status == "suspended"
+
+
+async def test_the_row_of_an_ended_run_says_how_it_ended(open_app: Opener) -> None:
+    async with open_app(greeting, failing):
+        heard = Heard()
+        async with workflow_notification_context(heard):
+            await greeting("ann")
+            with pytest.raises(LookupError):
+                await failing()
+            await until(_has(heard, Notification.WORKFLOW_FAILED))
+        succeeded, failed = heard.row(Notification.WORKFLOW_SUCCEEDED), heard.row(Notification.WORKFLOW_FAILED)
+        assert (succeeded.status, succeeded.result, succeeded.error) == ("succeeded", "hello ann", None)
+        assert (failed.status, failed.result, failed.error["message"]) == ("failed", None, "nothing there")
+        for row in (succeeded, failed):
+            stored = await run_of(row.id)
+            assert (row.result, row.error, row.args) == (stored.result, stored.error, stored.args)
+            assert heard.kinds(row.id).count(f"workflow-{row.status.value}") == 1
+
+
+@pytest.mark.parametrize("parked", [0, 100])
+async def test_a_run_that_is_cancelled_while_it_sleeps_is_told_of_once(open_app: Opener, parked: int) -> None:
+    async with open_app(waiting, max_parked_runs=parked):
+        run = await waiting.start()
+        await until_status(run.id, "suspended")
+        heard = Heard()
+        async with workflow_notification_context(heard):
+            await cancel(run.id, "not needed")
+            await until(_has(heard, Notification.WORKFLOW_CANCELLED))
+            await greeting_again()
+            await until(_has(heard, Notification.WORKFLOW_SUCCEEDED))
+        assert heard.kinds(run.id) == ["workflow-cancelled"]
+        row = heard.row(Notification.WORKFLOW_CANCELLED)
+        assert (row.status, row.error["message"], row.function_name) == ("cancelled", "not needed", "waiting")
+
+
+async def test_a_cancellation_in_a_transaction_is_told_of_with_its_commit(open_app: Opener) -> None:
+    async with open_app(waiting) as app:
+        run, other = await waiting.start(), await waiting.start()
+        for each in (run, other):
+            await until_status(each.id, "suspended")
+        heard = Heard()
+        scope = SessionScope(app.db_manager, label="request")
+        async with workflow_notification_context(heard):
+            with bind_session(scope):
+                for each, committed in ((run, False), (other, True)):
+                    get_session().add(NotificationNote(text="with it"))
+                    await cancel(each.id)
+                    assert len(heard) == 0
+                    await (scope.commit() if committed else scope.rollback())
+            await scope.close()
+            await until(_has(heard, Notification.WORKFLOW_CANCELLED))
+        assert [each.data.id for each in heard] == [other.id]  # type: ignore[union-attr]
+
+
+async def test_a_run_that_is_given_up_is_told_of(open_app: Opener, tmp_path: Path) -> None:
+    async with open_app(waiting):
+        run = await waiting.start()
+        await until_status(run.id, "suspended")
+    # As if its worker had died of it again and again.
+    with closing(sqlite3.connect(tmp_path / "app.db")) as database, database:
+        database.execute("update workflow_claim set recoveries = 99")
+    heard = Heard()
+    async with open_app(waiting), workflow_notification_context(heard):
+        await emit_event("go")
+        await until(_has(heard, Notification.WORKFLOW_FAILED))
+        row = heard.row(Notification.WORKFLOW_FAILED)
+        assert (row.id, row.status, row.error["type"]) == (run.id, "failed", "TooManyRecoveries")
+        assert heard.kinds(run.id).count("workflow-failed") == 1
+
+
+async def test_a_run_whose_code_is_left_behind_is_told_of(open_app: Opener) -> None:
+    async with open_app(deaf, cancel_seconds=0.05, drain_seconds=0.1):
+        heard = Heard()
+        async with workflow_notification_context(heard):
+            run = await deaf.start()
+            await until_status(run.id, "running")
+            await cancel(run.id, "listen!")
+            await until(_has(heard, Notification.WORKFLOW_CANCELLED))
+            MAY_END.set()
+            await greeting_again()
+            await until(_has(heard, Notification.WORKFLOW_SUCCEEDED))
+        assert heard.kinds(run.id).count("workflow-cancelled") == 1
+        assert heard.row(Notification.WORKFLOW_CANCELLED).error["message"] == "listen!"
 
 
 async def test_a_callback_that_raises_is_logged_and_hurts_nobody(open_app: Opener, caplog: pytest.LogCaptureFixture) -> None:

@@ -419,21 +419,20 @@ async def test_whoever_waits_for_a_run_hears_of_its_end_though_a_look_failed(ope
         waiter = asyncio.create_task(working.wait_for_completion(run.id))
         await asyncio.wait_for(AT_WORK.wait(), 5)
         store = client().store
-        load_run = store.load_run
+        load_runs = store.load_runs
 
-        async def ended_elsewhere(run_id: Any) -> Any:
+        async def ended_elsewhere(run_ids: Any) -> Any:
             CALLS.append("look")
             if len(CALLS) == 1:
                 raise sqlite3.OperationalError("disk I/O error")
-            loaded = await load_run(run_id)
-            assert loaded is not None
-            return replace(loaded, status=RunStatus.SUCCEEDED, result='"elsewhere"')
+            loaded = await load_runs(run_ids)
+            return {each: replace(loaded[each], status=RunStatus.SUCCEEDED, result='"elsewhere"') for each in loaded}
 
         async def waits() -> bool:
             return bool(client()._waiting)
 
         await until(waits)
-        monkeypatch.setattr(store, "load_run", ended_elsewhere)
+        monkeypatch.setattr(store, "load_runs", ended_elsewhere)
         client()._hear(News(foreign=True))
         assert await asyncio.wait_for(waiter, 3) == "elsewhere"
         GATE.set()

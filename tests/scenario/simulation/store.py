@@ -136,6 +136,9 @@ class SimulatedStore(MemoryStore):
     async def load_run(self, run_id: UUID) -> Run | None:
         return await self._read(partial(super().load_run, run_id))
 
+    async def load_runs(self, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        return await self._read(partial(super().load_runs, list(run_ids)))
+
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
         return await self._read(partial(super().load_steps, list(run_ids)))
 

@@ -72,6 +72,9 @@ class Watch:
             case SaveStep(holder, record):
                 self._wrote(process, holder)
                 self._record(holder, record)
+                if entry.cancel is not None:
+                    self._asked_to_end(entry.cancel)
+                self._child_is_no_orphan(record)
                 if entry.emit is not None:
                     self.emitted.setdefault(outcome.event.seq, world.loop.time())
             case Sleep(holder):
@@ -150,6 +153,12 @@ class Watch:
             claim = database.claims.get(run.id)
             if run.status is RunStatus.CANCELLED or (claim is not None and claim.cancel_reason is not None):
                 self.cancelled.setdefault(run.id, now)
+
+    def _child_is_no_orphan(self, record: StepRecord) -> None:
+        """A child whose call was given up has ended, or is asked to."""
+        child = self._world.database.claims.get(record.child_id) if record.child_id is not None else None
+        if record.status is StepStatus.CANCELLED and child is not None and child.cancel_reason is None:
+            self._fail(f"the call {record.path} was given up, and its child {child.run_id} goes on")
 
     def _retired(self, process: Process, worker_id: UUID, died: bool) -> None:
         if not died:

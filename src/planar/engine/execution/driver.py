@@ -14,25 +14,14 @@ from planar.engine.core.lifecycle import CancelRequested, Ending, Outcome, Raise
 from planar.engine.core.model import RunStatus
 from planar.engine.current import Frame, Strand, bind_frame
 from planar.engine.errors import RunDetached
-from planar.engine.events import NoticeKind
+from planar.engine.execution.recording import cancelled_error
 from planar.engine.execution.run import LiveRun
 from planar.logging import bind_log_fields, get_logger
 
 logger = get_logger(__name__)
 
-_NOTICES = {
-    RunStatus.SUCCEEDED: NoticeKind.WORKFLOW_SUCCEEDED,
-    RunStatus.FAILED: NoticeKind.WORKFLOW_FAILED,
-    RunStatus.CANCELLED: NoticeKind.WORKFLOW_CANCELLED,
-}
-
 BAD_RECORD = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, ValueError)
 """Errors of the store that blame the record: the same record would be refused again."""
-
-
-def cancelled_error(reason: str) -> str:
-    """How the end by a request is kept."""
-    return dump_failure(Failure("RunCancelled", reason))
 
 
 async def drive(live: LiveRun) -> None:
@@ -51,8 +40,6 @@ async def drive(live: LiveRun) -> None:
         except Exception:
             logger.exception("a run could not be ended; it will be tried again")
             live.parts.host.hand_back(live.holder, later=True)
-        else:
-            _tell(live, ending)
 
 
 async def _call(live: LiveRun) -> Outcome:
@@ -123,8 +110,6 @@ async def _fail_bad_record(live: LiveRun, error: BaseException) -> None:
         await live.end(ending)
     except RunDetached:
         _release(live)
-    else:
-        _tell(live, ending)
 
 
 def _release(live: LiveRun) -> None:
@@ -133,7 +118,3 @@ def _release(live: LiveRun) -> None:
     if live.refused is not None:
         logger.error("a run's record could not be written; the run will be tried again", error=repr(live.refused))
     live.parts.host.hand_back(live.holder, later=live.refused is not None)
-
-
-def _tell(live: LiveRun, ending: Ending) -> None:
-    live.parts.notices.publish(_NOTICES[ending.status], live.run)

@@ -17,7 +17,7 @@ from planar.engine.current import Strand
 from planar.engine.errors import ResultNotStorable, RunDetached, StaleEpoch, StepInterrupted
 from planar.engine.execution.run import LiveRun
 from planar.engine.execution.step import OpenStep, steps_around
-from planar.engine.store.port import SaveStep
+from planar.engine.store.port import Cancel, SaveStep
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
@@ -26,6 +26,11 @@ CANCELLED_BY_REQUEST = "planar:cancel"
 """Somebody asked for the end of the run."""
 CANCELLED_BY_DECISION = "planar:lost"
 """The branch lost: the workflow's own code decides that again on replay."""
+
+
+def cancelled_error(reason: str) -> str:
+    """How the end of a run by a request is kept."""
+    return dump_failure(Failure("RunCancelled", reason))
 
 
 class TryAgain(Exception):
@@ -53,8 +58,8 @@ async def succeed(step: OpenStep, value: Any) -> Any:
     return restored
 
 
-def _save(step: OpenStep, record: StepRecord) -> None:
-    step.live.save(record)
+def _save(step: OpenStep, record: StepRecord, **joined: Any) -> None:
+    step.live.save(record, **joined)
     if step.caller.step_id is not None:
         keep_for_retry(step, record)
 
@@ -159,14 +164,18 @@ def keep_for_retry(step: OpenStep, record: StepRecord) -> None:
 
 
 async def give_up(step: OpenStep) -> BaseException:
-    """The body was cancelled: by this worker letting go, by a request for an end, or by the user's own code. What to raise."""
+    """The body was cancelled: by this worker letting go, by a request for an end, or by the user's own code. What to raise.
+
+    A child that it waited for ends with it: nobody is left who wants its result.
+    """
     live, strand = step.live, step.caller.strand
     if live.let_go() or strand.left:
         return RunDetached()
     reason, path = _cause(live, strand)
     text = dump_failure(Failure("CancelledError", reason, path))
+    joined = {} if step.child_id is None else {"cancel": Cancel(step.child_id, reason, cancelled_error(reason))}
     async with in_turn(step):
-        _save(step, step.record(StepStatus.CANCELLED, seq=live.next_seq(), error=text))
+        _save(step, step.record(StepStatus.CANCELLED, seq=live.next_seq(), error=text), **joined)
     return asyncio.CancelledError(reason)
 
 

@@ -43,12 +43,16 @@ class Started(NamedTuple):
 
 
 class SaveStep(NamedTuple):
-    """A step's record or mark, with the start or the event that belongs to it in the same transaction."""
+    """A step's record or mark, with the start, the event or the request that belongs to it in the same transaction.
+
+    Outcome: that of the one which belongs to it, else None.
+    """
 
     holder: Holder
     record: StepRecord
     start: StartRun | None = None
     emit: Emit | None = None
+    cancel: Cancel | None = None
 
 
 class EventWait(NamedTuple):
@@ -270,6 +274,10 @@ class Store(Protocol):
 
     async def load_run(self, run_id: UUID) -> Run | None:
         """A run as it was committed last."""
+        ...
+
+    async def load_runs(self, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        """Those of these runs that exist, as they were committed last, in one query."""
         ...
 
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:

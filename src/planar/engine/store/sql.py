@@ -5,7 +5,8 @@ The same code serves the writer's own connection and, for what must be part of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -136,7 +137,7 @@ class SqlEntries:
             return self._start_run(execute, entry.start, news)
         if entry.emit is not None:
             return self._emit(execute, entry.emit, news)
-        return None
+        return self._cancel(execute, entry.cancel, news) if entry.cancel is not None else None
 
     def _write_step(self, execute: Execute, holder: Holder, record: StepRecord) -> None:
         if execute(*save_step(holder, record, self._stamp)).rowcount == 0:
@@ -317,6 +318,13 @@ class SqlEntries:
         """The run as it is stored."""
         row = execute(f"select {RUN_COLUMNS} from workflow_run where id = ?", (run_id.hex,)).fetchone()
         return run_from_row(row) if row else None
+
+    def load_runs(self, execute: Execute, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        """Those of *run_ids* that are stored."""
+        # As one parameter, of which there may be few: any number of callers may wait for runs.
+        wanted = json.dumps([run_id.hex for run_id in run_ids])
+        rows = execute(f"select {RUN_COLUMNS} from workflow_run where id in (select value from json_each(?))", (wanted,)).fetchall()
+        return {run.id: run for run in map(run_from_row, rows)}
 
     def look(self, execute: Execute, waits: Sequence[Wait]) -> tuple[Found, ...]:
         """What each of *waits* finds: nothing is taken."""

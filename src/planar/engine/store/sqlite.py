@@ -142,6 +142,10 @@ class SqliteStore:
     async def load_run(self, run_id: UUID) -> Run | None:
         return await self._read(lambda: self._entries.load_run(self._reading_connection().execute, run_id))
 
+    async def load_runs(self, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        wanted = list(run_ids)
+        return await self._read(lambda: self._entries.load_runs(self._reading_connection().execute, wanted))
+
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
         wanted = list(run_ids)
         return await self._read(lambda: _read_steps(self._reading_connection(), wanted))
@@ -201,7 +205,7 @@ def _read_steps(connection: sqlite3.Connection, run_ids: Sequence[UUID]) -> dict
 def _is_bare_record(entries: Sequence[Entry]) -> bool:
     """Whether *entries* are one step's record alone: one statement, which is whole or not at all by itself."""
     only = entries[0] if len(entries) == 1 else None
-    return isinstance(only, SaveStep) and only.start is None and only.emit is None
+    return isinstance(only, SaveStep) and only.start is None and only.emit is None and only.cancel is None
 
 
 def _driver(connection: SyncConnection) -> Callable[[str, tuple[Any, ...]], Any]:

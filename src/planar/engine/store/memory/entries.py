@@ -87,14 +87,16 @@ class MemoryEntries:
         news.due = news.due or entry.worker_id is None
         return Started(run.id, created=True, epoch=epoch)
 
-    def _save_step(self, entry: SaveStep, news: News) -> Started | Emitted | None:
+    def _save_step(self, entry: SaveStep, news: News) -> Started | Emitted | Cancelled | None:
         record = entry.record
         self._held(entry.holder, f"Step {record.step_id} of")
         if not self._write_step(entry.holder.run_id, record):
             raise StaleEpoch(f"Step {record.step_id} of run {entry.holder.run_id} was refused: it has ended.")
         if entry.start is not None:
             return self._start_run(entry.start, news)
-        return self._emit(entry.emit, news) if entry.emit is not None else None
+        if entry.emit is not None:
+            return self._emit(entry.emit, news)
+        return self._cancel(entry.cancel, news) if entry.cancel is not None else None
 
     def _write_step(self, run_id: UUID, record: StepRecord) -> bool:
         """Keep *record*, unless the step has ended. What a mark said of who the step is, stays."""

@@ -158,6 +158,10 @@ class MemoryStore:
         await self._turn()
         return self.database.runs.get(run_id)
 
+    async def load_runs(self, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        await self._turn()
+        return {run_id: self.database.runs[run_id] for run_id in run_ids if run_id in self.database.runs}
+
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
         await self._turn()
         return {run_id: sorted(self.database.steps.get(run_id, {}).values(), key=lambda record: record.seq or 0) for run_id in run_ids}
