@@ -84,6 +84,11 @@ class Parking:
         """The earliest time for which a strand waits while the run is awake."""
         return _earliest(self._seats) if self._state is _State.AWAKE else None
 
+    def sleeps_for(self) -> tuple[datetime | None, str | None]:
+        """Until when it sleeps, and the event that it waits for, as far as it waits for such."""
+        waits = (seat.wait for seat in self._seats)
+        return _earliest(self._seats), next((wait.key for wait in waits if isinstance(wait, EventWait)), None)
+
     # -- sitting down -------------------------------------------------------------------------------------------------
 
     async def sit(self, step: Waiting, reason: Reason, due: datetime | None, wait: Wait | None) -> Found:

@@ -12,7 +12,7 @@ from planar.clock import when_moved
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.store.memory.database import MemoryDatabase
 from planar.engine.store.memory.entries import MemoryEntries
-from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, Wait
+from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, Standing, Wait
 from planar.errors import InternalError
 from planar.logging import get_logger
 
@@ -188,6 +188,6 @@ class MemoryStore:
 
 def _changed_something(outcome: Any) -> bool:
     """Whether others have a reason to look: looking itself must not be one, or two workers would wake each other for ever."""
-    if isinstance(outcome, Exception):
+    if isinstance(outcome, Exception | Standing):
         return False
     return not isinstance(outcome, Claims) or bool(outcome.claims)
