@@ -241,6 +241,22 @@ async def test_a_worker_that_died_is_found_and_its_runs_go_on(world: World, cloc
     assert (await claim(there, living)).claims == (Claim(held.run, epoch=2, recoveries=1, crashed=True),)
 
 
+async def test_the_dead_are_found_among_those_who_are_asked_about(world: World, clock: HandClock) -> None:
+    here, there = await world.store(), await world.store()
+    dying, stopped, living = uuid7(), uuid7(), uuid7()
+    for store, worker in ((here, dying), (here, stopped), (there, living)):
+        await store.enlist(worker)
+    known = await there.other_workers(living)
+    assert await there.dead_workers(living, known) == []
+    assert await there.dead_workers(living, []) == []
+    await here.discharge(stopped)
+    world.kill(here, dying)
+    assert sorted(await there.dead_workers(living, known)) == sorted([dying, stopped])
+    assert await there.dead_workers(living, [stopped]) == [stopped]
+    # Who has stopped in order is not registered any more, and so not asked about when it is not remembered.
+    assert await there.dead_workers(living) == [dying]
+
+
 async def test_a_store_that_is_closed_without_a_word_leaves_its_worker_dead(world: World, clock: HandClock) -> None:
     here, there = await world.store(), await world.store()
     gone, living = uuid7(), uuid7()

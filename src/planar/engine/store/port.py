@@ -310,8 +310,8 @@ class Store(Protocol):
         """The runs that *worker_id* holds and somebody wants to end, with the reasons."""
         ...
 
-    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        """Those of `other_workers` that are gone."""
+    async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
+        """Those of *among*, an earlier answer of `other_workers` and by default a new one, that are gone; or have stopped since."""
         ...
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:

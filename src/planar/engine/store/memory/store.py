@@ -144,8 +144,9 @@ class MemoryStore:
         self._enlisted.discard(worker_id)
         self.database.alive.discard(worker_id)
 
-    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        return [other for other in await self.other_workers(worker_id) if other not in self.database.alive]
+    async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
+        others = await self.other_workers(worker_id) if among is None else among
+        return [other for other in others if other not in self.database.alive]
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
         await self._turn()
