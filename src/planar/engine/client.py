@@ -23,6 +23,7 @@ from planar.engine.errors import ArgumentNotStorable, PayloadTooLarge, RunAlread
 from planar.engine.events import NoticeKind, Notices
 from planar.engine.execution.recording import cancelled_error
 from planar.engine.store.port import Cancel, Cancelled, Emit, Emitted, Entry, News, Started, StartRun, Store
+from planar.engine.tracing import is_traced, trace
 from planar.engine.worker import Worker
 from planar.logging import get_logger
 
@@ -259,7 +260,10 @@ class Client:
 
     async def emit(self, event: Event) -> Emitted:
         """Announce *event*: it is kept, and who waits for it is woken."""
-        return await self._write(Emit(event))
+        emitted: Emitted = await self._write(Emit(event))
+        if is_traced():
+            await trace("event emitted", key=event.key, woken=emitted.woken)
+        return emitted
 
     def new_event(self, key: str, payload: str, run_id: UUID | None = None, idempotency_key: str | None = None) -> Event:
         """The value of an event that is to be emitted; *payload* is JSON text."""

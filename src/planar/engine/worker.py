@@ -29,6 +29,7 @@ from planar.engine.execution.parts import Parts
 from planar.engine.execution.recording import cancelled_error
 from planar.engine.execution.run import LiveRun
 from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, Release, RetireWorker, Store
+from planar.engine.tracing import is_traced, trace
 from planar.errors import InternalError
 from planar.logging import get_logger
 
@@ -415,6 +416,8 @@ class Worker:
     async def _execute(self, live: LiveRun, previous: LiveRun | None) -> None:
         if previous is not None and previous.task is not None:
             await asyncio.wait([previous.task], timeout=1.0)
+        if is_traced():
+            await trace("run claimed", run_id=live.id, epoch=live.epoch)
         await drive(live)
 
     def _finished(self, task: asyncio.Task[None], live: LiveRun) -> None:
