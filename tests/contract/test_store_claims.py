@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from uuid_utils.compat import uuid7
 
 from planar.engine.core.model import Claim, Run
 from planar.engine.errors import StaleEpoch
-from planar.engine.store.port import Claims, Holder, Release, RetireWorker, StartRun, Store
-from tests.contract.store_world import HandClock, Held, World, begin, claim, claimed, done, mark, new_run, steps
+from planar.engine.store.port import Cancel, ClaimRun, Claims, Emit, Holder, News, Release, RetireWorker, Standing, StartRun, Store
+from tests.contract.store_world import HandClock, Heard, Held, World, begin, claim, claimed, done, mark, new_event, new_run, steps, until
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +26,85 @@ async def started(store: Store, clock: HandClock, count: int, **fields: object) 
         await store.submit(StartRun(runs[-1]))
         clock.move(seconds=1)
     return runs
+
+
+# -- one run by itself ----------------------------------------------------------------------------------------------------
+
+
+async def claim_run(store: Store, run: Run, worker_id: UUID | None = None) -> Claim | Standing:
+    return await store.submit(ClaimRun(worker_id or uuid7(), run.id))
+
+
+async def test_a_run_that_is_due_is_claimed_alone_under_a_new_epoch(store: Store, clock: HandClock) -> None:
+    run, other = await started(store, clock, 2)
+    worker = uuid7()
+    assert await claim_run(store, run, worker) == Claim(run, epoch=1)
+    await store.submit(Held(run, Holder(run.id, worker, 1)).save(done()))
+    assert await claimed(store) == [other.id]
+
+
+async def test_a_run_that_somebody_holds_is_not_claimed(store: Store, clock: HandClock) -> None:
+    held = await begin(store, clock)
+    assert await claim_run(store, held.run) == Standing(is_held=True)
+    assert await claim_run(store, held.run, held.holder.worker_id) == Standing(is_held=True)
+    await store.submit(held.save(done()))
+
+
+async def test_of_many_who_claim_a_run_one_gets_it(world: World, clock: HandClock) -> None:
+    stores = [await world.store(), await world.store()]
+    (run,) = await started(stores[0], clock, 1)
+    found = await asyncio.gather(*(claim_run(stores[number % 2], run) for number in range(12)))
+    assert sorted(isinstance(each, Claim) for each in found) == [False] * 11 + [True]
+    assert {each for each in found if isinstance(each, Standing)} == {Standing(is_held=True)}
+
+
+async def test_a_run_that_sleeps_is_not_claimed_before_its_time(store: Store, clock: HandClock) -> None:
+    held = await begin(store, clock)
+    due = clock.now() + timedelta(hours=1)
+    await store.submit(held.sleep_for_event("paid", due_at=due))
+    assert await claim_run(store, held.run) == Standing(is_asleep=True, due_at=due, event_key="paid")
+    clock.move(minutes=59, seconds=59.999999)
+    assert await claim_run(store, held.run) == Standing(is_asleep=True, due_at=due, event_key="paid")
+    clock.move(seconds=0.000001)
+    assert await claim_run(store, held.run) == Claim(held.run, epoch=2)
+
+
+async def test_a_run_that_was_woken_is_claimed_and_waits_for_nothing_any_more(store: Store, clock: HandClock) -> None:
+    held = await begin(store, clock)
+    await store.submit(held.sleep_for_event("paid"))
+    assert await claim_run(store, held.run) == Standing(is_asleep=True, event_key="paid")
+    await store.submit(Emit(new_event(clock, "paid")))
+    assert await claim_run(store, held.run) == Claim(held.run, epoch=2)
+    assert (await store.submit(Emit(new_event(clock, "paid")))).woken == 0
+
+
+async def test_what_has_ended_or_is_unknown_is_not_claimed(store: Store, clock: HandClock) -> None:
+    held = await begin(store, clock)
+    await store.submit(held.end())
+    assert await claim_run(store, held.run) == Standing()
+    assert await claim_run(store, new_run(clock)) == Standing()
+
+
+async def test_a_claim_of_one_run_carries_what_befell_it(store: Store, clock: HandClock) -> None:
+    held = await begin(store, clock)
+    await store.submit(Cancel(held.run.id, "enough", "{}"))
+    await store.submit(RetireWorker(held.holder.worker_id, died=True))
+    assert await claim_run(store, held.run) == Claim(held.run, 2, recoveries=1, cancel_reason="enough", crashed=True)
+
+
+async def test_asking_for_a_run_that_is_not_to_be_had_is_no_news_to_others(world: World, clock: HandClock) -> None:
+    here, there = await world.store(), await world.store()
+    elsewhere = Heard(there)
+    held = await begin(here, clock)
+    await until(lambda: elsewhere.foreign == 1, "the start was heard")
+    heard = Heard(here)
+    for run in (held.run, new_run(clock)):
+        assert isinstance(await claim_run(here, run), Standing)
+        await there.load_run(run.id)
+    await here.submit(StartRun(new_run(clock)))
+    await until(lambda: elsewhere.foreign > 1, "the next start was heard")
+    assert heard.own == [News(due=True)]
+    assert elsewhere.foreign == 2
 
 
 # -- claiming -------------------------------------------------------------------------------------------------------------
@@ -159,6 +239,22 @@ async def test_a_worker_that_died_is_found_and_its_runs_go_on(world: World, cloc
     assert await there.dead_workers(living) == []
     assert await there.other_workers(living) == []
     assert (await claim(there, living)).claims == (Claim(held.run, epoch=2, recoveries=1, crashed=True),)
+
+
+async def test_the_dead_are_found_among_those_who_are_asked_about(world: World, clock: HandClock) -> None:
+    here, there = await world.store(), await world.store()
+    dying, stopped, living = uuid7(), uuid7(), uuid7()
+    for store, worker in ((here, dying), (here, stopped), (there, living)):
+        await store.enlist(worker)
+    known = await there.other_workers(living)
+    assert await there.dead_workers(living, known) == []
+    assert await there.dead_workers(living, []) == []
+    await here.discharge(stopped)
+    world.kill(here, dying)
+    assert sorted(await there.dead_workers(living, known)) == sorted([dying, stopped])
+    assert await there.dead_workers(living, [stopped]) == [stopped]
+    # Who has stopped in order is not registered any more, and so not asked about when it is not remembered.
+    assert await there.dead_workers(living) == [dying]
 
 
 async def test_a_store_that_is_closed_without_a_word_leaves_its_worker_dead(world: World, clock: HandClock) -> None:

@@ -18,12 +18,13 @@ from uuid import UUID
 
 import pytest
 
-from planar.engine.core.model import ENDED, Event, Reason, Run, RunStatus, StepStatus
+from planar.engine.core.model import ENDED, Claim, Event, Reason, Run, RunStatus, StepStatus
 from planar.engine.store.memory import MemoryDatabase, MemoryStore
 from planar.engine.store.port import (
     Cancel,
     Cancelled,
     ClaimDue,
+    ClaimRun,
     Claims,
     Emit,
     Emitted,
@@ -41,6 +42,7 @@ from planar.engine.store.port import (
     SaveStep,
     Sleep,
     Slept,
+    Standing,
     Started,
     StartRun,
     Store,
@@ -80,6 +82,7 @@ class Player:
             (6, lambda: Emit(self.event())),
             (2, self.cancel),
             (6, self.claim),
+            (3, lambda: ClaimRun(self.random.choice(self.workers), self.some_run())),
             (1, lambda: RetireWorker(self.random.choice(self.workers), died=self.random.random() < 0.5)),
             (1, lambda: RegisterWorker(self.random.choice(self.workers), "host", "", 1)),
         ]
@@ -186,6 +189,8 @@ class Player:
             self.holders.append(Holder(outcome.run_id, start.worker_id, outcome.epoch))
         if isinstance(outcome, Claims) and isinstance(entry, ClaimDue):
             self.holders += [Holder(each.run.id, entry.worker_id, each.epoch) for each in outcome.claims]
+        if isinstance(outcome, Claim) and isinstance(entry, ClaimRun):
+            self.holders.append(Holder(entry.run_id, entry.worker_id, outcome.epoch))
         if isinstance(outcome, int) and isinstance(entry, Reclaim):
             self.holders.append(entry.holder._replace(epoch=outcome))
 
@@ -268,6 +273,7 @@ def claims_in_memory(database: MemoryDatabase) -> dict[str, Any]:
             claim.recoveries,
             claim.crashed,
             sorted(claim.waits),
+            claim.event_key,
         )
         for claim in database.claims.values()
     }
@@ -278,14 +284,14 @@ def claims_in_file(path: Path) -> dict[str, Any]:
     try:
         waits = connection.execute("select run_id, key from workflow_wait order by key").fetchall()
         rows = connection.execute(
-            "select run_id, worker_id, epoch, due_at, reason, cancel_reason, recoveries, crashed from workflow_claim"
+            "select run_id, worker_id, epoch, due_at, reason, cancel_reason, recoveries, crashed, waiting_for_event from workflow_claim"
         ).fetchall()
     finally:
         connection.close()
     keys = {run_id: [key for owner, key in waits if owner == run_id] for run_id, *_ in rows}
     return {
-        run_id: (worker, epoch, None if worker else moment(due), reason, cancel, recoveries, bool(crashed), keys[run_id])
-        for run_id, worker, epoch, due, reason, cancel, recoveries, crashed in rows
+        run_id: (worker, epoch, None if worker else moment(due), reason, cancel, recoveries, bool(crashed), keys[run_id], event)
+        for run_id, worker, epoch, due, reason, cancel, recoveries, crashed, event in rows
     }
 
 
@@ -360,7 +366,7 @@ async def test_the_players_reach_what_matters() -> None:
         await memory.close()
     expected = {f"{name}: {how}" for name in ("SaveStep", "Sleep", "EndRun", "Release", "Reclaim") for how in ("applied", "StaleEpoch")}
     expected |= {"woken", "asleep", "event there", "ended there", "nothing there", "ended already", "asked", "recovered", "unknown"}
-    expected |= {"asked with a step"}
+    expected |= {"asked with a step", "claimed alone", "held", "sleeps", "not there"}
     expected |= {"due", "next_due", "ended", "cancel", "SaveStep: UnicodeEncodeError", f"step {StepStatus.RUNNING.value}"}
     assert expected <= reached
 
@@ -373,6 +379,10 @@ def _notable(outcome: Any) -> list[tuple[str, bool]]:
         ended = any(isinstance(found, Run) and found.status in ENDED for found in outcome.found)
         nothing = not outcome.asleep and not any(outcome.found)
         return [("asleep", outcome.asleep), ("event there", event), ("ended there", ended), ("nothing there", nothing)]
+    if isinstance(outcome, Standing):
+        return [("held", outcome.is_held), ("sleeps", outcome.is_asleep), ("not there", outcome == Standing())]
+    if isinstance(outcome, Claim):
+        return [("claimed alone", True)]
     if isinstance(outcome, Claims):
         return [("recovered", any(each.recoveries for each in outcome.claims)), ("unknown", bool(outcome.unknown))]
     if hasattr(outcome, "already_ended"):

@@ -16,6 +16,7 @@ from planar.engine.core.model import Reason, RunStatus
 from planar.engine.store.port import (
     Cancel,
     ClaimDue,
+    ClaimRun,
     Emit,
     EndRun,
     Entry,
@@ -121,6 +122,7 @@ ENTRIES: dict[str, Callable[[Held, SqliteWorld], list[Entry]]] = {
         Release(held.holder),
         ClaimDue(WORKER, 10, frozenset({"orders", "refunds"})),
     ],
+    "claim one run": lambda held, world: [Release(held.holder), ClaimRun(WORKER, held.run.id)],
     "cancel": lambda held, world: [
         StartRun(new_run(world.clock, parent_id=held.run.id)),
         Cancel(held.run.id, "enough", "{}"),

@@ -20,6 +20,7 @@ from planar.config import PlanarConfig, check_supported, load_environment_aware_
 from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
 from planar.engine.events import Notices
+from planar.engine.tracing import TracerSlot
 from planar.engine.worker import Worker
 from planar.logging import configure_logging, get_logger
 from planar.object_registry import ObjectRegistry
@@ -30,7 +31,7 @@ from planar.security.authenticator import Authenticator
 from planar.security.authorization import Authorizer
 from planar.workflows import WorkflowWrapper
 from planar.workflows.notifications import Notifications, WorkflowNotificationCallback
-from planar.workflows.tracing import LoggingTracer, Tracer, TracerSlot
+from planar.workflows.tracing import LoggingTracer, Tracer
 
 logger = get_logger(__name__)
 

@@ -23,6 +23,7 @@ from planar.engine.errors import ArgumentNotStorable, PayloadTooLarge, RunAlread
 from planar.engine.events import NoticeKind, Notices
 from planar.engine.execution.recording import cancelled_error
 from planar.engine.store.port import Cancel, Cancelled, Emit, Emitted, Entry, News, Started, StartRun, Store
+from planar.engine.tracing import is_traced, trace
 from planar.engine.worker import Worker
 from planar.logging import get_logger
 
@@ -46,7 +47,7 @@ class Client:
     ) -> None:
         self.store = store
         self.registry = registry
-        self._notices = notices
+        self.notices = notices
         self._worker = worker
         self._dump_actor = dump_actor
         self._max_argument_bytes = max_argument_bytes
@@ -118,7 +119,7 @@ class Client:
         """Put the start of *run* in the lane; a worker of this process begins the run at once."""
         mine = self._worker.reserve(run.workflow) if self._worker is not None and run.idempotency_key is None else None
         inserting = self.store.submit(StartRun(run, mine))
-        if self._notices:
+        if self.notices:
             inserting.add_done_callback(partial(self._tell_started, run))
         if mine is not None and self._worker is not None:
             self._worker.adopt(Claim(run, epoch=1), inserting)
@@ -126,7 +127,7 @@ class Client:
 
     def _tell_started(self, run: Run, inserting: asyncio.Future[Started]) -> None:
         if not inserting.cancelled() and inserting.exception() is None and inserting.result().created:
-            self._notices.publish(NoticeKind.WORKFLOW_STARTED, run)
+            self.notices.publish(NoticeKind.WORKFLOW_STARTED, run)
 
     # -- wait ---------------------------------------------------------------------------------------------------------
 
@@ -137,15 +138,15 @@ class Client:
             RunNotFound: there is no such run.
             TimeoutError: it did not end within *timeout* seconds.
         """
-        await self._commit_first("a run was waited for")
+        await self.commit_first("a run was waited for")
         with self._hearing(run_id) as end:
             async with asyncio.timeout(timeout):
-                run = await self._load(run_id)
+                run = await self.load(run_id)
                 return run if run.status in ENDED else _with_ending(run, await end)
 
     async def run_to_end(self, run: Run) -> Run:
         """Start *run* and wait for its end; nothing is read for it if the run is executed in this process."""
-        await self._commit_first("a workflow was called")
+        await self.commit_first("a workflow was called")
         if run.idempotency_key is not None:
             return await self.ended((await self.start(run)).run_id)
         # Listening before the start: the end may become durable together with it.
@@ -179,9 +180,14 @@ class Client:
         Raises:
             RunNotFound: there is not.
         """
-        await self._load(run_id)
+        await self.load(run_id)
 
-    async def _load(self, run_id: UUID) -> Run:
+    async def load(self, run_id: UUID) -> Run:
+        """The run as it was committed last.
+
+        Raises:
+            RunNotFound: there is none.
+        """
         run = await self.store.load_run(run_id)
         if run is None:
             raise _not_found(run_id)
@@ -220,7 +226,8 @@ class Client:
             elif run.status in ENDED:
                 waiting.set_result(Ending(run.status, run.result, run.error))
 
-    async def _commit_first(self, what: str) -> None:
+    async def commit_first(self, what: str) -> None:
+        """Commit what this task's session has written, because *what* could not go on otherwise."""
         scope = await _written_scope()
         if scope is not None:
             logger.warning("the session had written: it was committed, because the run could not go on otherwise", cause=what)
@@ -253,7 +260,10 @@ class Client:
 
     async def emit(self, event: Event) -> Emitted:
         """Announce *event*: it is kept, and who waits for it is woken."""
-        return await self._write(Emit(event))
+        emitted: Emitted = await self._write(Emit(event))
+        if is_traced():
+            await trace("event emitted", key=event.key, woken=emitted.woken)
+        return emitted
 
     def new_event(self, key: str, payload: str, run_id: UUID | None = None, idempotency_key: str | None = None) -> Event:
         """The value of an event that is to be emitted; *payload* is JSON text."""

@@ -29,6 +29,7 @@ from planar.engine.execution.parts import Parts
 from planar.engine.execution.recording import cancelled_error
 from planar.engine.execution.run import LiveRun
 from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, Release, RetireWorker, Store
+from planar.engine.tracing import is_traced, trace
 from planar.errors import InternalError
 from planar.logging import get_logger
 
@@ -77,6 +78,8 @@ class Worker:
         self._full = False
         self._others: list[UUID] = []
         self._clock = clock
+        self._polled = 0.0
+        """When it last asked what is due, by the local clock."""
         self._looked_around = 0.0
         """When it asked who died, by the local clock: news of other things must not put that off."""
         self._asked: dict[UUID, str] = {}
@@ -268,9 +271,12 @@ class Worker:
         while True:
             try:
                 self._wake_watched()
-                if self._foreign or self._seconds_to_look_around() <= 0:
+                if self._foreign:
                     await self._look_around()
+                elif self._seconds_to_look_around() <= 0:
+                    await self._look_for_dead()
                 if self._due:
+                    self._polled = self._clock.monotonic()
                     await self._claim_due()
             except Exception:
                 # Whatever failed hurts this look only: the next comes.
@@ -281,16 +287,25 @@ class Worker:
                 await self._wait()
 
     async def _look_around(self) -> None:
-        """Another process wrote, or this one has just begun: who died, and who was cancelled from there."""
+        """Another process wrote, or this one has just begun: who is there, who of them died, and who was cancelled from there."""
         self._foreign = False
-        self._looked_around = self._clock.monotonic()
-        self._others = []
-        for dead in await self._store.dead_workers(self.id):
-            freed = await self._store.submit(RetireWorker(dead, died=True))
-            logger.info("took over from a worker that died", worker=dead, runs=freed)
         self._others = await self._store.other_workers(self.id)
+        await self._look_for_dead()
         for run_id, reason in (await self._store.cancel_requests(self.id)).items():
             self._cancel(run_id, reason)
+
+    async def _look_for_dead(self) -> None:
+        """Take over from workers that are gone. Those who come and go are heard of, so it is known whom to look for."""
+        self._looked_around = self._clock.monotonic()
+        dead = await self._store.dead_workers(self.id, self._others)
+        if not dead:
+            return
+        # One that has stopped in order meanwhile is not there any more, and left nothing.
+        self._others = await self._store.other_workers(self.id)
+        for worker in [worker for worker in dead if worker in self._others]:
+            freed = await self._store.submit(RetireWorker(worker, died=True))
+            self._others.remove(worker)
+            logger.info("took over from a worker that died", worker=worker, runs=freed)
 
     async def _claim_due(self) -> None:
         self._due = False
@@ -327,24 +342,32 @@ class Worker:
             raise
 
     async def _wait(self) -> None:
-        """Until there is news or something is due; the poll is a net under both."""
+        """Until there is news, something is due, or the others must be looked at; the poll is a net under all that."""
         if self._due or self._foreign:
             return
-        seconds = self._config.poll_seconds
+        poll = max(0.0, self._polled + self._config.poll_seconds - self._clock.monotonic())
+        seconds = poll
         for due in (self._next_due if not self._full else None, self._next_watched):
             if due is not None:
                 seconds = min(seconds, max(0.0, (due - self._store.now()).total_seconds()))
-        seconds = min(seconds, self._seconds_to_look_around())
+        look_around = self._seconds_to_look_around()
         self._news.clear()
         try:
             # Not wait_for, which on Python 3.11 swallows a cancellation that comes together with the news: a stop would wait for ever.
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(seconds, look_around)):
                 await self._news.wait()
         except TimeoutError:
+            if look_around < seconds:
+                return
             self._due = True
-            for live in self._watched:
-                # The net: news of what a branch waits for may have been lost.
-                live.parking.hear(News(foreign=True))
+            if seconds == poll:
+                self._miss_nothing()
+
+    def _miss_nothing(self) -> None:
+        """The net: whatever was to be heard may have been lost."""
+        self._foreign = True
+        for live in self._watched:
+            live.parking.hear(News(foreign=True))
 
     def _seconds_to_look_around(self) -> float:
         """How long until the other workers must be looked at again; for ever while there are none."""
@@ -393,6 +416,8 @@ class Worker:
     async def _execute(self, live: LiveRun, previous: LiveRun | None) -> None:
         if previous is not None and previous.task is not None:
             await asyncio.wait([previous.task], timeout=1.0)
+        if is_traced():
+            await trace("run claimed", run_id=live.id, epoch=live.epoch)
         await drive(live)
 
     def _finished(self, task: asyncio.Task[None], live: LiveRun) -> None:

@@ -289,9 +289,9 @@ class FaultyStore:
         await self._unless_dead()
         return await self.inner.cancel_requests(worker_id)
 
-    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
+    async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
         await self._unless_dead()
-        return await self.inner.dead_workers(worker_id)
+        return await self.inner.dead_workers(worker_id, among)
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
         await self._unless_dead()

@@ -6,6 +6,7 @@ from planar.engine.core.retry import RetryPolicy
 from planar.workflows.contrib import wait, wait_for_event
 from planar.workflows.decorators import as_step, step, workflow
 from planar.workflows.events import emit_event
+from planar.workflows.execution import execute
 from planar.workflows.gathering import gather, map, race, timeout
 from planar.workflows.lock import lock_resource, lock_workflow
 from planar.workflows.models import LockedResource, StepStatus, StepType, Workflow, WorkflowEvent, WorkflowStatus, WorkflowStep
@@ -37,6 +38,7 @@ __all__ = [
     "as_step",
     "cancel",
     "emit_event",
+    "execute",
     "gather",
     "lock_resource",
     "lock_workflow",

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from planar.engine.client import Client
 from planar.engine.config import WorkerConfig
+from planar.engine.store.sqlite import SqliteStore
 from planar.workflows import step, workflow
-from tests.integration.engine.conftest import Opener
+from tests.integration.engine.conftest import Opener, until
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +69,39 @@ async def test_an_idle_app_asks_the_database_nothing_but_whether_others_wrote(op
         # More than the second after which a worker looks whether others of its kind still live.
         await trace.let_it_look(25)
         assert trace.statements == []
+
+
+async def test_two_idle_workers_ask_the_database_nothing_of_each_other(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = Trace(monkeypatch)
+    async with open_app(shouting_once) as first, open_app(shouting_once) as second:
+        assert await shouting_once("hello") == "HELLO"
+        await trace.let_it_look(20)
+        assert [worker._others for worker in (first.worker, second.worker)] == [[second.worker.id], [first.worker.id]]
+        trace.statements.clear()
+        looked = [worker._looked_around for worker in (first.worker, second.worker)]
+        # They look whether the other one lives, which needs no statement.
+        while any(worker._looked_around == since for worker, since in zip((first.worker, second.worker), looked, strict=True)):
+            await trace.let_it_look(10)
+        await trace.let_it_look(50)
+        assert trace.statements == []
+
+
+async def test_a_worker_that_dies_is_taken_over_from_without_news_of_it(open_app: Opener) -> None:
+    async with open_app(shouting_once) as first, open_app(shouting_once) as second:
+
+        async def know_each_other() -> bool:
+            return first.worker._others == [second.worker.id] and second.worker._others == [first.worker.id]
+
+        async def is_alone() -> bool:
+            return first.worker._others == []
+
+        await until(know_each_other)
+        store = second.services.get(Client).store
+        assert isinstance(store, SqliteStore)
+        assert store._alive is not None
+        store._alive.forget()
+        await until(is_alone, 3)
+        assert await first.services.get(Client).store.other_workers(first.worker.id) == []
 
 
 def test_the_net_under_the_news_is_wider_than_ten_seconds() -> None:

@@ -124,11 +124,11 @@ async def test_a_failed_look_at_dead_workers_is_repeated(open_app: Opener, monke
         looks: list[str] = []
         dead_workers = store.dead_workers
 
-        async def fail_once(worker_id: Any) -> Any:
+        async def fail_once(*asked: Any) -> Any:
             looks.append("look")
             if len(looks) == 1:
                 raise sqlite3.OperationalError("disk I/O error")
-            return await dead_workers(worker_id)
+            return await dead_workers(*asked)
 
         monkeypatch.setattr(store, "dead_workers", fail_once)
         worker._foreign = worker._due = True

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from planar.context import ServiceNotFound, bind_services, current_services
-from planar.workflows import step, workflow
+from planar.workflows import cancel, emit_event, step, wait_for_event, workflow
 from planar.workflows.lock import lock_resource
 from planar.workflows.tracing import LoggingTracer, TraceArg, Tracer, trace, tracer_context, tracer_var
-from tests.integration.engine.conftest import Opener
+from tests.integration.engine.conftest import Opener, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +73,79 @@ async def test_runs_of_the_app_are_traced_too(open_app: Opener) -> None:
     async with open_app(tracing) as app:
         app.tracer = recorder
         await tracing()
-    assert recorder.messages == ["in a step"]
+    assert recorder.messages == ["run claimed", "in a step"]
+
+
+@workflow()
+async def waiting(seconds: float) -> Any:
+    return await wait_for_event("go", seconds)
+
+
+@pytest.mark.parametrize("parked", [0, 100])
+async def test_a_wait_is_traced_from_its_beginning_to_its_end(open_app: Opener, parked: int) -> None:
+    recorder = Recorder()
+    async with open_app(waiting, max_parked_runs=parked), tracer_context(recorder):
+        run = await waiting.start(-1)
+        await until_status(run.id, "suspended")
+        await emit_event("go", {"answer": 42})
+        assert await waiting.wait_for_completion(run.id) == {"answer": 42}
+    begins = ["run claimed", "waiting for event", "run suspended", "event emitted"]
+    assert recorder.messages[:4] == begins
+    assert recorder.messages[-1] == "event found"
+    assert set(recorder.messages[4:-1]) == ({"run resumed"} if parked else {"run claimed", "waiting for event"})
+    assert all(point[5]["run_id"] == run.id for point in recorder.points if "run_id" in point[5])
+    found = recorder.points[-1]
+    assert found[:2] == ("planar.engine.execution.waits", "take_event")
+    assert found[5]["key"] == "go"
+
+
+async def test_a_wait_in_vain_is_traced(open_app: Opener) -> None:
+    recorder = Recorder()
+    async with open_app(waiting), tracer_context(recorder):
+        with pytest.raises(TimeoutError):
+            await waiting(0.05)
+    assert recorder.messages[-1] == "event did not come in time"
+
+
+async def test_an_event_that_comes_just_before_the_run_would_sleep_is_not_slept_through(open_app: Opener) -> None:
+    recorder = Recorder()
+    reached = recorder.close("waiting for event")
+    async with open_app(waiting), tracer_context(recorder):
+        run = await waiting.start(-1)
+        await reached.wait()
+        await emit_event("go", {"answer": 42})
+        recorder.closed["waiting for event"].set()
+        assert await asyncio.wait_for(waiting.wait_for_completion(run.id), 5) == {"answer": 42}
+    assert "run suspended" not in recorder.messages
+
+
+async def test_a_run_that_is_stopped_at_a_point_before_its_code_begins_can_be_cancelled(open_app: Opener) -> None:
+    recorder = Recorder()
+    reached = recorder.close("run claimed")
+    async with open_app(waiting), tracer_context(recorder):
+        run = await waiting.start(-1)
+        await reached.wait()
+        await cancel(run.id)
+        recorder.closed["run claimed"].set()
+        await until_status(run.id, "cancelled")
+
+
+async def test_without_a_tracer_that_listens_no_point_of_the_engine_is_passed(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[str] = []
+
+    def note(message: str, **_: Any) -> None:
+        passed.append(message)
+
+    for module in ("client", "worker", "execution.parking", "execution.waits"):
+        monkeypatch.setattr(f"planar.engine.{module}.trace", note)
+    async with open_app(waiting) as app:
+        for tracer in (app.tracer, None):
+            app.tracer = tracer
+            run = await waiting.start(-1)
+            await until_status(run.id, "suspended")
+            await emit_event("go", workflow_id=run.id)
+            await waiting.wait_for_completion(run.id)
+    assert passed == []
 
 
 async def test_code_waits_at_a_point_until_the_tracer_lets_it_go(open_app: Opener) -> None:

@@ -67,30 +67,30 @@ async def _pause(world: World, process: Process, seconds: float) -> None:
 
 
 async def _slow(world: World, process: Process, seconds: float) -> None:
-    process.slow = True
+    process.slow += 1
     process.feel_well()
     await asyncio.sleep(seconds)
-    process.slow = False
+    process.slow -= 1
     # What was on its way is still on its way, and as slow as it was.
     await asyncio.sleep(3.0)
     process.feel_well()
 
 
 async def _deaf(world: World, process: Process, seconds: float) -> None:
-    process.deaf = True
+    process.deaf += 1
     process.feel_well()
     await asyncio.sleep(seconds)
-    process.deaf = False
+    process.deaf -= 1
     await asyncio.sleep(1.5)
     process.feel_well()
 
 
 async def _outage(world: World, process: Process, seconds: float) -> None:
     """The database does not answer this process: nothing that it submits is applied, and it is told so."""
-    process.cut_off = True
+    process.cut_off += 1
     process.feel_well()
     await asyncio.sleep(seconds)
-    process.cut_off = False
+    process.cut_off -= 1
     # Whatever was refused is tried again after a moment.
     await asyncio.sleep(2.5)
     process.feel_well()

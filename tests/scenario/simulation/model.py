@@ -229,7 +229,9 @@ class Model:
     def start(self, places: Callable[[], Place], program: Program, caught: bool) -> str:
         started = self._record(places())
         place = places()
-        return self._of_run(UUID(json.loads(started.result or "null")), place, self._record(place), caught)
+        if started.result is None:
+            raise Broken(f"step {started.path} of run {place.run.id} started nothing: {started.status.value} {started.error}")
+        return self._of_run(UUID(json.loads(started.result)), place, self._record(place), caught)
 
     def cleanup(self, places: Callable[[], Place], program: Program, seconds: float, value: str) -> str:
         values: list[str] = []

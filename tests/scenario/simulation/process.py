@@ -48,9 +48,9 @@ class Process:
         self.died_at: float | None = None
         self.well_since: float | None = None
         """Since when nothing has held it up; None while something does."""
-        self.slow = False
-        self.deaf = False
-        self.cut_off = False
+        self.slow = 0
+        self.deaf = 0
+        self.cut_off = 0
         self.doom: Literal["before", "after"] | None = None
         """When it dies: at its next commit."""
         self.loses_ack = False

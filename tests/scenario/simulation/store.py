@@ -126,8 +126,8 @@ class SimulatedStore(MemoryStore):
 
     # -- liveness ---------------------------------------------------------------------------------------------------------
 
-    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        others = await self.other_workers(worker_id)
+    async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
+        others = await self.other_workers(worker_id) if among is None else among
         # Asked when the answer comes, which is later than what it is about.
         return [other for other in others if self.process.world.seems_dead(other)]
 

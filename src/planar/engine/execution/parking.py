@@ -19,6 +19,7 @@ from planar.engine.errors import RunDetached
 from planar.engine.events import NoticeKind
 from planar.engine.execution.settling import outlast
 from planar.engine.store.port import EventWait, Found, News, Reclaim, Sleep, Slept, Wait
+from planar.engine.tracing import is_traced, trace
 from planar.logging import get_logger
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ class Parking:
     def next_due(self) -> datetime | None:
         """The earliest time for which a strand waits while the run is awake."""
         return _earliest(self._seats) if self._state is _State.AWAKE else None
+
+    def sleeps_for(self) -> tuple[datetime | None, str | None]:
+        """Until when it sleeps, and the event that it waits for, as far as it waits for such."""
+        waits = (seat.wait for seat in self._seats)
+        return _earliest(self._seats), next((wait.key for wait in waits if isinstance(wait, EventWait)), None)
 
     # -- sitting down -------------------------------------------------------------------------------------------------
 
@@ -193,6 +199,8 @@ class Parking:
                 for mark in seat.step.marks():
                     live.tell(mark)
             seat.is_marked = True
+        if is_traced():
+            live.spawn(self._trace("run suspended"))
         live.parts.host.slept(live)
         live.parts.notices.publish(NoticeKind.WORKFLOW_SUSPENDED, live.run)
 
@@ -241,7 +249,12 @@ class Parking:
             self._look_soon()
         return True
 
+    async def _trace(self, what: str) -> None:
+        await trace(what, run_id=self._live.id)
+
     def _woke(self) -> None:
+        if is_traced():
+            self._live.spawn(self._trace("run resumed"))
         self._live.parts.host.woke(self._live)
         self._live.parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, self._live.run)
 
@@ -269,6 +282,8 @@ class Parking:
             self._live.stop(error)
             return
         self._live.epoch = done.result()
+        if is_traced():
+            self._live.spawn(self._trace("run resumed"))
         self._live.parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, self._live.run)
         if self._seats:
             self._live.parts.host.watch(self._live)

@@ -9,12 +9,15 @@ from uuid import UUID
 from planar.engine.core.model import ENDED, Event, Reason, Run
 from planar.engine.execution.step import OpenStep
 from planar.engine.store.port import RunWait
+from planar.engine.tracing import is_traced, trace
 from planar.errors import InternalError
 
 
 async def sleep_until(step: OpenStep, due: datetime) -> None:
     """Return when *due* has come by the store's clock; the time stands in the step's mark, so that a restart keeps it."""
     due = step.wakeup_at = step.wakeup_at or due
+    if is_traced():
+        await trace("waiting for a time", run_id=step.live.id, step_id=step.step_id, until=due)
     while step.live.now() < due:
         await step.live.park(step, step.caller.strand, Reason.TIMER, due)
 
@@ -44,6 +47,8 @@ async def take_event(step: OpenStep, key: str, since: datetime | None, deadline:
     while True:
         # Made anew each time: another branch of the run may have taken one meanwhile.
         wait = live.taken.wait(live.run, key, since)
+        if is_traced():
+            await trace("waiting for event", key=key, run_id=live.id, step_id=step.step_id, until=deadline)
         found = await live.park(step, step.caller.strand, Reason.EVENT, deadline, wait)
         is_late = deadline is not None and live.now() >= deadline
         if found is None and is_late:
@@ -52,13 +57,19 @@ async def take_event(step: OpenStep, key: str, since: datetime | None, deadline:
         if isinstance(found, Event):
             if live.taken.take(key, found.seq, widened=since is not None):
                 step.event_seq = found.seq
+                if is_traced():
+                    await trace("event found", key=key, run_id=live.id, step_id=step.step_id)
                 return found
         elif is_late:
+            if is_traced():
+                await trace("event did not come in time", key=key, run_id=live.id, step_id=step.step_id)
             return None
 
 
 async def await_run(step: OpenStep, run_id: UUID) -> Run:
     """The run *run_id* once it has ended."""
+    if is_traced():
+        await trace("waiting for a run", run_id=step.live.id, step_id=step.step_id, awaited=run_id)
     while True:
         ended = await step.live.park(step, step.caller.strand, Reason.CHILD, wait=RunWait(run_id))
         if isinstance(ended, Run):

@@ -173,6 +173,24 @@ class Claims(NamedTuple):
     unknown: frozenset[str] = frozenset()
 
 
+class ClaimRun(NamedTuple):
+    """One run becomes this worker's under a new epoch, if it is due and nobody's. Outcome: `Claim`, or the run's `Standing`."""
+
+    worker_id: UUID
+    run_id: UUID
+
+
+class Standing(NamedTuple):
+    """Where a run is that is not to be claimed now: a worker holds it, or it sleeps; neither if it has ended, or is unknown."""
+
+    is_held: bool = False
+    is_asleep: bool = False
+    due_at: datetime | None = None
+    """Until when it sleeps, if nothing comes before."""
+    event_key: str | None = None
+    """The event that people see it waiting for."""
+
+
 class RegisterWorker(NamedTuple):
     """A worker says that it is there, and what proves that it lives."""
 
@@ -189,7 +207,7 @@ class RetireWorker(NamedTuple):
     died: bool = False
 
 
-Entry = StartRun | SaveStep | Sleep | EndRun | Release | Reclaim | Emit | Cancel | ClaimDue | RegisterWorker | RetireWorker
+Entry = StartRun | SaveStep | Sleep | EndRun | Release | Reclaim | Emit | Cancel | ClaimDue | ClaimRun | RegisterWorker | RetireWorker
 
 
 @dataclass(slots=True)
@@ -292,8 +310,8 @@ class Store(Protocol):
         """The runs that *worker_id* holds and somebody wants to end, with the reasons."""
         ...
 
-    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        """Those of `other_workers` that are gone."""
+    async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
+        """Those of *among*, an earlier answer of `other_workers` and by default a new one, that are gone; or have stopped since."""
         ...
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:

@@ -18,6 +18,7 @@ from planar.engine.store.port import (
     Cancel,
     Cancelled,
     ClaimDue,
+    ClaimRun,
     Claims,
     Emit,
     Emitted,
@@ -35,6 +36,7 @@ from planar.engine.store.port import (
     SaveStep,
     Sleep,
     Slept,
+    Standing,
     Started,
     StartRun,
     Wait,
@@ -44,6 +46,7 @@ from planar.engine.store.port import (
 from planar.engine.store.rows import EVENT_COLUMNS, RUN_COLUMNS, event_from_row, moment, run_from_row, stamp
 from planar.engine.store.statements import (
     ANY_RUN_AWAITED,
+    CLAIM_OF_RUN,
     CLOSE_RUN,
     GLOBAL_EVENTS,
     INSERT_CLAIM,
@@ -96,6 +99,7 @@ class SqlEntries:
             Emit: self._emit,
             Cancel: self._cancel,
             ClaimDue: self._claim_due,
+            ClaimRun: self._claim_run,
             RegisterWorker: self._register_worker,
             RetireWorker: self._retire_worker,
         }
@@ -282,6 +286,17 @@ class SqlEntries:
             f"select due_at from workflow_claim where worker_id is null and due_at > ? and {known} order by due_at limit 1", (now, *names)
         ).fetchone()
         return Claims(claims, moment(upcoming[0]) if upcoming else None, frozenset(name for (name,) in left))
+
+    def _claim_run(self, execute: Execute, entry: ClaimRun, news: News) -> Claim | Standing:
+        row = execute(CLAIM_OF_RUN, (entry.run_id.hex,)).fetchone()
+        if row is None:
+            return Standing()
+        *claimable, worker, due, event_key = row
+        if worker is not None:
+            return Standing(is_held=True)
+        if due is None or due > self._stamp:
+            return Standing(is_asleep=True, due_at=moment(due), event_key=event_key)
+        return self._claim(execute, claimable, entry.worker_id)
 
     def _claim(self, execute: Execute, row: Any, worker_id: UUID) -> Claim:
         run, epoch, recoveries, cancel_reason, crashed = row

@@ -131,8 +131,8 @@ class SqliteStore:
         if self._alive is not None:
             self._alive.release(worker_id)
 
-    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        others = await self.other_workers(worker_id)
+    async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
+        others = await self.other_workers(worker_id) if among is None else among
         return [other for other in others if self._alive is not None and self._alive.is_dead(other)]
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:

@@ -33,6 +33,10 @@ update workflow_claim set worker_id = ?, epoch = epoch + 1, due_at = null, reaso
 where run_id = ? and epoch = ? and worker_id is null
 """
 
+CLAIM_OF_RUN = """
+select run_id, epoch, recoveries, cancel_reason, crashed, worker_id, due_at, waiting_for_event from workflow_claim where run_id = ?
+"""
+
 SLEEPERS = "select run_id from workflow_wait where key = ?"
 ANY_RUN_AWAITED = "select 1 from workflow_wait where key >= 'run:' and key < 'run;' limit 1"
 

@@ -30,6 +30,8 @@ class RunClaim:
     """Whether its last worker died."""
     waits: frozenset[str] = frozenset()
     """What wakes it before *due_at*: ``event:<key>`` or ``run:<id>``."""
+    event_key: str | None = None
+    """The event that people see it waiting for."""
 
 
 class MemoryDatabase:

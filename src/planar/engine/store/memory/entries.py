@@ -15,6 +15,7 @@ from planar.engine.store.port import (
     Cancel,
     Cancelled,
     ClaimDue,
+    ClaimRun,
     Claims,
     Emit,
     Emitted,
@@ -29,8 +30,10 @@ from planar.engine.store.port import (
     SaveStep,
     Sleep,
     Slept,
+    Standing,
     Started,
     StartRun,
+    shown_event,
     wait_keys,
 )
 
@@ -50,6 +53,7 @@ class MemoryEntries:
             Emit: self._emit,
             Cancel: self._cancel,
             ClaimDue: self._claim_due,
+            ClaimRun: self._claim_run,
             RegisterWorker: self._register_worker,
             RetireWorker: self._retire_worker,
         }
@@ -123,7 +127,7 @@ class MemoryEntries:
         for mark in entry.marks:
             self._write_step(claim.run_id, mark)
         claim.worker_id, claim.due_at, claim.reason = None, entry.due_at, entry.reason
-        claim.waits = frozenset(wait_keys(entry))
+        claim.waits, claim.event_key = frozenset(wait_keys(entry)), shown_event(entry)
         news.note_due(entry.due_at)
         return Slept(asleep=True)
 
@@ -142,7 +146,8 @@ class MemoryEntries:
 
     def _hand_over(self, claim: RunClaim, news: News) -> None:
         """The run is nobody's, and due."""
-        claim.worker_id, claim.due_at, claim.reason, claim.waits = None, self._db.clock.now(), Reason.READY, frozenset()
+        claim.worker_id, claim.due_at = None, self._db.clock.now()
+        self._wait_for_nothing(claim)
         news.due = True
 
     def _reclaim(self, entry: Reclaim, news: News) -> int:
@@ -155,7 +160,11 @@ class MemoryEntries:
 
     def _take(self, claim: RunClaim, worker_id: UUID) -> None:
         claim.worker_id, claim.epoch = worker_id, claim.epoch + 1
-        claim.due_at, claim.reason, claim.waits = None, Reason.READY, frozenset()
+        claim.due_at = None
+        self._wait_for_nothing(claim)
+
+    def _wait_for_nothing(self, claim: RunClaim) -> None:
+        claim.reason, claim.waits, claim.event_key = Reason.READY, frozenset(), None
 
     # -- what reaches a run from outside -----------------------------------------------------------------------------
 
@@ -211,6 +220,16 @@ class MemoryEntries:
             next_due=later[0].due_at if later else None,
             unknown=frozenset(claim.workflow for claim in due) - entry.names if len(mine) < entry.limit else frozenset(),
         )
+
+    def _claim_run(self, entry: ClaimRun, news: News) -> Claim | Standing:
+        claim = self._db.claims.get(entry.run_id)
+        if claim is None:
+            return Standing()
+        if claim.worker_id is not None:
+            return Standing(is_held=True)
+        if claim.due_at is None or claim.due_at > self._db.clock.now():
+            return Standing(is_asleep=True, due_at=claim.due_at, event_key=claim.event_key)
+        return self._claim(claim, entry.worker_id)
 
     def _claim(self, claim: RunClaim, worker_id: UUID) -> Claim:
         crashed, claim.crashed = claim.crashed, False

@@ -12,7 +12,7 @@ from planar.clock import when_moved
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.store.memory.database import MemoryDatabase
 from planar.engine.store.memory.entries import MemoryEntries
-from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, Wait
+from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, Standing, Wait
 from planar.errors import InternalError
 from planar.logging import get_logger
 
@@ -144,8 +144,9 @@ class MemoryStore:
         self._enlisted.discard(worker_id)
         self.database.alive.discard(worker_id)
 
-    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
-        return [other for other in await self.other_workers(worker_id) if other not in self.database.alive]
+    async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
+        others = await self.other_workers(worker_id) if among is None else among
+        return [other for other in others if other not in self.database.alive]
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
         await self._turn()
@@ -188,6 +189,6 @@ class MemoryStore:
 
 def _changed_something(outcome: Any) -> bool:
     """Whether others have a reason to look: looking itself must not be one, or two workers would wake each other for ever."""
-    if isinstance(outcome, Exception):
+    if isinstance(outcome, Exception | Standing):
         return False
     return not isinstance(outcome, Claims) or bool(outcome.claims)
