@@ -6,9 +6,9 @@ A step, a request and a script each have a `SessionScope`, whose session opens a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from planar.db.errors import SessionEnded, SessionNotBound, WriteHeldTooLong
 from planar.db.planar_session import PlanarSession, new_session
@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 logger = get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class SessionSource(Protocol):
@@ -50,6 +52,8 @@ class SessionScope:
         self._overdue: WriteHeldTooLong | None = None
         self._ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._working: set[asyncio.Task[Any]] = set()
+        """What a thread has the session do at this moment."""
 
     def bind_loop(self) -> None:
         """Remember the running loop, for a thread that is to use the session through it."""
@@ -83,6 +87,27 @@ class SessionScope:
             self._session = self._manager.get_session(label=self._label, on_overdue=self._note_overdue)
         return self._session
 
+    async def work(self, doing: Callable[[PlanarSession], Awaitable[T]]) -> T:
+        """Use the session on behalf of a thread, in a task of its own: it is cancelled if the scope is rolled back or closed meanwhile.
+
+        Raises:
+            SessionEnded: the scope was closed.
+        """
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a thread's work needs a task")
+        self._working.add(task)
+        try:
+            return await doing(self.get())
+        finally:
+            self._working.discard(task)
+
+    async def _interrupt(self) -> None:
+        """A thread that its step has left behind may use the session now; two at once would leave it, and the write lock, to nobody."""
+        for task in list(self._working):
+            task.cancel()
+            await asyncio.wait([task])
+
     async def flush(self) -> bool:
         """Send pending changes of objects to the database. Returns whether the open transaction has written."""
         session = self._session
@@ -99,6 +124,7 @@ class SessionScope:
 
     async def rollback(self) -> None:
         """Roll back, if the session was used."""
+        await self._interrupt()
         if self._session is not None:
             await self._session.rollback()
 
@@ -109,6 +135,7 @@ class SessionScope:
     async def close(self) -> None:
         """End the scope. What was not committed is undone."""
         self._ended = True
+        await self._interrupt()
         if self._session is not None:
             if self._session.wrote:
                 logger.warning("a session ended without a commit; what it wrote is undone", holder=self._label)

@@ -65,7 +65,7 @@ class ThreadSession:
         """Do *work* with the synchronous session underneath, on the event loop: it must not take long."""
 
         async def doing() -> T:
-            return await self._scope.get().run_sync(cast("Any", work))
+            return await self._scope.work(lambda session: session.run_sync(cast("Any", work)))
 
         return asyncio.run_coroutine_threadsafe(doing(), self._loop).result()
 

@@ -58,6 +58,12 @@ def test_no_factor_makes_a_delay_that_no_date_can_hold() -> None:
     assert again(policy, 100_000) == NOW + LONGEST_DELAY
 
 
+@pytest.mark.parametrize("factor", [2.0, 1e308, float("inf")])
+def test_what_grows_from_nothing_stays_nothing(factor: float) -> None:
+    policy = RetryPolicy(-1, timedelta(), factor=factor)
+    assert [again(policy, retries) for retries in (0, 1, 5000)] == [NOW] * 3
+
+
 def test_chance_takes_away_or_adds_its_share() -> None:
     policy = RetryPolicy(1, timedelta(seconds=10), jitter=0.2)
     assert [again(policy, chance=chance) for chance in (0, 0.5, 1)] == [NOW + timedelta(seconds=seconds) for seconds in (8, 10, 12)]
@@ -111,6 +117,8 @@ def test_an_attempt_that_a_crash_interrupted_counts_where_attempts_are_counted()
         ({"jitter": "much"}, TypeError),
         ({"attempt_timeout": timedelta()}, ValueError),
         ({"total_timeout": 3}, TypeError),
+        ({"total_timeout": timedelta.max}, ValueError),
+        ({"attempt_timeout": timedelta.max}, ValueError),
         ({"retry_on": [OSError]}, TypeError),
         ({"never_retry": (int,)}, TypeError),
     ],

@@ -9,6 +9,9 @@ from typing import Any, Final
 LONGEST_DELAY: Final = timedelta(days=365)
 """No delay grows beyond this, whatever the factor."""
 
+LONGEST_LIMIT: Final = timedelta(days=365_250)
+"""A thousand years: a time limit beyond it is a mistake, and its end soon lies beyond what a date can say."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -48,8 +51,11 @@ class RetryPolicy:
         for name in ("initial_delay", "max_delay"):
             _check_time(name, getattr(self, name), at_least=timedelta())
         for name in ("attempt_timeout", "total_timeout"):
-            if getattr(self, name) is not None:
-                _check_time(name, getattr(self, name), at_least=timedelta(microseconds=1))
+            limit = getattr(self, name)
+            if limit is not None:
+                _check_time(name, limit, at_least=timedelta(microseconds=1))
+                if limit > LONGEST_LIMIT:
+                    raise ValueError(f"{name} cannot be {limit}: that is more than a thousand years. Leave it out for no limit.")
         for name in ("retry_on", "never_retry"):
             _check_classes(name, getattr(self, name))
         if not self.factor >= 1:
@@ -105,6 +111,8 @@ def survives(policy: RetryPolicy, interruptions: int) -> bool:
 
 
 def _delay(policy: RetryPolicy, retries: int, chance: float) -> timedelta:
+    if not policy.initial_delay:
+        return timedelta()  # what grows from nothing stays nothing, also where the growth alone is beyond all numbers
     longest = min(policy.max_delay, LONGEST_DELAY).total_seconds()
     try:
         seconds = min(policy.initial_delay.total_seconds() * policy.factor**retries, longest)

@@ -247,8 +247,9 @@ class Branches:
     async def _note(self, index: int, strand: Strand, outcome: Outcome) -> None:
         self._outcomes[index] = outcome
         error = outcome.error
-        if isinstance(error, RunDetached):
-            self._note_failure(index, error)
+        if isinstance(error, RunDetached) or strand.left:
+            # Whatever its code made of being let go does not count.
+            self._note_failure(index, RunDetached())
         elif self._live.diverged is not None:
             self._note_failure(index, self._live.diverged)
         elif self._is_race:

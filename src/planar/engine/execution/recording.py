@@ -41,8 +41,11 @@ async def succeed(step: OpenStep, value: Any) -> Any:
     """The body returned *value*: record it. The answer is the restored one."""
     live, scope = step.live, step.scope
     text, restored = step.call.codec.roundtrip_result(value)
-    if live.detached:
+    if live.detached or step.caller.strand.left:
         raise RunDetached
+    if live.diverged is not None:
+        # What the body made of that is not how the step ended.
+        raise live.diverged
     wrote = scope is not None and scope.session is not None and await scope.flush()
     live.parts.marks.discard(step)
     if not wrote and not live.turns.several:
@@ -126,7 +129,7 @@ async def undisturbed(live: LiveRun, strand: Strand, committing: Coroutine[Any, 
     task.result()
 
 
-async def fail(step: OpenStep, error: Exception) -> Any:
+async def fail(step: OpenStep, error: BaseException) -> Any:
     """The body raised *error*: record it and raise the restored one, or say that there will be another attempt.
 
     Raises:
@@ -171,6 +174,9 @@ async def give_up(step: OpenStep) -> BaseException:
     live, strand = step.live, step.caller.strand
     if live.let_go() or strand.left:
         return RunDetached()
+    if live.diverged is not None:
+        # Nothing is recorded any more, and nobody's turn comes.
+        return live.diverged
     reason, path = _cause(live, strand)
     text = dump_failure(Failure("CancelledError", reason, path))
     joined = {} if step.child_id is None else {"cancel": Cancel(step.child_id, reason, cancelled_error(reason))}

@@ -313,7 +313,9 @@ async def _attempt(step: OpenStep) -> Any:
             strand.task.uncancel()
             return await fail(step, overdue)
         raise await give_up(step) from None
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # whatever class it is of: code that goes on without a record would have a hole in its history
         await _undo(step)
         return await fail(step, error)
     finally:

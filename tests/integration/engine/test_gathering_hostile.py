@@ -1,0 +1,530 @@
+"""Branches, treated badly: by timeouts, errors of unusual classes, code that waits for other branches, stops and cancellations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from planar.workflows import cancel, emit_event, gather, map, race, step, suspend, timeout, wait_for_event, workflow
+from planar.workflows.exceptions import NonDeterministicStepCallError
+from planar.workflows.step_core import suspend_workflow
+from tests.integration.engine.conftest import Opener, steps_of, until_status
+
+pytestmark = pytest.mark.anyio
+
+BODIES: list[str] = []
+SEEN: list[list[Any]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_done() -> None:
+    BODIES.clear()
+    SEEN.clear()
+
+
+@step()
+async def quick(name: str) -> str:
+    BODIES.append(name)
+    return name
+
+
+@step()
+async def slow(name: str, seconds: float = 0.05) -> str:
+    BODIES.append(name)
+    await asyncio.sleep(seconds)
+    return name
+
+
+@step()
+async def refuse(name: str) -> str:
+    BODIES.append(name)
+    raise ValueError(name)
+
+
+@step()
+def synchronous(name: str) -> str:
+    BODIES.append(name)
+    return name
+
+
+class Stop(BaseException):
+    """An error that is no Exception."""
+
+
+@step()
+async def stop(name: str) -> str:
+    BODIES.append(name)
+    raise Stop(name)
+
+
+@step()
+async def several(name: str) -> str:
+    BODIES.append(name)
+    raise ExceptionGroup("several", [ValueError(name), KeyError(name)])
+
+
+STORIES: dict[str, Callable[[Callable[[Any], None]], Awaitable[Any]]] = {}
+
+
+def story(function: Callable[[Callable[[Any], None]], Awaitable[Any]]) -> Any:
+    """What a run does before it is evicted; what it tells is to be the same when it is replayed."""
+    STORIES[function.__name__] = function
+    return function
+
+
+async def caught(what: Awaitable[Any]) -> Any:
+    try:
+        return await what
+    except (Exception, asyncio.CancelledError, Stop) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@story
+async def a_timeout_around_gather(tell: Callable[[Any], None]) -> None:
+    try:
+        async with asyncio.timeout(0.05):
+            await gather(slow("a", 30), quick("b"), slow("c", 30))
+    except TimeoutError:
+        tell("timed out")
+    tell(await quick("after"))
+
+
+@story
+async def a_timeout_around_race(tell: Callable[[Any], None]) -> None:
+    try:
+        async with asyncio.timeout(0.05):
+            tell(await race(slow("a", 30), slow("b", 30)))
+    except TimeoutError:
+        tell("timed out")
+    tell(await quick("after"))
+
+
+@story
+async def a_timeout_around_waits(tell: Callable[[Any], None]) -> None:
+    async def branch(name: str) -> None:
+        try:
+            await wait_for_event(f"never {name}")
+        finally:
+            tell(await quick(f"{name} cleaned up"))
+
+    try:
+        async with asyncio.timeout(0.1):
+            await gather(branch("a"), branch("b"), slow("c", 30))
+    except TimeoutError:
+        tell("timed out")
+
+
+@story
+async def timeouts_in_branches(tell: Callable[[Any], None]) -> None:
+    async def branch(name: str, seconds: float) -> str:
+        try:
+            async with asyncio.timeout(seconds):
+                return await slow(name, 30)
+        except TimeoutError:
+            return await quick(f"{name} gave up")
+
+    tell(await gather(branch("a", 0.06), branch("b", 0.03), slow("c", 0.1)))
+
+
+@story
+async def a_timeout_of_zero(tell: Callable[[Any], None]) -> None:
+    tell(await caught(timeout(slow("a"), 0)))
+    tell(await caught(timeout(quick("b"), 0)))
+    try:
+        async with asyncio.timeout(0):
+            tell(await gather(slow("c"), slow("d")))
+    except TimeoutError:
+        tell("timed out")
+    try:
+        async with asyncio.timeout(0):
+            tell(await slow("e"))
+    except TimeoutError:
+        tell("timed out")
+
+
+@story
+async def errors_that_are_no_exceptions(tell: Callable[[Any], None]) -> None:
+    tell(await caught(stop("alone")))
+    tell(await caught(gather(stop("a"), slow("b", 30))))
+    tell(await caught(race(stop("c"), slow("d", 30))))
+    tell(await caught(gather(stop("e"), quick("f"), return_exceptions=True)))
+    tell(await quick("after"))
+
+
+@story
+async def groups_of_errors(tell: Callable[[Any], None]) -> None:
+    tell(await caught(several("a")))
+    tell(await caught(gather(several("b"), slow("c", 30))))
+    tell([type(each).__name__ for each in await gather(several("d"), refuse("e"), return_exceptions=True)])
+
+
+@story
+async def a_branch_that_cancels_itself(tell: Callable[[Any], None]) -> None:
+    async def given_up() -> None:
+        await quick("a")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    tell(await caught(gather(given_up(), slow("b", 30))))
+    tell(await caught(gather(given_up(), quick("c"), return_exceptions=True)))
+    tell(await caught(race(given_up(), slow("d", 30))))
+    tell(await quick("after"))
+
+
+@story
+async def one_coroutine_twice(tell: Callable[[Any], None]) -> None:
+    once = slow("a")
+    tell(await caught(gather(once, once)))
+    tell(await quick("after"))
+
+
+@story
+async def nothing_to_do(tell: Callable[[Any], None]) -> None:
+    tell(await gather())
+    tell(await map(quick, []))
+    tell(await map(quick, (name for name in "ab")))
+    tell(await gather(gather(), map(quick, ()), quick("c")))
+
+
+@story
+async def races_in_races_in_a_map(tell: Callable[[Any], None]) -> None:
+    async def item(name: str) -> Any:
+        return await race(inner_race(name), refuse_later(f"{name}3"), limited(name))
+
+    async def inner_race(name: str) -> str:
+        return await race(slow(f"{name}1", 0.03), slow(f"{name}2", 30))
+
+    async def limited(name: str) -> str:
+        return await timeout(slow(f"{name}4", 30), 30)
+
+    async def refuse_later(name: str) -> str:
+        await slow(name, 0.0 if name.startswith("b") else 30)
+        return await refuse(f"{name} refused")
+
+    tell([str(each) for each in await map(item, ["a", "b", "c"], limit=2, return_exceptions=True)])
+    tell(await caught(map(item, ["b", "a"], limit=1)))
+
+
+@story
+async def branches_that_wait_for_each_other(tell: Callable[[Any], None]) -> None:
+    ready, done = asyncio.Event(), asyncio.Event()
+
+    async def first() -> str:
+        await ready.wait()
+        tell(await quick("first"))
+        done.set()
+        return "first"
+
+    async def second() -> str:
+        tell(await slow("second"))
+        ready.set()
+        await done.wait()
+        tell(await quick("second again"))
+        return "second"
+
+    tell(await gather(first(), second(), slow("third", 0.1)))
+
+
+@story
+async def branches_that_share_a_lock(tell: Callable[[Any], None]) -> None:
+    lock = asyncio.Lock()
+
+    async def branch(name: str) -> None:
+        async with lock:
+            tell(await slow(f"{name}1", 0.01))
+            tell(await quick(f"{name}2"))
+
+    await map(branch, ["a", "b", "c"])
+
+
+@story
+async def branches_that_share_a_queue(tell: Callable[[Any], None]) -> None:
+    queue: asyncio.Queue[str] = asyncio.Queue(1)
+
+    async def produce() -> None:
+        for name in "abc":
+            await queue.put(await slow(name, 0.01))
+
+    async def consume() -> None:
+        for _ in "abc":
+            tell(await quick(f"got {await queue.get()}"))
+
+    await gather(produce(), consume())
+
+
+@story
+async def a_loser_that_will_not_go(tell: Callable[[Any], None]) -> None:
+    async def stubborn() -> str:
+        for attempt in range(3):
+            try:
+                await suspend(interval=timedelta(days=1))
+            except asyncio.CancelledError:
+                tell(await quick(f"still here {attempt}"))
+        return "after all"
+
+    tell(await race(stubborn(), slow("winner")))
+
+
+@story
+async def losers_with_branches(tell: Callable[[Any], None]) -> None:
+    async def inner_race(name: str) -> str:
+        return await race(slow(f"{name}2", 30), slow(f"{name}3", 30))
+
+    async def loser(name: str) -> None:
+        try:
+            await gather(slow(f"{name}1", 30), suspend(interval=timedelta(days=1)), inner_race(name))
+        finally:
+            tell(await gather(quick(f"{name} cleans"), quick(f"{name} up")))
+
+    tell(await race(loser("a"), slow("winner"), loser("b")))
+
+
+@story
+async def many_kinds_of_awaitables(tell: Callable[[Any], None]) -> None:
+    tell(await gather(suspend_workflow(interval=timedelta(milliseconds=1)), synchronous("a"), in_a_step("b"), asyncio.sleep(0, "c")))
+
+
+@step()
+async def in_a_step(name: str) -> list[str]:
+    BODIES.append(name)
+
+    async def racing() -> str:
+        return await race(quick(f"{name}3"), slow(f"{name}4", 30))
+
+    together = await gather(quick(f"{name}1"), slow(f"{name}2"), racing())
+    return [*together, *await map(synchronous, [f"{name}5", f"{name}6"], limit=1)]
+
+
+@story
+async def branches_in_bodies(tell: Callable[[Any], None]) -> None:
+    tell(await in_a_step("a"))
+    tell(await gather(in_a_step("b"), in_a_step("c")))
+    tell(await race(in_a_step("d"), slow("e", 30)))
+
+
+@story
+async def a_generator_of_work(tell: Callable[[Any], None]) -> None:
+    async def numbers() -> Any:
+        for number in range(3):
+            yield await quick(f"n{number}")
+
+    async def consume(name: str) -> list[str]:
+        return [f"{name} {each}" async for each in numbers()]
+
+    tell(await gather(consume("a"), consume("b")))
+
+
+@workflow()
+async def telling(name: str) -> list[Any]:
+    told: list[Any] = []
+    SEEN.append(told)
+    await STORIES[name](told.append)
+    await wait_for_event("go on")
+    return [str(each) for each in told]
+
+
+@pytest.mark.parametrize("name", STORIES)
+async def test_a_story_is_told_the_same_on_replay(open_app: Opener, name: str) -> None:
+    async with open_app(telling, max_parked_runs=0), asyncio.timeout(30):
+        run = await telling.start(name)
+        while not [each for each in await steps_of(run.id) if each.args and each.args[0] == "go on"]:
+            row = await until_status(run.id, "suspended", "failed", "succeeded", "running")
+            assert row.status.value not in ("failed", "succeeded"), row.error
+            await asyncio.sleep(0.01)
+        await until_status(run.id, "suspended")
+        bodies = list(BODIES)
+        steps = [(each.path, each.status.value) for each in await steps_of(run.id)]
+        passes = len(SEEN)
+        await emit_event("go on", workflow_id=run.id)
+        result = await telling.wait_for_completion(run.id)
+        assert len(SEEN) > passes, "it was not replayed"
+        assert [str(each) for each in SEEN[-1]] == [str(each) for each in SEEN[passes - 1]] == result
+        assert bodies == BODIES, "a body ran again"
+        assert [(each.path, each.status.value) for each in await steps_of(run.id)][: len(steps) - 1] == steps[:-1]
+
+
+@pytest.mark.parametrize("name", STORIES)
+async def test_a_story_is_told_the_same_by_the_next_process(open_app: Opener, name: str) -> None:
+    async with open_app(telling), asyncio.timeout(30):
+        run = await telling.start(name)
+        while not [each for each in await steps_of(run.id) if each.args and each.args[0] == "go on"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await until_status(run.id, "suspended")
+        bodies, told = list(BODIES), [str(each) for each in SEEN[-1]]
+    async with open_app(telling), asyncio.timeout(30):
+        await emit_event("go on", workflow_id=run.id)
+        assert await telling.wait_for_completion(run.id) == told
+        assert bodies == BODIES
+
+
+async def _pass_turns(turns: int) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("turns", [1, 3, 9, 20, 40, 100, 300])
+async def test_a_story_that_is_cancelled_ends(open_app: Opener, turns: int) -> None:
+    async with open_app(telling), asyncio.timeout(30):
+        runs = [await telling.start(name) for name in STORIES]
+        await _pass_turns(turns)
+        for run in runs:
+            await cancel(run.id, "enough")
+        for run in runs:
+            await until_status(run.id, "cancelled", seconds=5)
+
+
+@pytest.mark.parametrize("turns", [1, 3, 9, 20, 40, 100, 300])
+async def test_a_story_that_is_handed_over_goes_on(open_app: Opener, turns: int) -> None:
+    async with open_app(telling, drain_seconds=0.05):
+        runs = [await telling.start(name) for name in STORIES]
+        await _pass_turns(turns)
+    async with open_app(telling), asyncio.timeout(30):
+        for run in runs:
+            await emit_event("go on", workflow_id=run.id)
+        for run in runs:
+            await telling.wait_for_completion(run.id)
+
+
+# -- a worker that stops --------------------------------------------------------------------------------------------------
+
+BUSY: dict[str, asyncio.Event] = {}
+
+
+@step()
+async def until_released(name: str) -> str:
+    BODIES.append(name)
+    BUSY["begun"].set()
+    await BUSY["released"].wait()
+    return name
+
+
+async def swallowing() -> str:
+    try:
+        BUSY["reached"].set()
+        await until_stopped()
+        return await quick("the right one")
+    except BaseException:
+        return "swallowed"
+
+
+async def until_stopped() -> None:
+    """Code of the user's own that waits, and is not a step."""
+    await BUSY["stopping"].wait()
+
+
+@workflow()
+async def gathering_beside_a_swallower() -> list[str]:
+    return list(await gather(swallowing(), until_released("beside")))
+
+
+@workflow()
+async def racing_beside_a_swallower() -> list[str]:
+    return [await race(swallowing(), until_released("beside"))]
+
+
+@step()
+async def swallowing_body() -> str:
+    try:
+        BUSY["reached"].set()
+        await until_stopped()
+        return await quick("the right one")
+    except BaseException:
+        return "swallowed"
+
+
+@workflow()
+async def gathering_beside_a_swallowing_body() -> list[str]:
+    return list(await gather(swallowing_body(), until_released("beside")))
+
+
+SWALLOWERS = [gathering_beside_a_swallower, racing_beside_a_swallower, gathering_beside_a_swallowing_body]
+
+
+@pytest.mark.parametrize("flow", SWALLOWERS, ids=lambda flow: flow.name)
+async def test_what_a_branch_makes_of_a_stop_is_not_its_result(open_app: Opener, flow: Any) -> None:
+    BUSY.update({name: asyncio.Event() for name in ("begun", "released", "stopping", "reached")})
+
+    async def let_go() -> None:
+        # While the worker drains: the branch meets its next step first, then the step in progress ends.
+        BUSY["stopping"].set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        BUSY["released"].set()
+
+    async with open_app(flow):
+        run = await flow.start()
+        await BUSY["begun"].wait()
+        await BUSY["reached"].wait()
+        asyncio.get_running_loop().call_later(0.05, lambda: BUSY.__setitem__("task", asyncio.ensure_future(let_go())))  # type: ignore[arg-type]
+    async with open_app(flow), asyncio.timeout(10):
+        result = await flow.wait_for_completion(run.id)
+    assert "swallowed" not in result
+
+
+# -- code that does not match its record --------------------------------------------------------------------------------
+
+MODE = {"changed": False}
+
+
+@step()
+async def body_that_changes() -> str:
+    BODIES.append("body")
+    await (quick("nested") if not MODE["changed"] else slow("another"))
+    return str(await wait_for_event("wake"))
+
+
+@step()
+async def body_that_swallows() -> str:
+    try:
+        return await body_that_changes()
+    except Exception:
+        return "swallowed"
+
+
+@workflow()
+async def diverging_in_a_body() -> str:
+    return await body_that_swallows()
+
+
+@workflow()
+async def diverging_in_a_body_in_a_branch() -> list[str]:
+    return list(await gather(body_that_swallows()))
+
+
+@step()
+async def body_that_goes_on() -> str:
+    await quick("nested")
+    if MODE["changed"]:
+        await asyncio.sleep(30)
+    return str(await wait_for_event("wake"))
+
+
+@workflow()
+async def diverging_beside_a_body() -> list[str]:
+    async def beside() -> str:
+        await (quick("beside") if not MODE["changed"] else slow("another"))
+        return str(await wait_for_event("wake"))
+
+    return list(await gather(body_that_goes_on(), beside()))
+
+
+@pytest.mark.parametrize(
+    "flow", [diverging_in_a_body, diverging_in_a_body_in_a_branch, diverging_beside_a_body], ids=lambda flow: flow.name
+)
+async def test_a_divergence_ends_the_run_and_records_nothing(open_app: Opener, flow: Any) -> None:
+    MODE["changed"] = False
+    async with open_app(flow):
+        run = await flow.start()
+        await until_status(run.id, "suspended")
+        before = [(each.path, each.status.value) for each in await steps_of(run.id)]
+    MODE["changed"] = True
+    async with open_app(flow):
+        await emit_event("wake", workflow_id=run.id)
+        with pytest.raises(NonDeterministicStepCallError):
+            await asyncio.wait_for(flow.wait_for_completion(run.id), 5)
+        assert [(each.path, each.status.value) for each in await steps_of(run.id)] == before
