@@ -16,8 +16,10 @@ from planar.engine.core.model import Event, RunStatus
 from planar.engine.core.replay import StepIdentity
 from planar.engine.current import Frame, find_frame
 from planar.engine.errors import ArgumentNotStorable, EventTimeout
+from planar.engine.execution.driver import BAD_RECORD
 from planar.engine.execution.steps import OpenStep, StepCall, perform
 from planar.engine.execution.waits import poll, sleep_until, take_event
+from planar.errors import PlanarError
 from planar.workflows.arguments import check_event_key, check_function, check_interval, check_run_id, check_seconds, moment_in_utc
 from planar.workflows.decorators import step
 from planar.workflows.models import WorkflowEvent
@@ -189,7 +191,13 @@ async def emit_event(
         return event_of(emitted.event), emitted.woken
 
     async def body(step: OpenStep) -> dict[str, Any]:
-        emitted = await client.emit(_placed(event, step.live.id, step.path))
+        try:
+            emitted = await client.emit(_placed(event, step.live.id, step.path))
+        except (PlanarError, *BAD_RECORD):
+            raise
+        except Exception as error:
+            # The database cannot be asked now: that is not how this step ends. The run is tried again.
+            raise step.live.stop(error) from None
         return {**event_of(emitted.event).model_dump(mode="json"), "woken": emitted.woken}
 
     stored = dict(await _call(frame, _emit_event, (event_key, payload, workflow_id), body, "Emit event"))

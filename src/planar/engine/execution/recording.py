@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any
 
 from planar.db.session import SessionScope
@@ -67,18 +66,28 @@ def _save(step: OpenStep, record: StepRecord, **joined: Any) -> None:
         keep_for_retry(step, record)
 
 
-@asynccontextmanager
-async def _waiting_for_turn(step: OpenStep) -> AsyncGenerator[None]:
-    live, strand = step.live, step.caller.strand
-    heard = live.has_heard(strand)
-    if await live.turns.end() and not heard:
-        live.owe(strand)
-    try:
+class _Turn:
+    """The block in which the end of *step* is given its number and handed out, while no other strand's is."""
+
+    __slots__ = ("_step",)
+
+    def __init__(self, step: OpenStep) -> None:
+        self._step = step
+
+    async def __aenter__(self) -> None:
+        live, strand = self._step.live, self._step.caller.strand
+        heard = live.has_heard(strand)
+        if await live.turns.end() and not heard:
+            live.owe(strand)
         if live.detached:
+            self._hand_out()
             raise RunDetached
-        yield
-    finally:
-        live.turns.handed_out(strand, to_code=step.to_code)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        self._step.live.turns.handed_out(self._step.caller.strand, to_code=self._step.to_code)
 
 
 class _AtOnce:
@@ -93,7 +102,7 @@ _AT_ONCE = _AtOnce()
 
 def in_turn(step: OpenStep) -> Any:
     """The block gives the end of *step* its number and hands it out, while no other strand's is."""
-    return _waiting_for_turn(step) if step.live.turns.several else _AT_ONCE
+    return _Turn(step) if step.live.turns.several else _AT_ONCE
 
 
 async def _commit_with(live: LiveRun, scope: SessionScope, entry: SaveStep) -> None:
