@@ -35,7 +35,6 @@ DURABLE_VARIABLE = "PLANAR_TEST_POSTGRESQL_FSYNC"
 
 ROOT = Path(__file__).parent.parent
 USER = "planar"
-TEMPLATE = f"planar_template_{os.getpid()}"
 FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 SETTINGS = ("listen_addresses=", "max_connections=200", "shared_buffers=64MB", "logging_collector=off")
 
@@ -103,47 +102,80 @@ def _stop(keeper: subprocess.Popen[str]) -> None:
 
 
 @asynccontextmanager
-async def database(*, migrated: bool = True) -> AsyncIterator[str]:
-    """A database of the caller's own, as a URL; gone at the end of the block.
-
-    Args:
-        migrated: whether the framework's tables are there.
-    """
+async def database() -> AsyncIterator[str]:
+    """An empty database of the caller's own, as a URL; gone at the end of the block."""
     address = server()
-    name = f"planar_{os.getpid()}_{next(_numbers)}"
-    if migrated:
-        await _make_template(address)
-    await _tell(address, f"create database {name}" + (f" template {TEMPLATE}" if migrated else ""))
+    name = _new_name()
+    await _tell(address, f"create database {name}")
     try:
-        yield address.set(database=name).render_as_string(hide_password=False)
+        yield _url(name)
     finally:
         await _tell(address, f"drop database {name} with (force)")
 
 
-_made: set[str] = set()
+_free: list[str] = []
 
 
-async def _make_template(address: URL) -> None:
-    """Migrating once is enough: other databases are copies."""
-    if TEMPLATE in _made:
-        return
-    await _tell(address, f"create database {TEMPLATE}")
-    manager = DatabaseManager(address.set(database=TEMPLATE))
+@asynccontextmanager
+async def migrated_database() -> AsyncIterator[str]:
+    """A database with the framework's tables, for the caller alone, as a URL.
+
+    It is emptied for the next one: that is quicker than to make a new one.
+    """
+    name = _free.pop() if _free else await _make()
+    yield _url(name)
+    connection = await connect(_url(name))
+    try:
+        await connection.execute(END_OTHERS)
+        await connection.execute(EMPTY)
+    finally:
+        await connection.close()
+    _free.append(name)
+
+
+END_OTHERS = """
+select pg_terminate_backend(pid, 10000) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
+EMPTY = """
+do $$ declare t text; begin
+    for t in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'public' loop
+        execute 'drop table ' || t || ' cascade';
+    end loop;
+    for t in select format('%I.%I', schemaname, tablename) from pg_tables
+        where schemaname = 'planar' and tablename <> 'alembic_version' loop
+        execute 'delete from ' || t;
+    end loop;
+end $$
+"""
+
+
+async def _make() -> str:
+    address, name = server(), _new_name()
+    await _tell(address, f"create database {name}")
+    manager = DatabaseManager(_url(name))
     await manager.connect()
     await manager.migrate(application=[])
     await manager.disconnect()
-    _made.add(TEMPLATE)
     if os.environ.get(VARIABLE):
-        atexit.register(lambda: asyncio.run(_tell(address, f"drop database {TEMPLATE} with (force)")))
+        # A server that is started here takes its databases along.
+        atexit.register(lambda: asyncio.run(_tell(address, f"drop database {name} with (force)")))
+    return name
+
+
+def _new_name() -> str:
+    return f"planar_{os.getpid()}_{next(_numbers)}"
+
+
+def _url(name: str) -> str:
+    return server().set(database=name).render_as_string(hide_password=False)
 
 
 async def connect(url: str | URL) -> Any:
     """A connection of the driver's own, for what a test wants to see or do from outside."""
     address = make_url(url)
     host = address.query.get("host", address.host)
-    return await asyncpg.connect(
-        host=host, port=address.port, user=address.username, password=address.password, database=address.database
-    )
+    return await asyncpg.connect(host=host, port=address.port, user=address.username, password=address.password, database=address.database)
 
 
 async def _tell(address: URL, statement: str) -> None:
