@@ -34,7 +34,8 @@ DURABLE_VARIABLE = "PLANAR_TEST_POSTGRESQL_FSYNC"
 """Set to anything, the server that is started here waits for the disk, as for measurements."""
 
 ROOT = Path(__file__).parent.parent
-USER = "planar"
+USER = "tester"
+"""Not ``planar``: PostgreSQL would create tables without a schema in the one that is named like the user."""
 FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 SETTINGS = ("listen_addresses=", "max_connections=200", "shared_buffers=64MB", "logging_collector=off")
 
@@ -123,14 +124,16 @@ async def migrated_database() -> AsyncIterator[str]:
     It is emptied for the next one: that is quicker than to make a new one.
     """
     name = _free.pop() if _free else await _make()
-    yield _url(name)
-    connection = await connect(_url(name))
     try:
-        await connection.execute(END_OTHERS)
-        await connection.execute(EMPTY)
+        yield _url(name)
     finally:
-        await connection.close()
-    _free.append(name)
+        connection = await connect(_url(name))
+        try:
+            await connection.execute(END_OTHERS)
+            await connection.execute(EMPTY)
+        finally:
+            await connection.close()
+        _free.append(name)
 
 
 END_OTHERS = """
