@@ -246,8 +246,14 @@ def _reachable(programs: Path, folder: Path) -> Path:
     """*programs* for another user: an environment inside root's own folders is closed to it, so they are copied."""
     if all(part.stat().st_mode & 0o5 == 0o5 for part in (programs, *programs.parents)):
         return programs
-    shutil.copytree(programs.parent, folder / "programs", symlinks=True)
-    return folder / "programs" / "bin"
+    installed, package = programs.parent, programs.parent.parent
+    copied = folder / package.name / installed.name
+    shutil.copytree(installed, copied, symlinks=True)
+    # Where the package's programs look for what they share.
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return copied / programs.name
 
 
 if __name__ == "__main__":
