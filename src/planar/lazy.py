@@ -23,6 +23,11 @@ def dotenv() -> ModuleType:
     return _at_first_use("dotenv")
 
 
+def asyncpg() -> ModuleType:
+    """The driver of PostgreSQL: most programs begin on SQLite."""
+    return _at_first_use("asyncpg")
+
+
 def _at_first_use(name: str) -> ModuleType:
     """The module *name*, which is loaded when something in it is asked for."""
     loaded = sys.modules.get(name)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from planar.engine.store.port import Store
-from tests.contract.store_world import HandClock, MemoryWorld, SqliteWorld, World
+from tests.contract.store_world import HandClock, MemoryWorld, PostgresWorld, SqliteWorld, World
+from tests.postgres_server import migrated_database
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A database that any number of processes may open."""
-    world: World = MemoryWorld() if request.param == "memory" else SqliteWorld(tmp_path)
-    yield world
-    await world.close()
+    async with AsyncExitStack() as stack:
+        if request.param == "postgres":
+            world: World = PostgresWorld(await stack.enter_async_context(migrated_database()))
+        else:
+            world = MemoryWorld() if request.param == "memory" else SqliteWorld(tmp_path)
+        stack.push_async_callback(world.close)
+        yield world
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""A database and the processes over it, for tests of the store port: in memory, and in an SQLite file."""
+"""A database and the processes over it, for tests of the store port: in memory, in an SQLite file, and on PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,9 @@ from planar.db.manager import DatabaseManager
 from planar.engine.core.model import Event, Reason, Run, RunStatus, StepKind, StepRecord, StepStatus
 from planar.engine.store.memory import MemoryDatabase, MemoryStore
 from planar.engine.store.port import ClaimDue, Claims, EndRun, EventWait, Holder, News, SaveStep, Sleep, StartRun, Store
+from planar.engine.store.postgres import PostgresStore
 from planar.engine.store.sqlite import SqliteStore
+from tests.postgres_server import connect
 
 ALL = frozenset({"orders"})
 
@@ -112,6 +115,43 @@ class SqliteWorld:
         for process in self.processes:
             await process.store.close()
             await process.manager.disconnect()
+
+
+class PostgresWorld:
+    def __init__(self, url: str) -> None:
+        self.clock = HandClock()
+        self.url = url
+        self.processes: list[tuple[DatabaseManager, PostgresStore]] = []
+
+    async def process(self) -> tuple[DatabaseManager, PostgresStore]:
+        manager = DatabaseManager(self.url)
+        await manager.connect()
+        store = PostgresStore(manager, self.clock)
+        self.processes.append((manager, store))
+        await store.open()
+        return manager, store
+
+    async def store(self) -> PostgresStore:
+        return (await self.process())[1]
+
+    def kill(self, store: Store, worker_id: UUID) -> None:
+        """Its heart beats no more, and its lease is over: the time in between is left out."""
+        assert isinstance(store, PostgresStore)
+        assert store._parts is not None
+        store._parts.heart.release(worker_id)
+        thread = threading.Thread(target=lambda: asyncio.run(self._end_lease(worker_id)))
+        thread.start()
+        thread.join()
+
+    async def _end_lease(self, worker_id: UUID) -> None:
+        connection = await connect(self.url)
+        await connection.execute("update planar.workflow_worker set beat_at = beat_at - interval '1 hour' where id = $1", worker_id)
+        await connection.close()
+
+    async def close(self) -> None:
+        for manager, store in self.processes:
+            await store.close()
+            await manager.disconnect()
 
 
 class Heard:

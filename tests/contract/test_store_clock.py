@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,25 +12,30 @@ import pytest
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.db.manager import DatabaseManager
 from planar.engine.store.memory import MemoryDatabase, MemoryStore
+from planar.engine.store.opening import open_store
 from planar.engine.store.port import News, Store
-from planar.engine.store.sqlite import SqliteStore
 from planar.testing import ManualClock
+from tests.postgres_server import migrated_database
 
 pytestmark = pytest.mark.anyio
 
 Maker = Callable[[Clock], Store]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Maker]:
     if request.param == "memory":
         yield lambda clock: MemoryStore(MemoryDatabase(clock))
         return
-    manager = DatabaseManager(f"sqlite:///{tmp_path}/app.db")
-    await manager.connect()
-    await manager.migrate()
-    yield lambda clock: SqliteStore(manager, clock)
-    await manager.disconnect()
+    async with AsyncExitStack() as stack:
+        if request.param == "postgres":
+            manager = DatabaseManager(await stack.enter_async_context(migrated_database()))
+        else:
+            manager = DatabaseManager(f"sqlite:///{tmp_path}/app.db")
+        await manager.connect()
+        stack.push_async_callback(manager.disconnect)
+        await manager.migrate()
+        yield lambda clock: open_store(manager, clock)
 
 
 async def test_listeners_hear_of_each_move_while_the_store_is_open(make: Maker) -> None:

@@ -1,4 +1,4 @@
-"""The stores agree: the same random entries have the same outcomes, the same news and the same state, in memory and on SQLite.
+"""The stores agree: the same random entries have the same outcomes, the same news and the same state, in memory and in each database.
 
 The memory store is the model, in a few lines of plain Python; any difference is a fault of one of the two. A failing seed fails again.
 """
@@ -9,7 +9,7 @@ import asyncio
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -49,12 +49,13 @@ from planar.engine.store.port import (
     Wait,
 )
 from planar.engine.store.rows import moment
-from planar.engine.store.sqlite import SqliteStore
-from tests.contract.store_world import HandClock, Heard, SqliteWorld, done, mark, new_event, new_run
+from tests.contract.store_world import HandClock, Heard, PostgresWorld, SqliteWorld, done, mark, new_event, new_run
+from tests.postgres_server import connect, migrated_database
 
 pytestmark = pytest.mark.anyio
 
 SEEDS = range(40)
+POSTGRES_SEEDS = range(100, 115)
 BATCHES = 60
 WORKFLOWS = ("orders", "refunds", "audits")
 KEYS = ("paid", "refunded")
@@ -295,6 +296,26 @@ def claims_in_file(path: Path) -> dict[str, Any]:
     }
 
 
+async def claims_on_a_server(connection: Any) -> dict[str, Any]:
+    waits = await connection.fetch("select run_id, key from planar.workflow_wait order by key")
+    rows = await connection.fetch(
+        "select run_id, worker_id, epoch, due_at, reason, cancel_reason, recoveries, crashed from planar.workflow_claim"
+    )
+    return {
+        run_id.hex: (
+            worker.hex if worker else None,
+            epoch,
+            None if worker else due,
+            reason,
+            cancel,
+            recoveries,
+            bool(crashed),
+            [key for owner, key in waits if owner == run_id],
+        )
+        for run_id, worker, epoch, due, reason, cancel, recoveries, crashed in rows
+    }
+
+
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with the tables in it, to be copied: migrating once is enough."""
@@ -313,33 +334,56 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_the_same_entries_mean_the_same_in_memory_and_on_sqlite(seed: int, empty: Path, tmp_path: Path) -> None:
     shutil.copy(empty, tmp_path / "app.db")
     world = SqliteWorld(tmp_path)
-    clock = world.clock
+
+    async def claims() -> dict[str, Any]:
+        return claims_in_file(world.path)
+
+    try:
+        player, memory, sqlite = await compare(seed, world.clock, await world.store(), claims)
+        for worker in player.workers:
+            assert await memory.dead_workers(worker) == await sqlite.dead_workers(worker)
+    finally:
+        await world.close()
+
+
+@pytest.mark.parametrize("seed", POSTGRES_SEEDS)
+async def test_the_same_entries_mean_the_same_in_memory_and_on_postgresql(seed: int) -> None:
+    """But for who is dead: there a worker that registers lives until its lease is over."""
+    async with migrated_database() as url:
+        world = PostgresWorld(url)
+        connection = await connect(url)
+        try:
+            await compare(seed, world.clock, await world.store(), lambda: claims_on_a_server(connection))
+        finally:
+            await connection.close()
+            await world.close()
+
+
+async def compare(
+    seed: int, clock: HandClock, other: Store, claims: Callable[[], Awaitable[dict[str, Any]]]
+) -> tuple[Player, MemoryStore, Store]:
+    """Play the same to a store in memory and to *other*, whose table of claims *claims* reads."""
     database = MemoryDatabase(clock)
     memory = MemoryStore(database)
     await memory.open()
-    try:
-        sqlite: SqliteStore = await world.store()
-        player = Player(seed, clock)
-        model, real = Side(memory), Side(sqlite)
-        for number in range(BATCHES):
-            entries = player.entries()
-            outcomes, news = await model.play(entries)
-            assert (outcomes, news) == await real.play(entries), f"batch {number}: {entries}"
-            for entry, outcome in zip(entries, outcomes, strict=True):
-                player.learn(entry, outcome)
-            assert claims_in_memory(database) == claims_in_file(world.path), f"after batch {number}: {entries}"
-            clock.move(seconds=player.random.choice([0, 0.5, 3, 30]))
-        assert await histories(memory, player) == await histories(sqlite, player)
-        for run in player.runs[-10:]:
-            wait = player.wait(run.id)
-            assert await model.look(wait) == await real.look(wait)
-        for worker in player.workers:
-            assert await memory.cancel_requests(worker) == await sqlite.cancel_requests(worker)
-            assert await memory.other_workers(worker) == await sqlite.other_workers(worker)
-            assert await memory.dead_workers(worker) == await sqlite.dead_workers(worker)
-    finally:
-        await memory.close()
-        await world.close()
+    player = Player(seed, clock)
+    model, real = Side(memory), Side(other)
+    for number in range(BATCHES):
+        entries = player.entries()
+        outcomes, news = await model.play(entries)
+        assert (outcomes, news) == await real.play(entries), f"batch {number}: {entries}"
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            player.learn(entry, outcome)
+        assert claims_in_memory(database) == await claims(), f"after batch {number}: {entries}"
+        clock.move(seconds=player.random.choice([0, 0.5, 3, 30]))
+    assert await histories(memory, player) == await histories(other, player)
+    for run in player.runs[-10:]:
+        wait = player.wait(run.id)
+        assert await model.look(wait) == await real.look(wait)
+    for worker in player.workers:
+        assert await memory.cancel_requests(worker) == await other.cancel_requests(worker)
+        assert await memory.other_workers(worker) == await other.other_workers(worker)
+    return player, memory, other
 
 
 async def test_the_players_reach_what_matters() -> None:

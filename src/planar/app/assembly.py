@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.config import Environment, PlanarConfig
@@ -11,7 +12,7 @@ from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
 from planar.engine.client import Client
 from planar.engine.events import Notices
-from planar.engine.store.opening import StoreOpener
+from planar.engine.store.opening import StoreOpener, open_store
 from planar.engine.store.port import Store
 from planar.engine.worker import Worker
 from planar.security.auth_context import dump_principal, load_principal
@@ -44,7 +45,7 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
 def assemble(services: Services, notices: Notices) -> Running:
     """Build the engine around a connected database. Nothing runs yet."""
     config, manager, registry = services.get(PlanarConfig), services.get(DatabaseManager), services.get(Registry)
-    opener = services.find(StoreOpener) or StoreOpener()
+    opener = services.find(StoreOpener) or StoreOpener(partial(open_store, lease_seconds=config.workflows.lease_seconds))
     store = opener.open(manager, services.get(Clock))
     worker = Worker(store, registry, notices, config.workflows, manager=manager, load_actor=load_principal)
     client = Client(

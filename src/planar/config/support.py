@@ -38,8 +38,6 @@ def _lacking(config: PlanarConfig) -> Iterator[tuple[str, str]]:
         yield "storage.backend", "s3 is not available yet; use localdir, or null"
     if config.otel is not None:
         yield "otel", "telemetry is not available yet; remove the section"
-    if config.connection_url().get_backend_name() != "sqlite":
-        yield f"db_connections.{config.app.db_connection}", "PostgreSQL is not available yet; use SQLite: sqlite:///app.db"
     for name, connection in config.db_connections.items():
         if isinstance(connection, SQLiteConfig) and connection.strict:
             yield f"db_connections.{name}.strict", "strict tables are not available yet; remove the key"

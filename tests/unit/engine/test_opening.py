@@ -7,6 +7,7 @@ import pytest
 from planar.db.manager import DatabaseManager
 from planar.engine.errors import StoreNotAvailable
 from planar.engine.store.opening import open_store
+from planar.engine.store.postgres import PostgresStore
 from planar.engine.store.sqlite import SqliteStore
 from planar.errors import PlanarError
 from tests.contract.store_world import HandClock
@@ -20,8 +21,18 @@ def test_an_sqlite_file_has_the_sqlite_store_with_the_given_time(url: str) -> No
     assert store.now() == clock.now()
 
 
-def test_postgresql_is_refused_with_what_to_use_instead() -> None:
-    with pytest.raises(StoreNotAvailable, match=r"postgresql in this version yet\. Use SQLite: .*sqlite:///app\.db") as caught:
-        open_store(DatabaseManager("postgresql://me:secret@host/app"))
+@pytest.mark.parametrize("url", ["postgresql://me@host/app", "postgres://host/app", "postgresql+asyncpg://host/app"])
+def test_a_postgresql_database_has_the_postgresql_store_with_the_given_time(url: str) -> None:
+    clock = HandClock()
+    store = open_store(DatabaseManager(url), clock)
+    assert isinstance(store, PostgresStore)
+    assert store.now() == clock.now()
+
+
+def test_another_database_is_refused_with_what_to_use_instead() -> None:
+    manager = DatabaseManager("postgresql://me:secret@host/app")
+    manager.url = manager.url.set(drivername="mysql")
+    with pytest.raises(StoreNotAvailable, match=r"mysql\. Use SQLite or PostgreSQL: .*sqlite:///app\.db") as caught:
+        open_store(manager)
     assert isinstance(caught.value, PlanarError)
     assert "secret" not in str(caught.value)

@@ -9,11 +9,17 @@ from planar.clock import SYSTEM_CLOCK, Clock
 from planar.db.manager import DatabaseManager
 from planar.engine.errors import StoreNotAvailable
 from planar.engine.store.port import Store
+from planar.engine.store.postgres import PostgresStore
 from planar.engine.store.sqlite import SqliteStore
 
 
-def open_store(manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK) -> Store:
-    """The store for the database of *manager*, with *clock* as its time. It is not opened yet: call its ``open()``.
+def open_store(manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK, lease_seconds: float = 5.0) -> Store:
+    """The store for the database of *manager*. It is not opened yet: call its ``open()``.
+
+    Args:
+        manager: the application's connection.
+        clock: the time; the host's stands for the database's own.
+        lease_seconds: how long a worker on PostgreSQL is believed to live after its last sign of life.
 
     Raises:
         StoreNotAvailable: no store for this kind of database exists.
@@ -21,7 +27,9 @@ def open_store(manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK) -> Store:
     backend = manager.url.get_backend_name()
     if backend == "sqlite":
         return SqliteStore(manager, clock)
-    raise StoreNotAvailable(f"Durable workflows do not run on {backend} in this version yet. Use SQLite: a URL like sqlite:///app.db.")
+    if backend == "postgresql":
+        return PostgresStore(manager, clock, lease_seconds)
+    raise StoreNotAvailable(f"Durable workflows do not run on {backend}. Use SQLite or PostgreSQL: a URL like sqlite:///app.db.")
 
 
 @dataclass(frozen=True, slots=True)

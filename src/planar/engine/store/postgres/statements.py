@@ -1,0 +1,250 @@
+"""What is said to PostgreSQL, word for word?
+
+Starts, records and ends come in statements of many rows each. The claim table is nearly empty and full of dead rows, for which
+the planner would choose a scan of the whole table: so a claim is looked up row by row (``lateral … limit 1``), and what is to be
+changed is named by an array.
+"""
+
+from __future__ import annotations
+
+from planar.engine.store.postgres.rows import EVENT_COLUMNS, OTHER_STEP, PLAIN_STEP, RUN_COLUMNS
+
+LOCK = """
+select txid_current(),
+    (select count(pg_advisory_xact_lock_shared(k)) from unnest($1::bigint[]) k),
+    (select count(pg_advisory_xact_lock(k)) from unnest($2::bigint[]) k)
+"""
+"""First in each transaction, before the snapshots of its other statements: see `planar.engine.store.postgres.locks`."""
+
+LOCK_IN_SESSION = """
+select current_setting('transaction_isolation'),
+    (select count(pg_advisory_xact_lock_shared(k)) from unnest($1::bigint[]) k)
+"""
+LOCK_CLAIMS = "select 1 from planar.workflow_claim where run_id = any($1::uuid[]) order by run_id for share"
+"""For a transaction with one snapshot for all its statements: it fails if a run has moved since."""
+
+COMMITTED = "select txid_status($1::bigint)"
+
+START_RUNS = """
+with given as materialized (
+    select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::timestamptz[], $10::uuid[]) with ordinality
+        g(id, function_name, parent_id, status, args, kwargs, principal, idempotency_key, created_at, worker_id, place)
+),
+run as (
+    insert into planar.workflow_run
+        (id, function_name, parent_id, status, args, kwargs, principal, idempotency_key, created_at, updated_at)
+    select id, function_name, parent_id, status, args, kwargs, principal, idempotency_key, created_at, created_at
+    from given order by place
+    on conflict do nothing returning id
+),
+claim as (
+    insert into planar.workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason)
+    select id, function_name, created_at, worker_id, case when worker_id is null then 0 else 1 end, 'ready'
+    from given where id in (select id from run)
+)
+select id from run
+"""
+EARLIER_START = """
+select id from planar.workflow_run where function_name = $1 and md5(idempotency_key) = md5($2) and idempotency_key = $2
+"""
+
+
+def _save_steps(columns: dict[str, str]) -> str:
+    names = ", ".join(columns)
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), start=5))
+    return f"""
+with given as materialized (
+    select * from unnest($2::uuid[], $3::int[], $4::uuid[], {arrays}) with ordinality g(run_id, epoch, worker_id, {names}, place)
+),
+written as (
+    insert into planar.workflow_step (workflow_id, {names}, updated_at)
+    select g.run_id, {", ".join(f"g.{name}" for name in columns)}, $1
+    from given g cross join lateral (
+        select 1 from planar.workflow_claim c
+        where c.run_id = g.run_id and c.epoch = g.epoch and c.worker_id = g.worker_id limit 1
+    ) held
+    on conflict (workflow_id, path) do update set
+        seq = excluded.seq, status = excluded.status, args = excluded.args, kwargs = excluded.kwargs, result = excluded.result,
+        error = excluded.error, sub_step_count = excluded.sub_step_count, retry_count = excluded.retry_count,
+        wakeup_at = excluded.wakeup_at, child_id = excluded.child_id, event_seq = excluded.event_seq, updated_at = excluded.updated_at
+    where workflow_step.seq is null
+    returning workflow_id, path
+)
+select g.place from given g left join written w on w.workflow_id = g.run_id and w.path = g.path where w.path is null
+"""
+
+
+SAVE_PLAIN_STEPS = _save_steps(PLAIN_STEP)
+SAVE_STEPS = _save_steps(PLAIN_STEP | OTHER_STEP)
+"""Both answer the places of what was refused: normally nothing."""
+
+END_RUNS = """
+with given as materialized (
+    select * from unnest($2::uuid[], $3::int[], $4::uuid[], $5::text[], $6::text[], $7::text[]) with ordinality
+        g(run_id, epoch, worker_id, status, result, error, place)
+),
+unfounded as materialized (
+    select a.run_id from unnest($8::uuid[], $9::text[]) a(run_id, path)
+    where not exists (select 1 from planar.workflow_step s where s.workflow_id = a.run_id and s.path = a.path and s.seq is not null)
+),
+held as materialized (
+    select g.run_id from given g cross join lateral (
+        select 1 from planar.workflow_claim c
+        where c.run_id = g.run_id and c.epoch = g.epoch and c.worker_id = g.worker_id limit 1
+    ) c
+    where g.run_id not in (select run_id from unfounded)
+),
+gone as (
+    delete from planar.workflow_claim where run_id = any(array(select run_id from held)) returning run_id
+),
+closed as (
+    update planar.workflow_run r set status = g.status, result = g.result, error = g.error, updated_at = $1
+    from given g where r.id = g.run_id and r.id = any(array(select run_id from gone))
+)
+select place from given where run_id not in (select run_id from gone)
+"""
+"""Answers the places of what was refused. *unfounded*: what the end rests on was not recorded."""
+
+CLOSE_RUN = "update planar.workflow_run set status = $1, result = $2, error = $3, updated_at = $4 where id = $5"
+
+RUN_WORKER = "run_id = $1 and epoch = $2 and worker_id = $3"
+LOCK_HELD = f"select cancel_reason from planar.workflow_claim where {RUN_WORKER} for no key update"
+UNRECORDED = """
+select 1 from unnest($2::text[]) a(path)
+where not exists (select 1 from planar.workflow_step s where s.workflow_id = $1 and s.path = a.path and s.seq is not null) limit 1
+"""
+HOLD_RUNS = "select 1 from planar.workflow_run where id = any($1::uuid[]) order by id for share"
+"""Whoever ends one of these waits, and then finds who sleeps; or has ended it, and that is seen."""
+
+ADD_WAITS = "insert into planar.workflow_wait (key, run_id) select k, $2 from unnest($1::text[]) k on conflict do nothing"
+SLEEP = """
+update planar.workflow_claim set worker_id = null, due_at = $2, reason = $3, waiting_for_event = $4 where run_id = $1
+"""
+DROP_WAITS = "delete from planar.workflow_wait where run_id = any($1::uuid[])"
+RELEASE = f"""
+update planar.workflow_claim set worker_id = null, due_at = $4, reason = 'ready', waiting_for_event = null
+where {RUN_WORKER} returning run_id
+"""
+RECLAIM = """
+update planar.workflow_claim set worker_id = $3, epoch = epoch + 1, due_at = null, reason = 'ready', waiting_for_event = null
+where run_id = $1 and epoch = $2 and worker_id is null returning epoch
+"""
+
+AWAITED = "select key, run_id from planar.workflow_wait where key = any($1::text[])"
+WAKE = """
+with sleeping as materialized (
+    select run_id from planar.workflow_claim where run_id = any($1::uuid[]) and worker_id is null order by run_id for no key update
+),
+rested as (delete from planar.workflow_wait where run_id = any(array(select run_id from sleeping)))
+update planar.workflow_claim set due_at = $2, reason = 'ready', waiting_for_event = null
+where run_id = any(array(select run_id from sleeping))
+"""
+"""Claims before waits: everybody locks in this order."""
+
+NEXT_SEQ = "nextval('planar.workflow_event_seq_seq')"
+
+
+def _insert_event(seq: str) -> str:
+    return f"""
+insert into planar.workflow_event (seq, id, event_key, workflow_id, payload, timestamp, idempotency_key)
+values ({seq}, $1, $2, $3, $4, $5, $6) on conflict do nothing returning seq
+"""
+
+
+INSERT_EVENT = _insert_event(NEXT_SEQ)
+INSERT_UNSEEN_EVENT = _insert_event(f"-{NEXT_SEQ}")
+"""Its number is below zero: nobody sees it until the sweep after the commit gives it one in the order of its key."""
+
+EVENT_OF_ID = f"select {EVENT_COLUMNS} from planar.workflow_event where id = $1"
+EVENT_OF_KEY = f"""
+select {EVENT_COLUMNS} from planar.workflow_event
+where md5(event_key) = md5($1) and event_key = $1 and md5(idempotency_key) = md5($2) and idempotency_key = $2
+"""
+OWN_EVENTS = f"""
+select {EVENT_COLUMNS} from planar.workflow_event
+where md5(event_key) = md5($1) and event_key = $1 and workflow_id = $2 and seq > $3 order by seq limit $4
+"""
+GLOBAL_EVENTS = f"""
+select {EVENT_COLUMNS} from planar.workflow_event
+where md5(event_key) = md5($1) and event_key = $1 and workflow_id is null and seq > $2 and timestamp >= $3 order by seq limit $4
+"""
+UNSEEN_KEYS = "select distinct event_key from planar.workflow_event where seq < 0 limit 1000"
+UNSEEN = """
+select seq, event_key, workflow_id from planar.workflow_event
+where seq < 0 and event_key = any($1::text[]) order by seq desc for no key update
+"""
+SHOW_EVENT = f"update planar.workflow_event set seq = {NEXT_SEQ} where seq = $1"
+
+RUN = f"select {RUN_COLUMNS} from planar.workflow_run where id = $1"
+RUNS = f"select {RUN_COLUMNS} from planar.workflow_run where id = any($1::uuid[])"
+RUN_STATUS = "select status from planar.workflow_run where id = $1"
+CHILDREN = "select id from planar.workflow_run where parent_id = $1 and status = 'pending' order by id"
+LOCK_CLAIM = "select worker_id from planar.workflow_claim where run_id = $1 for update"
+ASK_FOR_END = """
+update planar.workflow_claim set cancel_reason = coalesce(cancel_reason, $2) where run_id = $1 returning cancel_reason
+"""
+DROP_CLAIM = "delete from planar.workflow_claim where run_id = $1"
+
+DUE = "planar.workflow_claim where worker_id is null and due_at <= $1"
+CLAIM_DUE = f"""
+with due as materialized (
+    select run_id, due_at, recoveries, cancel_reason, crashed
+    from {DUE} and function_name = any($2::text[]) order by due_at, run_id limit $3 for update skip locked
+),
+rested as (delete from planar.workflow_wait where run_id = any(array(select run_id from due)))
+update planar.workflow_claim c
+set worker_id = $4, epoch = c.epoch + 1, due_at = null, reason = 'ready', waiting_for_event = null, crashed = 0
+from due d where c.run_id = any(array(select run_id from due)) and d.run_id = c.run_id
+returning c.run_id, c.epoch, d.recoveries, d.cancel_reason, d.crashed, d.due_at
+"""
+UNKNOWN_NAMES = f"select distinct function_name from {DUE} and function_name <> all($2::text[])"
+NEXT_DUE = """
+select due_at from planar.workflow_claim
+where worker_id is null and due_at > $1 and function_name = any($2::text[]) order by due_at limit 1
+"""
+
+REGISTER = """
+insert into planar.workflow_worker (id, host, boot_id, pid, alive, started_at, beat_at)
+values ($1, $2, $3, $4, true, clock_timestamp(), clock_timestamp())
+on conflict (id) do update set alive = true, beat_at = excluded.beat_at
+"""
+BEAT = """
+with given as (select unnest($1::uuid[]) id),
+beaten as (update planar.workflow_worker set beat_at = clock_timestamp() where id = any($1::uuid[]) and alive returning id)
+select clock_timestamp(), array(select id from given except select id from beaten),
+    exists (select 1 from planar.workflow_event where seq < 0)
+"""
+"""The server's time, those who were written off meanwhile, and whether somebody left events that nobody sees."""
+END_LEASES = "update planar.workflow_worker set beat_at = '-infinity' where id = any($1::uuid[])"
+REMOVE_WORKER = "delete from planar.workflow_worker where id = $1"
+WRITE_OFF = """
+with long_gone as (
+    delete from planar.workflow_worker w where not alive and id <> $1 and beat_at < clock_timestamp() - interval '1 hour'
+        and not exists (select 1 from planar.workflow_claim c where c.worker_id = w.id)
+)
+update planar.workflow_worker set alive = false, beat_at = clock_timestamp() where id = $1
+"""
+"""Who was taken for dead may live: for one lease it may still come back, and is not taken for dead again if it claims."""
+FREE_RUNS = """
+with freed as (
+    update planar.workflow_claim set worker_id = null, due_at = $2, reason = 'ready', recoveries = recoveries + $3, crashed = $3
+    where worker_id = $1 returning run_id
+)
+select count(*) from freed
+"""
+OTHERS = """
+select id from planar.workflow_worker where alive and id <> $1
+union select worker_id from planar.workflow_claim where worker_id is not null and worker_id <> $1
+order by 1
+"""
+DEAD = """
+select w.id from planar.workflow_worker w
+where w.id <> $1 and w.beat_at < clock_timestamp() - $2::double precision * interval '1 second'
+    and (w.alive or exists (select 1 from planar.workflow_claim c where c.worker_id = w.id))
+union
+select c.worker_id from planar.workflow_claim c
+where c.worker_id is not null and c.worker_id <> $1 and not exists (select 1 from planar.workflow_worker w where w.id = c.worker_id)
+order by 1
+"""
+CANCEL_REQUESTS = "select run_id, cancel_reason from planar.workflow_claim where worker_id = $1 and cancel_reason is not null"

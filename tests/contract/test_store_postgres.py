@@ -1,0 +1,381 @@
+"""The promises of the PostgreSQL store that need a server: sessions that share its transactions, lost connections, leases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from uuid_utils.compat import uuid7
+
+from planar.db.manager import DatabaseManager
+from planar.db.session import PlanarSession
+from planar.engine.core.model import RunStatus
+from planar.engine.errors import StaleEpoch
+from planar.engine.store.port import Cancel, Emit, Entry, News, RetireWorker, Slept, StartRun
+from planar.engine.store.postgres import PostgresStore
+from planar.engine.store.postgres.lane import Lane
+from tests.contract.store_world import (
+    HandClock,
+    Heard,
+    PostgresWorld,
+    begin,
+    claimed,
+    done,
+    mark,
+    new_event,
+    new_run,
+    status,
+    steps,
+    until,
+    wait_for,
+)
+from tests.postgres_server import connect, migrated_database
+
+pytestmark = pytest.mark.anyio
+
+Process = tuple[DatabaseManager, PostgresStore]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[PostgresWorld]:
+    async with migrated_database() as url:
+        connection = await connect(url)
+        await connection.execute("create table ledger (amount int)")
+        await connection.close()
+        world = PostgresWorld(url)
+        yield world
+        await world.close()
+
+
+@pytest.fixture
+def clock(world: PostgresWorld) -> HandClock:
+    return world.clock
+
+
+@pytest.fixture
+async def here(world: PostgresWorld) -> Process:
+    return await world.process()
+
+
+async def write(session: PlanarSession) -> None:
+    await (await session.connection()).execute(text("insert into ledger (amount) values (7)"))
+
+
+async def ask(world: PostgresWorld, statement: str, *args: Any) -> list[Any]:
+    connection = await connect(world.url)
+    try:
+        return await connection.fetch(statement, *args)
+    finally:
+        await connection.close()
+
+
+async def ledger(world: PostgresWorld) -> list[int]:
+    return [row[0] for row in await ask(world, "select amount from ledger")]
+
+
+# -- in a session's transaction -------------------------------------------------------------------------------------------
+
+
+async def test_a_record_becomes_durable_and_news_with_the_sessions_commit(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    manager, store = here
+    held = await begin(store, clock)
+    child = new_run(clock)
+    heard = Heard(store)
+    async with manager.get_session(label="step") as session:
+        await write(session)
+        (started,) = await store.submit_in(session, [held.save(done(), start=StartRun(child))])
+        assert started.created
+        assert await store.load_run(child.id) is None
+        assert await steps(store, held.run) == {}
+        assert heard.own == []
+        await session.commit()
+    assert heard.own == [News(due=True)]
+    assert await store.load_run(child.id) == child
+    assert list(await steps(store, held.run)) == ["1"]
+    assert await ledger(world) == [7]
+
+
+async def test_what_is_rolled_back_leaves_nothing_and_is_never_news(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    manager, store = here
+    running = await begin(store, clock)
+    child = new_run(clock)
+    heard = Heard(store)
+    async with manager.get_session(label="step") as session:
+        await write(session)
+        await store.submit_in(session, [StartRun(child), Cancel(running.run.id, "enough", "{}"), Emit(new_event(clock))])
+        await session.rollback()
+        await write(session)
+        await session.commit()
+    assert heard.own == []
+    assert await store.load_run(child.id) is None
+    assert await store.cancel_requests(running.holder.worker_id) == {}
+    assert await store.look([wait_for(running.run)]) == (None,)
+    assert await ledger(world) == [7]
+
+
+async def test_a_stale_record_is_refused_and_leaves_the_session_as_it_was(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    manager, store = here
+    held = await begin(store, clock)
+    await store.submit(RetireWorker(held.holder.worker_id, died=True))
+    for entry in (held.save(done()), held.save(done(), emit=Emit(new_event(clock)))):
+        async with manager.get_session(label="step") as session:
+            await write(session)
+            with pytest.raises(StaleEpoch):
+                await store.submit_in(session, [entry])
+            await session.commit()
+    assert await ledger(world) == [7, 7]
+    assert await steps(store, held.run) == {}
+    assert await store.look([wait_for(held.run)]) == (None,)
+
+
+async def test_of_several_entries_all_are_applied_or_none(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    manager, store = here
+    held = await begin(store, clock)
+    child = new_run(clock)
+    stale = replace(held, holder=held.holder._replace(epoch=5))
+    heard = Heard(store)
+    async with manager.get_session(label="step") as session:
+        await write(session)
+        with pytest.raises(StaleEpoch):
+            await store.submit_in(session, [StartRun(child), held.save(done("1")), stale.save(done("2"))])
+        await session.commit()
+    assert await store.load_run(child.id) is None
+    assert await steps(store, held.run) == {}
+    assert heard.own == []
+    assert await ledger(world) == [7]
+
+
+async def test_an_entry_that_fails_half_way_leaves_nothing_in_the_session(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    manager, store = here
+    held = await begin(store, clock)
+    async with manager.get_session(label="step") as session:
+        await write(session)
+        with pytest.raises(UnicodeEncodeError):
+            await store.submit_in(session, [held.save(done(), start=StartRun(new_run(clock, args="\ud800")))])
+        await session.commit()
+    assert await steps(store, held.run) == {}
+    assert await ledger(world) == [7]
+
+
+async def test_a_session_that_stays_open_keeps_nobody_from_sleeping_or_announcing(here: Process, clock: HandClock) -> None:
+    manager, store = here
+    waiting, other = await begin(store, clock), await begin(store, clock)
+    async with manager.get_session(label="step") as session:
+        await write(session)
+        (emitted,) = await store.submit_in(session, [Emit(new_event(clock))])
+        assert emitted.created
+        async with asyncio.timeout(5):
+            assert await store.submit(waiting.sleep_for_event()) == Slept(asleep=True)
+            early = await store.submit(Emit(new_event(clock)))
+        await session.commit()
+    # The other event was committed first, so it comes first for everybody.
+    wait = wait_for(other.run)
+    assert await store.look([wait]) == (early.event,)
+    (late,) = await store.look([wait._replace(after=early.event.seq)])
+    assert late is not None
+    assert late.id == emitted.event.id
+    assert await claimed(store) == [waiting.run.id]
+
+
+async def test_who_sleeps_while_a_session_announces_is_woken_by_its_commit(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    manager, store = here
+    _, elsewhere = await world.process()
+    waiting = await begin(elsewhere, clock)
+    async with manager.get_session(label="step") as session:
+        await store.submit_in(session, [Emit(new_event(clock))])
+        assert (await elsewhere.submit(waiting.sleep_for_event())).asleep
+        heard = Heard(elsewhere)
+        await session.commit()
+    await until(lambda: heard.foreign > 0, "the other process heard of the event")
+    assert await claimed(elsewhere) == [waiting.run.id]
+
+
+async def test_what_a_process_announced_before_it_died_is_found_by_the_next(
+    world: PostgresWorld, here: Process, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, store = here
+    waiting = await begin(store, clock)
+    await store.submit(waiting.sleep_for_event())
+    monkeypatch.setattr(store, "_sweep", lambda keys: None)
+    async with manager.get_session(label="step") as session:
+        await store.submit_in(session, [Emit(new_event(clock))])
+        await session.commit()
+    assert await claimed(store) == []
+    _, after = await world.process()
+    assert await claimed(after) == [waiting.run.id]
+
+
+async def test_a_takeover_waits_for_a_session_that_is_about_to_commit(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    """Otherwise its record would appear behind the back of the new owner."""
+    manager, store = here
+    _, there = await world.process()
+    held = await begin(store, clock)
+    async with manager.get_session(label="step") as session:
+        await write(session)
+        await store.submit_in(session, [held.save(done())])
+        taking = there.submit(RetireWorker(held.holder.worker_id, died=True))
+        await there.load_run(held.run.id)
+        assert not taking.done()
+        await session.commit()
+    assert await taking == 1
+    assert list(await steps(there, held.run)) == ["1"]
+
+
+async def test_a_session_with_an_old_snapshot_cannot_write_for_a_run_that_has_moved(
+    world: PostgresWorld, here: Process, clock: HandClock
+) -> None:
+    manager, store = here
+    held = await begin(store, clock)
+    async with manager.get_session(label="step") as session:
+        await session.set_serializable_isolation()
+        await (await session.connection()).execute(text("select * from ledger"))
+        assert await store.submit(RetireWorker(held.holder.worker_id, died=True)) == 1
+        with pytest.raises(Exception, match="could not serialize"):
+            await store.submit_in(session, [held.save(done())])
+        await session.rollback()
+    assert await steps(store, held.run) == {}
+
+
+async def test_what_is_decided_by_looking_is_still_so_when_it_is_written(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    manager, store = here
+    _, there = await world.process()
+    held = await begin(store, clock)
+    async with manager.get_session(label="request") as session:
+        outcomes = await store.submit_in(session, [Cancel(uuid7(), "enough", "{}"), Cancel(held.run.id, "enough", "{}")])
+        assert session.wrote
+        assert outcomes[0] is None
+        ending = there.submit(held.end())
+        await session.commit()
+    await ending
+    assert await status(there, held.run) is RunStatus.SUCCEEDED
+
+
+# -- a server that goes away ----------------------------------------------------------------------------------------------
+
+KILL = """
+select pg_terminate_backend(pid, 5000) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
+
+
+async def test_whatever_connection_is_lost_nothing_is_lost_or_written_twice(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    _, store = here
+    held = [await begin(store, clock) for _ in range(20)]
+    for number in range(1, 4):
+        saving = [store.submit(each.save(done(str(number), seq=number))) for each in held]
+        saving.append(store.submit(StartRun(new_run(clock))))
+        await ask(world, KILL)
+        outcomes = await asyncio.gather(*saving)
+        assert outcomes[:-1] == [None] * 20
+        assert outcomes[-1].created
+    for each in held:
+        assert list(await steps(store, each.run)) == ["1", "2", "3"]
+    assert len(await claimed(store)) == 3
+
+
+ACKNOWLEDGED: dict[str, Callable[[HandClock], Entry]] = {
+    "a start": lambda clock: StartRun(new_run(clock)),
+    "an event": lambda clock: Emit(new_event(clock)),
+}
+
+
+@pytest.mark.parametrize("entry", ACKNOWLEDGED.values(), ids=ACKNOWLEDGED)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_commit_that_nobody_acknowledged_is_asked_for(
+    here: Process, clock: HandClock, entry: Callable[[HandClock], Entry], when: str
+) -> None:
+    """Written once more it would look as if somebody else had been first."""
+    _, store = here
+    broken = False
+
+    class Breaking:
+        """The lane's connection, which breaks at the first commit."""
+
+        def __init__(self, connection: Any) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+        async def execute(self, query: str) -> str:
+            nonlocal broken
+            if query != "commit" or broken:
+                return await self._connection.execute(query)
+            broken = True
+            if when == "after":
+                await self._connection.execute(query)
+            self._connection.terminate()
+            raise ConnectionResetError
+
+    assert store._parts is not None
+    lane: Lane = store._parts.lane
+    lane._connection = Breaking(lane._connection)
+    outcome = await store.submit(entry(clock))
+    assert broken
+    assert outcome.created
+
+
+async def test_a_listener_that_was_cut_off_looks_around_afterwards(world: PostgresWorld, here: Process, clock: HandClock) -> None:
+    _, store = here
+    _, there = await world.process()
+    heard = Heard(store)
+    await ask(world, KILL)
+    await until(lambda: heard.foreign > 0, "the listener is there again")
+    heard.news.clear()
+    await there.submit(StartRun(new_run(clock)))
+    await until(lambda: heard.foreign > 0, "it hears again")
+
+
+# -- who lives ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_worker_lives_as_long_as_its_heart_beats(world: PostgresWorld) -> None:
+    async def process() -> PostgresStore:
+        manager = DatabaseManager(world.url)
+        await manager.connect()
+        store = PostgresStore(manager, lease_seconds=0.6)
+        world.processes.append((manager, store))
+        await store.open()
+        return store
+
+    here, there = await process(), await process()
+    one, two = uuid7(), uuid7()
+    await here.enlist(one)
+    await there.enlist(two)
+    (began,) = await ask(world, "select clock_timestamp()")
+    while (await ask(world, "select clock_timestamp() - $1 > interval '1.5 seconds'", began[0]))[0][0] is not True:
+        assert await there.dead_workers(two) == []
+    assert here._parts is not None
+    here._parts.heart.release(one)
+    async with asyncio.timeout(5):
+        while await there.dead_workers(two) != [one]:
+            pass
+
+
+async def test_the_time_is_the_servers(world: PostgresWorld) -> None:
+    manager = DatabaseManager(world.url)
+    await manager.connect()
+    store = PostgresStore(manager)
+    world.processes.append((manager, store))
+    await store.open()
+    store._time.learn(0.0, (await ask(world, "select timestamptz '2030-01-01 12:00Z'"))[0][0], 0.0)
+    assert store.now().year == 2030
+    assert store._parts is not None
+    await store._parts.heart.beat()
+    (server,) = await ask(world, "select clock_timestamp()")
+    assert abs((store.now() - server[0]).total_seconds()) < 1
+
+
+async def test_a_run_may_be_marked_while_a_session_of_its_step_is_open(here: Process, clock: HandClock) -> None:
+    manager, store = here
+    held = await begin(store, clock)
+    async with manager.get_session(label="step") as session:
+        await write(session)
+        await store.submit(held.save(mark()))
+        await store.submit_in(session, [held.save(done())])
+        await session.commit()
+    assert (await steps(store, held.run))["1"].seq == 1

