@@ -19,6 +19,7 @@ from planar.engine.store.port import (
     Cancel,
     Cancelled,
     ClaimDue,
+    ClaimRun,
     Claims,
     Emit,
     Emitted,
@@ -35,6 +36,7 @@ from planar.engine.store.port import (
     SaveStep,
     Sleep,
     Slept,
+    Standing,
     Started,
     StartRun,
     Wait,
@@ -178,11 +180,13 @@ def _step_refused(entry: SaveStep) -> StaleEpoch:
 
 
 async def _save_joined_step(transaction: Transaction, entry: SaveStep) -> Any:
-    """A record with the start or the event that belongs to it."""
+    """A record with the start, the event or the request that belongs to it."""
     if await _save_steps(transaction, [entry]):
         raise _step_refused(entry)
     if entry.start is not None:
         return (await _start_runs(transaction, [entry.start]))[0]
+    if entry.cancel is not None:
+        return await _cancel(transaction, entry.cancel)
     return await _emit(transaction, entry.emit) if entry.emit is not None else None
 
 
@@ -337,6 +341,21 @@ def _claim(row: Any, runs: dict[UUID, Run]) -> Claim:
     return Claim(run, epoch, recoveries, unpack(cancel_reason), bool(crashed))
 
 
+async def _claim_run(transaction: Transaction, entry: ClaimRun) -> Claim | Standing:
+    rows = await transaction.fetch(sql.CLAIM_OF_RUN, entry.run_id)
+    if not rows:
+        return Standing()
+    worker, due_at, event_key, recoveries, cancel_reason, crashed = rows[0]
+    if worker is not None:
+        return Standing(is_held=True)
+    if due_at is None or due_at > transaction.now:
+        return Standing(is_asleep=True, due_at=due_at, event_key=unpack(event_key))
+    await transaction.fetch(sql.DROP_WAITS, [entry.run_id])
+    epoch = (await transaction.fetch(sql.TAKE_RUN, entry.run_id, entry.worker_id))[0][0]
+    run = await load_run(transaction.fetch, entry.run_id)
+    return _claim((entry.run_id, epoch, recoveries, cancel_reason, crashed, due_at), {entry.run_id: run} if run is not None else {})
+
+
 async def _register_worker(transaction: Transaction, entry: RegisterWorker) -> None:
     await transaction.fetch(sql.REGISTER, entry.worker_id, entry.host, entry.boot_id, entry.pid)
 
@@ -355,6 +374,11 @@ async def load_run(fetch: Fetch, run_id: UUID) -> Run | None:
     """The run as it is stored."""
     rows = await fetch(sql.RUN, run_id)
     return run_from_row(rows[0]) if rows else None
+
+
+async def load_runs(fetch: Fetch, run_ids: Sequence[UUID]) -> dict[UUID, Run]:
+    """Those of these runs that exist."""
+    return {run.id: run for run in map(run_from_row, await fetch(sql.RUNS, run_ids))}
 
 
 async def look(fetch: Fetch, waits: Sequence[Wait]) -> tuple[Found, ...]:
@@ -399,6 +423,7 @@ _APPLY: dict[type, Callable[[Transaction, Any], Awaitable[Any]]] = {
     Emit: _emit,
     Cancel: _cancel,
     ClaimDue: _claim_due,
+    ClaimRun: _claim_run,
     RegisterWorker: _register_worker,
     RetireWorker: _retire_worker,
     Sweep: _sweep,

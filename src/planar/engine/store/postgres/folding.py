@@ -29,7 +29,7 @@ class Window:
         """Add *entry*, unless it cannot be written together with what is here."""
         if isinstance(entry, StartRun):
             return self._take_start(place, entry)
-        if isinstance(entry, SaveStep) and entry.start is None and entry.emit is None:
+        if isinstance(entry, SaveStep) and entry.start is None and entry.emit is None and entry.cancel is None:
             return self._take_record(place, entry)
         return isinstance(entry, EndRun) and self._take_end(place, entry)
 

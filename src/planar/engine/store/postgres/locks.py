@@ -21,6 +21,7 @@ from uuid import UUID
 
 from planar.engine.store.port import (
     ClaimDue,
+    ClaimRun,
     Emit,
     EndRun,
     Entry,
@@ -72,7 +73,7 @@ def _writers(entry: LaneEntry) -> Iterable[UUID]:
         yield entry.holder.worker_id
     if isinstance(entry, SaveStep) and entry.start is not None:
         entry = entry.start
-    if isinstance(entry, StartRun | ClaimDue | RegisterWorker) and entry.worker_id is not None:
+    if isinstance(entry, StartRun | ClaimDue | ClaimRun | RegisterWorker) and entry.worker_id is not None:
         yield entry.worker_id
 
 

@@ -198,6 +198,14 @@ set worker_id = $4, epoch = c.epoch + 1, due_at = null, reason = 'ready', waitin
 from due d where c.run_id = any(array(select run_id from due)) and d.run_id = c.run_id
 returning c.run_id, c.epoch, d.recoveries, d.cancel_reason, d.crashed, d.due_at
 """
+CLAIM_OF_RUN = """
+select worker_id, due_at, waiting_for_event, recoveries, cancel_reason, crashed from planar.workflow_claim where run_id = $1 for update
+"""
+TAKE_RUN = """
+update planar.workflow_claim
+set worker_id = $2, epoch = epoch + 1, due_at = null, reason = 'ready', waiting_for_event = null, crashed = 0
+where run_id = $1 returning epoch
+"""
 UNKNOWN_NAMES = f"select distinct function_name from {DUE} and function_name <> all($2::text[])"
 NEXT_DUE = """
 select due_at from planar.workflow_claim

@@ -19,7 +19,7 @@ from planar.db.session import PlanarSession
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.joining import publish_with_commit
-from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Wait
+from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Standing, Wait
 from planar.engine.store.postgres import entries as meaning
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.connection import Connector, ask, close_pool
@@ -201,7 +201,8 @@ class PostgresStore:
         if self._parts is not None:
             self._parts.lane.submit(_registration(worker_id))
 
-    async def dead_workers(self, worker_id: UUID) -> list[UUID]:
+    async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
+        # Leases are in the database: whoever is there is found by the same statement.
         return [uuid(row[0]) for row in await self._ask(sql.DEAD, worker_id, self._lease_seconds)]
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
@@ -211,6 +212,9 @@ class PostgresStore:
 
     async def load_run(self, run_id: UUID) -> Run | None:
         return await meaning.load_run(self._ask, run_id)
+
+    async def load_runs(self, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+        return await meaning.load_runs(self._ask, list(run_ids))
 
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
         found: dict[UUID, list[StepRecord]] = {run_id: [] for run_id in run_ids}
@@ -264,7 +268,7 @@ def _none_refused(outcomes: list[Any]) -> list[Any]:
 def _is_bare_record(entries: Sequence[Entry]) -> bool:
     """Whether *entries* are one step's record alone: one statement, which is whole or not at all by itself."""
     only = entries[0] if len(entries) == 1 else None
-    return isinstance(only, SaveStep) and only.start is None and only.emit is None
+    return isinstance(only, SaveStep) and only.start is None and only.emit is None and only.cancel is None
 
 
 def _concerns_others(entry: LaneEntry, outcome: Any) -> bool:
@@ -273,4 +277,6 @@ def _concerns_others(entry: LaneEntry, outcome: Any) -> bool:
         return False
     if isinstance(outcome, Claims):
         return bool(outcome.claims)
-    return not isinstance(entry, SaveStep) or entry.start is not None or entry.emit is not None
+    if isinstance(outcome, Standing):
+        return False
+    return not isinstance(entry, SaveStep) or entry.start is not None or entry.emit is not None or entry.cancel is not None
