@@ -310,6 +310,28 @@ async def branches_in_bodies(tell: Callable[[Any], None]) -> None:
     tell(await race(in_a_step("d"), slow("e", 30)))
 
 
+@step()
+async def refuse_soon(name: str) -> str:
+    BODIES.append(name)
+    await asyncio.sleep(0.01)
+    raise ValueError(name)
+
+
+@step()
+async def racing_and_sleeping(name: str) -> list[Any]:
+    """Its body runs again after the sleep, over what is recorded in it."""
+    won = await race(slow(f"{name} won", 0.01), slow(f"{name} lost", 30))
+    failed = await caught(gather(refuse_soon(f"{name} failed"), slow(f"{name} went with it", 30)))
+    await suspend(interval=timedelta(milliseconds=30))
+    return [won, failed]
+
+
+@story
+async def branches_in_bodies_that_run_again(tell: Callable[[Any], None]) -> None:
+    tell(await racing_and_sleeping("a"))
+    tell(await gather(racing_and_sleeping("b"), racing_and_sleeping("c"), slow("d")))
+
+
 @story
 async def a_generator_of_work(tell: Callable[[Any], None]) -> None:
     async def numbers() -> Any:
