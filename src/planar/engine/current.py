@@ -41,14 +41,26 @@ class Strand:
     joined: Joined | None = None
     """The branches that it waits for."""
 
-    def lose(self, reason: str, *, by_decision: bool) -> None:
-        """Tell the branch's code once that it is to end, and that of all branches in it at the same moment."""
+    def lose(self, reason: str, *, by_decision: bool, once_begun: bool = False) -> None:
+        """Tell the branch's code once that it is to end, and that of all branches in it at the same moment.
+
+        Args:
+            once_begun: let it begin before; a task that is cancelled before its first line has no code that could be told.
+        """
         if self.loss is None:
-            self.loss = Cancellation(reason, delivered=True)
+            self.loss = Cancellation(reason, delivered=not once_begun)
             self.lost_by_decision = by_decision
             if self.joined is not None:
                 self.joined.end_all(reason, by_decision=by_decision)
-            self.task.cancel(reason)
+            if once_begun:
+                self.task.get_loop().call_soon(self._tell)
+            else:
+                self.task.cancel(reason)
+
+    def _tell(self) -> None:
+        if self.loss is not None and not self.loss.delivered:
+            self.loss.delivered = True
+            self.task.cancel(self.loss.reason)
 
 
 class Joined(Protocol):

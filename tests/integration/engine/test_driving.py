@@ -135,6 +135,8 @@ async def nobody_executes(tmp_path: Path) -> AsyncGenerator[DatabaseManager]:
     try:
         await manager.migrate()
         orchestrator = WorkflowOrchestrator(manager.get_engine())
+        for each in (halving, failing, toiling, toiling_on, sleeping, waiting, parent, side_by_side):
+            orchestrator.register_workflow(each)
         async with orchestrator_context(orchestrator):
             yield orchestrator.services.get(DatabaseManager)
     finally:

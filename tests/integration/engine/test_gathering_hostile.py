@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from planar.workflows import cancel, emit_event, gather, map, race, step, suspend, timeout, wait_for_event, workflow
+from planar.engine.core.retry import RetryPolicy
+from planar.engine.current import find_frame
+from planar.workflows import cancel, emit_event, gather, lock_resource, map, race, step, suspend, timeout, wait_for_event, workflow
 from planar.workflows.exceptions import NonDeterministicStepCallError
 from planar.workflows.step_core import suspend_workflow
-from tests.integration.engine.conftest import Opener, steps_of, until_status
+from tests.integration.engine.conftest import Opener, run_of, steps_of, until, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -307,6 +310,28 @@ async def branches_in_bodies(tell: Callable[[Any], None]) -> None:
     tell(await race(in_a_step("d"), slow("e", 30)))
 
 
+@step()
+async def refuse_soon(name: str) -> str:
+    BODIES.append(name)
+    await asyncio.sleep(0.01)
+    raise ValueError(name)
+
+
+@step()
+async def racing_and_sleeping(name: str) -> list[Any]:
+    """Its body runs again after the sleep, over what is recorded in it."""
+    won = await race(slow(f"{name} won", 0.01), slow(f"{name} lost", 30))
+    failed = await caught(gather(refuse_soon(f"{name} failed"), slow(f"{name} went with it", 30)))
+    await suspend(interval=timedelta(milliseconds=30))
+    return [won, failed]
+
+
+@story
+async def branches_in_bodies_that_run_again(tell: Callable[[Any], None]) -> None:
+    tell(await racing_and_sleeping("a"))
+    tell(await gather(racing_and_sleeping("b"), racing_and_sleeping("c"), slow("d")))
+
+
 @story
 async def a_generator_of_work(tell: Callable[[Any], None]) -> None:
     async def numbers() -> Any:
@@ -317,6 +342,29 @@ async def a_generator_of_work(tell: Callable[[Any], None]) -> None:
         return [f"{name} {each}" async for each in numbers()]
 
     tell(await gather(consume("a"), consume("b")))
+
+
+@story
+async def clean_ups_with_timeouts(tell: Callable[[Any], None]) -> None:
+    async def loser(name: str) -> None:
+        try:
+            await slow(name, 30)
+        finally:
+            try:
+                async with asyncio.timeout(0.02):
+                    await slow(f"{name} cleans up for too long", 30)
+            except TimeoutError:
+                tell(await quick(f"{name} gave up cleaning"))
+
+    async def careless() -> None:
+        try:
+            await slow("careless", 30)
+        except asyncio.CancelledError:
+            tell("careless")
+            raise asyncio.CancelledError from None
+
+    tell(await race(loser("a"), careless(), slow("winner")))
+    tell(await caught(gather(loser("b"), refuse("failed"))))
 
 
 @workflow()
@@ -388,6 +436,48 @@ async def test_a_story_that_is_handed_over_goes_on(open_app: Opener, turns: int)
             await emit_event("go on", workflow_id=run.id)
         for run in runs:
             await telling.wait_for_completion(run.id)
+
+
+TOLD: dict[str, list[list[str]]] = {}
+
+
+@workflow()
+async def interrupting(name: str, turns: int) -> list[str]:
+    """A story that loses a race against code which is no step, after so many turns of the event loop."""
+    told: list[str] = []
+    TOLD.setdefault(f"{name} {turns}", []).append(told)
+
+    async def telling_it() -> str:
+        await STORIES[name](lambda what: told.append(str(what)))
+        return "told"
+
+    async def interrupt() -> str:
+        await _pass_turns(turns)
+        return "interrupted"
+
+    told.append(await race(telling_it(), interrupt()))
+    told.append(await quick("after"))
+    await wait_for_event("go on")
+    return told
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
+async def test_a_story_that_is_interrupted_anywhere_is_the_same_on_replay(open_app: Opener, turns: int) -> None:
+    TOLD.clear()
+    async with open_app(interrupting, max_parked_runs=0), asyncio.timeout(30):
+        runs = {name: await interrupting.start(name, turns) for name in STORIES}
+        for run in runs.values():
+            await until(lambda run=run: _waits_at_its_end(run.id))
+        before = {name: passes[-1] for name, passes in TOLD.items()}
+        for name, run in runs.items():
+            await emit_event("go on", workflow_id=run.id)
+            assert await interrupting.wait_for_completion(run.id) == before[f"{name} {turns}"], name
+
+
+async def _waits_at_its_end(run_id: UUID) -> bool:
+    run = await run_of(run_id)
+    assert run.status.value not in ("failed", "succeeded", "cancelled"), run.error
+    return run.status.value == "suspended" and run.waiting_for_event == "go on"
 
 
 # -- a worker that stops --------------------------------------------------------------------------------------------------
@@ -528,3 +618,115 @@ async def test_a_divergence_ends_the_run_and_records_nothing(open_app: Opener, f
         with pytest.raises(NonDeterministicStepCallError):
             await asyncio.wait_for(flow.wait_for_completion(run.id), 5)
         assert [(each.path, each.status.value) for each in await steps_of(run.id)] == before
+
+
+# -- locks, retries and sessions in branches --------------------------------------------------------------------------------
+
+
+@step()
+async def guarded(name: str, key: str) -> str:
+    async with lock_resource(key, timedelta(seconds=5), retry_count=1000, retry_interval_seconds=0.005):
+        INSIDE.append(name)
+        assert [each for each in INSIDE if KEYS[each] == key] == [name], "two are inside of one lock"
+        await asyncio.sleep(0.005)
+        INSIDE.remove(name)
+    return name
+
+
+INSIDE: list[str] = []
+KEYS = {f"{key}{number}": key for key in "ab" for number in range(4)}
+
+
+@workflow()
+async def locking() -> list[str]:
+    return await map(take, list(KEYS))
+
+
+async def take(name: str) -> str:
+    return await guarded(name, KEYS[name])
+
+
+async def test_locks_keep_branches_of_one_run_apart(open_app: Opener) -> None:
+    async with open_app(locking), asyncio.timeout(20):
+        assert await locking() == list(KEYS)
+
+
+FLAKY: dict[str, int] = {}
+
+
+@step(retry=RetryPolicy(3, timedelta(milliseconds=20), factor=1, jitter=0))
+async def flaky(name: str, failures: int) -> str:
+    FLAKY[name] = FLAKY.get(name, 0) + 1
+    if FLAKY[name] <= failures:
+        raise ConnectionError(name)
+    return f"{name} at attempt {FLAKY[name]}"
+
+
+@workflow()
+async def retrying_in_branches() -> list[str]:
+    async def hopeless() -> str:
+        return await flaky("hopeless", 9)
+
+    results = await gather(flaky("a", 1), flaky("b", 3), hopeless(), return_exceptions=True)
+    return [*map_str(results), await race(flaky("slow", 3), flaky("quick", 0))]
+
+
+def map_str(values: Iterable[Any]) -> list[str]:
+    return [str(each) for each in values]
+
+
+@pytest.mark.parametrize("parked", [0, 100])
+async def test_branches_wait_for_their_retries_side_by_side(open_app: Opener, parked: int) -> None:
+    FLAKY.clear()
+    async with open_app(retrying_in_branches, max_parked_runs=parked), asyncio.timeout(20):
+        assert await retrying_in_branches() == ["a at attempt 2", "b at attempt 4", "hopeless", "quick at attempt 1"]
+        assert FLAKY == {"a": 2, "b": 4, "hopeless": 4, "slow": 1, "quick": 1}
+
+
+# -- what a run counts ----------------------------------------------------------------------------------------------------
+
+
+@workflow()
+async def counting(count: int) -> list[int]:
+    live = LIVE["run"] = current_live()
+    await gather(*(caught(STORIES[name](lambda _: None)) for name in COUNTED))
+    most = 0
+    for number in range(count):
+        await quick(str(number))
+        most = max(most, len(live._pending) + len(live._unfinished))
+    return [most, live.turns._active, live.turns._in_code, len(live.turns._called) + len(live.turns._ended), len(live.parking._seats)]
+
+
+COUNTED = [
+    "races_in_races_in_a_map",
+    "losers_with_branches",
+    "a_loser_that_will_not_go",
+    "branches_that_share_a_lock",
+    "errors_that_are_no_exceptions",
+    "a_timeout_around_waits",
+    "timeouts_in_branches",
+    "nothing_to_do",
+    "branches_in_bodies",
+]
+LIVE: dict[str, Any] = {}
+
+
+def current_live() -> Any:
+    frame = find_frame()
+    assert frame is not None
+    return frame.run
+
+
+async def test_after_everything_only_the_workflow_itself_is_active_and_nothing_piles_up(open_app: Opener) -> None:
+    async with open_app(counting), asyncio.timeout(60):
+        most, *counts = await counting(500)
+        assert counts == [1, 1, 0, 0]
+        assert most <= 4
+        worker = LIVE["run"].parts.host
+
+        async def is_over() -> bool:
+            return LIVE["run"].task.done()
+
+        await until(is_over)  # the end is told before
+        await _pass_turns(5)
+        assert (list(worker._watched), worker.executing, list(worker._tasks)) == ([], 0, [])

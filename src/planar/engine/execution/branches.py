@@ -72,6 +72,8 @@ class Branches:
         self._path = frame.next_path()
         self._todo: deque[tuple[int, Body]] = deque()
         self._open: dict[int, Strand] = {}
+        self._unbegun: set[int] = set()
+        """Those of the open ones whose tasks have not come to their first line."""
         self._outcomes: dict[int, Outcome] = {}
         self._all_ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._first_failure: BaseException | None = None
@@ -172,8 +174,8 @@ class Branches:
 
     def _hear(self, reason: str) -> None:
         """The caller was cancelled while it waited: by a request or a decision, which has told the branches already, or by a timeout."""
-        frame = self._frame
-        self.end_all(reason, by_decision=frame.strand.loss is not None and frame.strand.lost_by_decision)
+        strand = self._frame.strand
+        self.end_all(reason, by_decision=strand.lost_by_decision and strand.loss is not None and reason == strand.loss.reason)
         if self._live.detached:
             # The time for cleaning up is over.
             for strand in self._open.values():
@@ -186,7 +188,9 @@ class Branches:
         self._drop()
         for index, strand in list(self._open.items()):
             if index != but:
-                strand.lose(reason, by_decision=by_decision)
+                # It had begun when it was told, if something of it is recorded: on replay others may be quicker than its first line.
+                had_begun = index in self._unbegun and self._live.journal.inner(self._path_of(index), ".") is not None
+                strand.lose(reason, by_decision=by_decision, once_begun=had_begun)
 
     def _drop(self) -> None:
         """No further branch begins."""
@@ -204,13 +208,14 @@ class Branches:
         strand = Strand(task, in_code=is_code)
         ready.set_result(strand)
         self._open[index] = strand
+        self._unbegun.add(index)
         self._live.turns.begin(in_code=is_code)
         task.add_done_callback(lambda _: self._never_began(index, body))
 
     async def _branch(self, index: int, body: Body, ready: asyncio.Future[Strand]) -> None:
         strand, frame = ready.result(), self._frame
-        path = f"{self._path}/b{index}"
-        place = Frame(run=self._live, strand=strand, path=path, step_id=frame.step_id, outer=frame, is_branch=True)
+        self._unbegun.discard(index)
+        place = Frame(run=self._live, strand=strand, path=self._path_of(index), step_id=frame.step_id, outer=frame, is_branch=True)
         try:
             with bind_frame(place), bind_session(None):
                 outcome = Outcome(await body.call())
@@ -223,6 +228,9 @@ class Branches:
         except BaseException as error:  # being let go, while a race was about to be decided
             self._note_failure(index, error)
         self._ended(index)
+
+    def _path_of(self, index: int) -> str:
+        return f"{self._path}/b{index}"
 
     def _never_began(self, index: int, body: Body) -> None:
         if index in self._open:

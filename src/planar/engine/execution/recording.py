@@ -175,7 +175,7 @@ def keep_for_retry(step: OpenStep, record: StepRecord) -> None:
         step.live.journal.keep(record)
 
 
-async def give_up(step: OpenStep) -> BaseException:
+async def give_up(step: OpenStep, cancelled: asyncio.CancelledError) -> BaseException:
     """The body was cancelled: by this worker letting go, by a request for an end, or by the user's own code. What to raise.
 
     A child that it waited for ends with it: nobody is left who wants its result.
@@ -186,7 +186,7 @@ async def give_up(step: OpenStep) -> BaseException:
     if live.diverged is not None:
         # Nothing is recorded any more, and nobody's turn comes.
         return live.diverged
-    reason, path = _cause(live, strand)
+    reason, path = _cause(live, strand, str(cancelled))
     text = dump_failure(Failure("CancelledError", reason, path))
     joined = {} if step.child_id is None else {"cancel": Cancel(step.child_id, reason, cancelled_error(reason))}
     async with in_turn(step):
@@ -194,11 +194,16 @@ async def give_up(step: OpenStep) -> BaseException:
     return asyncio.CancelledError(reason)
 
 
-def _cause(live: LiveRun, strand: Strand) -> tuple[str, str | None]:
-    """Why a step is given up, and how a replay knows that it need not wait for the user's code to do so again."""
+def _cause(live: LiveRun, strand: Strand, message: str) -> tuple[str, str | None]:
+    """Why a step is given up, and how a replay knows that it need not wait for the user's code to do so again.
+
+    Code that was told of its end may clean up with timeouts of its own: the message says which of the two this is, if code in
+    between has not lost it.
+    """
     asked = live.heard()
-    if asked is not None:
+    if asked is not None and message in (asked.reason, ""):
         return asked.reason, CANCELLED_BY_REQUEST
-    if strand.loss is not None and strand.loss.delivered:
-        return strand.loss.reason, CANCELLED_BY_DECISION if strand.lost_by_decision else None
+    loss = strand.loss
+    if loss is not None and loss.delivered and message in (loss.reason, ""):
+        return loss.reason, CANCELLED_BY_DECISION if strand.lost_by_decision else None
     return "cancelled from outside the step", None

@@ -161,8 +161,8 @@ async def _execute(live: LiveRun, frame: Frame, call: StepCall, path: str, mark:
         if mark is not None and mark.status is StepStatus.FAILED:
             step.failure = mark.error
             await _await_retry(step)
-    except asyncio.CancelledError:
-        raise await give_up(step) from None
+    except asyncio.CancelledError as cancelled:
+        raise await give_up(step, cancelled) from None
     with bind_log_fields(step_id=step.step_id):
         if mark is not None and mark.status is StepStatus.RUNNING:
             interrupted = _interrupted(step)
@@ -210,8 +210,8 @@ async def leaving_a_record(step: OpenStep) -> AsyncGenerator[None]:
     """A cancellation that comes while the body does not run is recorded all the same: history has no hole where user code went on."""
     try:
         yield
-    except asyncio.CancelledError:
-        raise await give_up(step) from None
+    except asyncio.CancelledError as cancelled:
+        raise await give_up(step, cancelled) from None
 
 
 async def enter(step: OpenStep) -> None:
@@ -306,13 +306,13 @@ async def _attempt(step: OpenStep) -> Any:
     except RunDetached:
         await _undo(step)
         raise
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         await _undo(step)
         overdue = scope.overdue_error() if scope is not None else None
         if overdue is not None:
             strand.task.uncancel()
             return await fail(step, overdue)
-        raise await give_up(step) from None
+        raise await give_up(step, cancelled) from None
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # whatever class it is of: code that goes on without a record would have a hole in its history
