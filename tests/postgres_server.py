@@ -84,7 +84,8 @@ def _version(folder: Path) -> int:
 def _start(programs: Path) -> URL:
     folder = Path(tempfile.mkdtemp(prefix="planar-pg-"))
     command = [sys.executable, "-m", "tests.postgres_server", str(programs), str(folder)]
-    keeper = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # In a session of its own: a signal that ends the tests must not end the keeper before it has cleaned up.
+    keeper = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert keeper.stdout is not None
     line = keeper.stdout.readline()
     if line.strip() != "ready":

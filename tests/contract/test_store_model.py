@@ -55,7 +55,7 @@ from tests.postgres_server import connect, migrated_database
 pytestmark = pytest.mark.anyio
 
 SEEDS = range(40)
-POSTGRES_SEEDS = range(100, 115)
+POSTGRES_SEEDS = range(100, 110)
 BATCHES = 60
 WORKFLOWS = ("orders", "refunds", "audits")
 KEYS = ("paid", "refunded")

@@ -100,12 +100,23 @@ async def ask(pool: Any, query: str, *args: Any) -> Sequence[Any]:
     """The rows of *query*, which changes nothing or may be repeated; again on a new connection if one was lost."""
     for attempt in range(READ_ATTEMPTS - 1):
         try:
-            return await pool.fetch(query, *args)
+            return await _ask_once(pool, query, *args)
         except Exception as error:
             if not is_lost(error):
                 raise
         await asyncio.sleep(exponential_backoff_with_jitter(attempt, 0.05, 1.0, jitter_factor=0.5))
-    return await pool.fetch(query, *args)
+    return await _ask_once(pool, query, *args)
+
+
+async def _ask_once(pool: Any, query: str, *args: Any) -> Sequence[Any]:
+    async with pool.acquire() as connection:
+        try:
+            return await connection.fetch(query, *args)
+        except Exception as error:
+            if is_lost(error):
+                # The pool would give it to the next one.
+                connection.terminate()
+            raise
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -118,4 +129,5 @@ def is_lost(error: BaseException) -> bool:
     state = getattr(error, "sqlstate", None)
     if state is not None:
         return state in _ENDED or str(state).startswith("08")
-    return isinstance(error, OSError | TimeoutError | lazy.asyncpg().InterfaceError)
+    driver = lazy.asyncpg()
+    return isinstance(error, OSError | TimeoutError | driver.InterfaceError | driver.InternalClientError)

@@ -7,13 +7,11 @@ Each statement is one question and one answer over the network, so what many run
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
-from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from planar.engine.core.lifecycle import Ending
-from planar.engine.core.model import ENDED, Claim, Event, Run, RunStatus
+from planar.engine.core.model import Claim, Event, Run, RunStatus
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.port import (
     Cancel,
@@ -23,11 +21,6 @@ from planar.engine.store.port import (
     Claims,
     Emit,
     Emitted,
-    EndRun,
-    EventWait,
-    Found,
-    Holder,
-    News,
     Reclaim,
     RegisterWorker,
     Release,
@@ -37,43 +30,18 @@ from planar.engine.store.port import (
     Sleep,
     Slept,
     Standing,
-    Started,
-    StartRun,
-    Wait,
     shown_event,
     wait_keys,
 )
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.folding import Window, fold
 from planar.engine.store.postgres.locks import LaneEntry, Sweep
-from planar.engine.store.postgres.rows import (
-    event_from_row,
-    is_plain,
-    pack,
-    plain_step_to_row,
-    run_from_row,
-    run_to_row,
-    step_to_row,
-    unpack,
-    uuid,
-)
+from planar.engine.store.postgres.looking import load_runs, look
+from planar.engine.store.postgres.rows import event_from_row, pack, unpack, uuid
+from planar.engine.store.postgres.transaction import Fetch, Transaction
+from planar.engine.store.postgres.waking import event_key, run_key, sleepers_of, wait_key, wake
+from planar.engine.store.postgres.windows import fence, save_steps, start_runs, step_refused, write_window
 from planar.errors import InternalError
-
-Fetch = Callable[..., Awaitable[Sequence[Any]]]
-"""Execute a statement with its parameters; the answer is its rows."""
-
-LONGEST_WAIT_KEY = 400
-"""Longer ones stand in the table of waits as a digest: an index holds 2,700 bytes at most."""
-
-
-class Transaction(NamedTuple):
-    """What the entries of one transaction share."""
-
-    fetch: Fetch
-    now: datetime
-    news: News
-    in_session: bool
-    """Whether it is a user's, which may stay open for long."""
 
 
 async def apply(transaction: Transaction, entries: Sequence[LaneEntry]) -> list[Any]:
@@ -85,7 +53,7 @@ async def apply(transaction: Transaction, entries: Sequence[LaneEntry]) -> list[
     outcomes: list[Any] = [None] * len(entries)
     for part in fold(entries):
         if isinstance(part, Window):
-            await _write_window(transaction, part, outcomes)
+            await write_window(transaction, part, outcomes)
         else:
             place, entry = part
             try:
@@ -95,96 +63,15 @@ async def apply(transaction: Transaction, entries: Sequence[LaneEntry]) -> list[
     return outcomes
 
 
-# -- starts, records and ends: many at once -------------------------------------------------------------------------------
-
-
-async def _write_window(transaction: Transaction, window: Window, outcomes: list[Any]) -> None:
-    if window.starts:
-        started = await _start_runs(transaction, [entry for _, entry in window.starts])
-        for (place, _), outcome in zip(window.starts, started, strict=True):
-            outcomes[place] = outcome
-    if window.records:
-        refused = await _save_steps(transaction, [entry for _, entry in window.records])
-        for number in refused:
-            place, entry = window.records[number]
-            outcomes[place] = _step_refused(entry)
-    if window.ends:
-        refused = await _end_runs(transaction, [entry for _, entry in window.ends])
-        for number in refused:
-            place, entry = window.ends[number]
-            outcomes[place] = StaleEpoch(
-                f"The end of run {entry.holder.run_id} was refused: another worker holds the run, or a step before it was refused."
-            )
-
-
-async def _start_runs(transaction: Transaction, entries: Sequence[StartRun]) -> list[Started]:
-    rows = [(*run_to_row(entry.run), entry.worker_id) for entry in entries]
-    created = {row[0] for row in await transaction.fetch(sql.START_RUNS, *_columns(rows))}
-    outcomes: list[Started] = []
-    for entry in entries:
-        if entry.run.id in created:
-            outcomes.append(Started(entry.run.id, created=True, epoch=0 if entry.worker_id is None else 1))
-            transaction.news.due = transaction.news.due or entry.worker_id is None
-        else:
-            outcomes.append(await _earlier_start(transaction, entry.run))
-    return outcomes
-
-
-async def _earlier_start(transaction: Transaction, run: Run) -> Started:
-    rows: Sequence[Any] = ()
-    if run.idempotency_key is not None:
-        rows = await transaction.fetch(sql.EARLIER_START, pack(run.workflow), pack(run.idempotency_key))
-    return Started(uuid(rows[0][0]) if rows else run.id, created=False)
-
-
-async def _save_steps(transaction: Transaction, entries: Sequence[SaveStep]) -> list[int]:
-    """Those that were refused, by their numbers."""
-    now = transaction.now
-    plain = all(is_plain(entry.record) for entry in entries)
-    to_row = plain_step_to_row if plain else step_to_row
-    rows = [(*_fence(entry.holder), *to_row(entry.record, now)) for entry in entries]
-    refused = await transaction.fetch(sql.SAVE_PLAIN_STEPS if plain else sql.SAVE_STEPS, now, *_columns(rows))
-    return [row[0] - 1 for row in refused]
-
-
-async def _end_runs(transaction: Transaction, entries: Sequence[EndRun]) -> list[int]:
-    """Those that were refused, by their numbers. Whoever waits for the others is woken."""
-    rows = [(*_fence(entry.holder), str(entry.status), pack(entry.result), pack(entry.error)) for entry in entries]
-    rests = [(entry.holder.run_id, pack(path)) for entry in entries for path in entry.after]
-    answer = await transaction.fetch(
-        sql.END_RUNS, transaction.now, *_columns(rows), [run_id for run_id, _ in rests], [path for _, path in rests]
-    )
-    refused = [row[0] - 1 for row in answer]
-    ended = [entry for number, entry in enumerate(entries) if number not in refused]
-    for entry in ended:
-        transaction.news.note_end(entry.holder.run_id, Ending(entry.status, entry.result, entry.error))
-    if ended:
-        await _wake(transaction, [_run_key(entry.holder.run_id) for entry in ended], None)
-    return refused
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _fence(holder: Holder) -> tuple[UUID, int, UUID]:
-    return holder.run_id, holder.epoch, holder.worker_id
-
-
-def _step_refused(entry: SaveStep) -> StaleEpoch:
-    run_id = entry.holder.run_id
-    return StaleEpoch(f"Step {entry.record.step_id} of run {run_id} was refused: it has ended, or another worker holds the run.")
-
-
 # -- a run's life ---------------------------------------------------------------------------------------------------------
 
 
 async def _save_joined_step(transaction: Transaction, entry: SaveStep) -> Any:
     """A record with the start, the event or the request that belongs to it."""
-    if await _save_steps(transaction, [entry]):
-        raise _step_refused(entry)
+    if await save_steps(transaction, [entry]):
+        raise step_refused(entry)
     if entry.start is not None:
-        return (await _start_runs(transaction, [entry.start]))[0]
+        return (await start_runs(transaction, [entry.start]))[0]
     if entry.cancel is not None:
         return await _cancel(transaction, entry.cancel)
     return await _emit(transaction, entry.emit) if entry.emit is not None else None
@@ -192,7 +79,7 @@ async def _save_joined_step(transaction: Transaction, entry: SaveStep) -> Any:
 
 async def _sleep(transaction: Transaction, entry: Sleep) -> Slept:
     holder, fetch = entry.holder, transaction.fetch
-    held = await fetch(sql.LOCK_HELD, *_fence(holder))
+    held = await fetch(sql.LOCK_HELD, *fence(holder))
     after = [pack(path) for path in entry.after]
     if not held or (after and await fetch(sql.UNRECORDED, holder.run_id, after)):
         raise StaleEpoch(f"Run {holder.run_id} was not put to sleep: another worker holds it, or a step before it was refused.")
@@ -207,23 +94,23 @@ async def _sleep(transaction: Transaction, entry: Sleep) -> Slept:
     if entry.due_at is not None and entry.due_at <= transaction.now:
         return Slept(asleep=False)
     for mark in entry.marks:
-        await _save_steps(transaction, [SaveStep(holder, mark)])
+        await save_steps(transaction, [SaveStep(holder, mark)])
     if entry.waits:
-        await fetch(sql.ADD_WAITS, [_wait_key(key) for key in wait_keys(entry)], holder.run_id)
+        await fetch(sql.ADD_WAITS, [wait_key(key) for key in wait_keys(entry)], holder.run_id)
     await fetch(sql.SLEEP, holder.run_id, entry.due_at, entry.reason.value, pack(shown_event(entry)))
     transaction.news.note_due(entry.due_at)
     return Slept(asleep=True)
 
 
 async def _release(transaction: Transaction, entry: Release) -> None:
-    if not await transaction.fetch(sql.RELEASE, *_fence(entry.holder), transaction.now):
+    if not await transaction.fetch(sql.RELEASE, *fence(entry.holder), transaction.now):
         raise StaleEpoch(f"Run {entry.holder.run_id} was not released: it sleeps, or another worker holds it.")
     transaction.news.due = True
 
 
 async def _reclaim(transaction: Transaction, entry: Reclaim) -> int:
     holder = entry.holder
-    claimed = await transaction.fetch(sql.RECLAIM, *_fence(holder))
+    claimed = await transaction.fetch(sql.RECLAIM, *fence(holder))
     if not claimed:
         raise StaleEpoch(f"Run {holder.run_id} was claimed, or ended, while it slept.")
     await transaction.fetch(sql.DROP_WAITS, [holder.run_id])
@@ -244,8 +131,8 @@ async def _emit(transaction: Transaction, entry: Emit) -> Emitted:
     transaction.news.emitted.add(event.key)
     if transaction.in_session:
         # Who waits is woken after the commit; here they are only counted.
-        return Emitted(stored, woken=len(await _sleepers(fetch, [_event_key(event.key)], event.run_id)))
-    return Emitted(stored, woken=await _wake(transaction, [_event_key(event.key)], event.run_id))
+        return Emitted(stored, woken=len(await sleepers_of(fetch, [event_key(event.key)], event.run_id)))
+    return Emitted(stored, woken=await wake(transaction, [event_key(event.key)], event.run_id))
 
 
 async def _stored_event(fetch: Fetch, event: Event) -> Event:
@@ -260,22 +147,8 @@ async def _sweep(transaction: Transaction, entry: Sweep) -> int:
     for seq, key, run_id in await transaction.fetch(sql.UNSEEN, [pack(key) for key in entry.keys]):
         await transaction.fetch(sql.SHOW_EVENT, seq)
         transaction.news.emitted.add(unpack(key))
-        woken += await _wake(transaction, [_event_key(unpack(key))], uuid(run_id))
+        woken += await wake(transaction, [event_key(unpack(key))], uuid(run_id))
     return woken
-
-
-async def _sleepers(fetch: Fetch, keys: Sequence[str], only: UUID | None) -> set[UUID]:
-    found = {row[1] for row in await fetch(sql.AWAITED, keys)}
-    return found if only is None else found & {only}
-
-
-async def _wake(transaction: Transaction, keys: Sequence[str], only: UUID | None) -> int:
-    """The runs that wait for *keys* are due now, without having taken anything: they look for themselves."""
-    sleepers = await _sleepers(transaction.fetch, keys, only)
-    if sleepers:
-        await transaction.fetch(sql.WAKE, sorted(sleepers), transaction.now)
-        transaction.news.due = True
-    return len(sleepers)
 
 
 async def _cancel(transaction: Transaction, entry: Cancel) -> Cancelled | None:
@@ -313,7 +186,7 @@ async def _ask_for_end(transaction: Transaction, run_id: UUID, entry: Cancel) ->
     ending = Ending(RunStatus.CANCELLED, None, entry.error)
     await fetch(sql.CLOSE_RUN, str(ending.status), ending.result, pack(ending.error), transaction.now, run_id)
     transaction.news.note_end(run_id, ending)
-    await _wake(transaction, [_run_key(run_id)], None)
+    await wake(transaction, [run_key(run_id)], None)
     return False
 
 
@@ -325,7 +198,7 @@ async def _claim_due(transaction: Transaction, entry: ClaimDue) -> Claims:
     names = [pack(name) for name in sorted(entry.names)]
     rows = await fetch(sql.CLAIM_DUE, now, names, entry.limit, entry.worker_id) if names else ()
     rows = sorted(rows, key=lambda row: (row[5], row[0]))
-    runs = {run.id: run for run in map(run_from_row, await fetch(sql.RUNS, [row[0] for row in rows]))} if rows else {}
+    runs = await load_runs(fetch, [uuid(row[0]) for row in rows]) if rows else {}
     claims = tuple(_claim(row, runs) for row in rows)
     # With room to spare every known run is taken: what is still due belongs to workflows that nobody here knows.
     left = await fetch(sql.UNKNOWN_NAMES, now, names) if len(rows) < entry.limit else ()
@@ -352,8 +225,8 @@ async def _claim_run(transaction: Transaction, entry: ClaimRun) -> Claim | Stand
         return Standing(is_asleep=True, due_at=due_at, event_key=unpack(event_key))
     await transaction.fetch(sql.DROP_WAITS, [entry.run_id])
     epoch = (await transaction.fetch(sql.TAKE_RUN, entry.run_id, entry.worker_id))[0][0]
-    run = await load_run(transaction.fetch, entry.run_id)
-    return _claim((entry.run_id, epoch, recoveries, cancel_reason, crashed, due_at), {entry.run_id: run} if run is not None else {})
+    runs = await load_runs(transaction.fetch, [entry.run_id])
+    return _claim((entry.run_id, epoch, recoveries, cancel_reason, crashed, due_at), runs)
 
 
 async def _register_worker(transaction: Transaction, entry: RegisterWorker) -> None:
@@ -365,54 +238,6 @@ async def _retire_worker(transaction: Transaction, entry: RetireWorker) -> int:
     freed = (await transaction.fetch(sql.FREE_RUNS, entry.worker_id, transaction.now, int(entry.died)))[0][0]
     transaction.news.due = transaction.news.due or freed > 0
     return freed
-
-
-# -- looking --------------------------------------------------------------------------------------------------------------
-
-
-async def load_run(fetch: Fetch, run_id: UUID) -> Run | None:
-    """The run as it is stored."""
-    rows = await fetch(sql.RUN, run_id)
-    return run_from_row(rows[0]) if rows else None
-
-
-async def load_runs(fetch: Fetch, run_ids: Sequence[UUID]) -> dict[UUID, Run]:
-    """Those of these runs that exist."""
-    return {run.id: run for run in map(run_from_row, await fetch(sql.RUNS, run_ids))}
-
-
-async def look(fetch: Fetch, waits: Sequence[Wait]) -> tuple[Found, ...]:
-    """What each of *waits* finds: nothing is taken."""
-    return tuple([await (_find_event(fetch, wait) if isinstance(wait, EventWait) else _find_ended(fetch, wait)) for wait in waits])
-
-
-async def _find_ended(fetch: Fetch, wait: RunWait) -> Run | None:
-    run = await load_run(fetch, wait.run_id)
-    return run if run is not None and run.status in ENDED else None
-
-
-async def _find_event(fetch: Fetch, wait: EventWait) -> Event | None:
-    # Asked apart, so that an index answers both: a key may have any number of events that are meant for other runs.
-    key, limit = pack(wait.key), len(wait.taken) + 1
-    own = await fetch(sql.OWN_EVENTS, key, wait.run_id, wait.after, limit)
-    everybodys = await fetch(sql.GLOBAL_EVENTS, key, wait.after, wait.since, limit)
-    left = [row for row in (*own, *everybodys) if row[0] not in wait.taken]
-    return event_from_row(min(left, key=lambda row: row[0])) if left else None
-
-
-def _event_key(key: str) -> str:
-    return _wait_key(f"event:{key}")
-
-
-def _run_key(run_id: UUID) -> str:
-    return f"run:{run_id.hex}"
-
-
-def _wait_key(key: str) -> str:
-    """*key* as it stands in the table of waits."""
-    if len(key) > LONGEST_WAIT_KEY:
-        return f"digest:{blake2b(key.encode()).hexdigest()}"
-    return pack(key)
 
 
 _APPLY: dict[type, Callable[[Transaction, Any], Awaitable[Any]]] = {

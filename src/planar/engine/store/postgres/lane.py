@@ -16,8 +16,9 @@ from planar.clock import SYSTEM_CLOCK
 from planar.engine.store.port import News
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.connection import Connection, Connector, close_quietly, is_conflict, is_lost
-from planar.engine.store.postgres.entries import Transaction, apply
+from planar.engine.store.postgres.entries import apply
 from planar.engine.store.postgres.locks import LaneEntry, locks_of
+from planar.engine.store.postgres.transaction import Transaction
 from planar.errors import InternalError
 from planar.logging import get_logger
 from planar.utils import exponential_backoff_with_jitter

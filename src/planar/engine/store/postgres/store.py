@@ -20,15 +20,16 @@ from planar.engine.core.model import Run, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.joining import publish_with_commit
 from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Standing, Wait
-from planar.engine.store.postgres import entries as meaning
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.connection import Connector, ask, close_pool
-from planar.engine.store.postgres.entries import Fetch, Transaction
+from planar.engine.store.postgres.entries import apply
 from planar.engine.store.postgres.heart import Heart, ServerTime
 from planar.engine.store.postgres.lane import Lane
 from planar.engine.store.postgres.locks import LaneEntry, Sweep, locks_of
+from planar.engine.store.postgres.looking import load_run, load_runs, look
 from planar.engine.store.postgres.rows import STEP_COLUMNS, step_from_row, unpack, uuid
 from planar.engine.store.postgres.telling import Telling
+from planar.engine.store.postgres.transaction import Fetch, Transaction
 from planar.errors import InternalError
 from planar.logging import get_logger
 
@@ -117,10 +118,10 @@ class PostgresStore:
         transaction = Transaction(_driver(connection), self.now(), news, in_session=True)
         await _lock_in_session(transaction.fetch, entries)
         if _is_bare_record(entries):
-            outcomes = _none_refused(await meaning.apply(transaction, entries))
+            outcomes = _none_refused(await apply(transaction, entries))
         else:
             async with connection.begin_nested():
-                outcomes = _none_refused(await meaning.apply(transaction, entries))
+                outcomes = _none_refused(await apply(transaction, entries))
         if news:
             publish_with_commit(session.sync_session, news, self._session_committed)
         return outcomes
@@ -202,8 +203,11 @@ class PostgresStore:
             self._parts.lane.submit(_registration(worker_id))
 
     async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
-        # Leases are in the database: whoever is there is found by the same statement.
-        return [uuid(row[0]) for row in await self._ask(sql.DEAD, worker_id, self._lease_seconds)]
+        dead = [uuid(row[0]) for row in await self._ask(sql.DEAD, worker_id, self._lease_seconds)]
+        if among is None:
+            return dead
+        there = await self.other_workers(worker_id)
+        return [other for other in among if other in dead or other not in there]
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
         return [uuid(row[0]) for row in await self._ask(sql.OTHERS, worker_id)]
@@ -211,10 +215,10 @@ class PostgresStore:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     async def load_run(self, run_id: UUID) -> Run | None:
-        return await meaning.load_run(self._ask, run_id)
+        return await load_run(self._ask, run_id)
 
     async def load_runs(self, run_ids: Iterable[UUID]) -> dict[UUID, Run]:
-        return await meaning.load_runs(self._ask, list(run_ids))
+        return await load_runs(self._ask, list(run_ids))
 
     async def load_steps(self, run_ids: Iterable[UUID]) -> dict[UUID, list[StepRecord]]:
         found: dict[UUID, list[StepRecord]] = {run_id: [] for run_id in run_ids}
@@ -225,7 +229,7 @@ class PostgresStore:
     async def look(self, waits: Sequence[Wait]) -> tuple[Found, ...]:
         if self._sweeping:
             await asyncio.wait(self._sweeping)
-        return await meaning.look(self._ask, waits)
+        return await look(self._ask, waits)
 
     async def cancel_requests(self, worker_id: UUID) -> dict[UUID, str]:
         return {uuid(row[0]): unpack(row[1]) for row in await self._ask(sql.CANCEL_REQUESTS, worker_id)}

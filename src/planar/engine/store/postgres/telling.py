@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from planar.engine.store.postgres.connection import Connection, Connector, close_quietly
+from planar.engine.store.postgres.connection import Connection, Connector, ask, close_quietly
 from planar.logging import get_logger
 from planar.utils import exponential_backoff_with_jitter
 
@@ -67,7 +67,7 @@ class Telling:
         while not self._told:
             self._told = True
             try:
-                await self._pool.fetch("select pg_notify($1, $2)", CHANNEL, self._name)
+                await ask(self._pool, "select pg_notify($1, $2)", CHANNEL, self._name)
             except Exception as error:
                 # The others have lost their connections as well, and look around when they have new ones.
                 logger.warning("other processes were not told of a commit; they find it when they look", error=repr(error))
