@@ -299,7 +299,7 @@ def claims_in_file(path: Path) -> dict[str, Any]:
 async def claims_on_a_server(connection: Any) -> dict[str, Any]:
     waits = await connection.fetch("select run_id, key from planar.workflow_wait order by key")
     rows = await connection.fetch(
-        "select run_id, worker_id, epoch, due_at, reason, cancel_reason, recoveries, crashed from planar.workflow_claim"
+        "select run_id, worker_id, epoch, due_at, reason, cancel_reason, recoveries, crashed, waiting_for_event from planar.workflow_claim"
     )
     return {
         run_id.hex: (
@@ -311,8 +311,9 @@ async def claims_on_a_server(connection: Any) -> dict[str, Any]:
             recoveries,
             bool(crashed),
             [key for owner, key in waits if owner == run_id],
+            event,
         )
-        for run_id, worker, epoch, due, reason, cancel, recoveries, crashed in rows
+        for run_id, worker, epoch, due, reason, cancel, recoveries, crashed, event in rows
     }
 
 
