@@ -147,6 +147,10 @@ class Model:
         place = places()
         if any(operation[0] == "poison" for operation in program):
             raise Failed("RecordRefused")
+        if _type_of(self._record(place).error) == "StepInterrupted":
+            # Its process died in its last attempt, perhaps before it had called everything.
+            self.check_attempts(place, 10**6, retries)
+            return _failing("StepInterrupted", caught)
         try:
             values = list(self._operations(program, _calls(place)))
         except Failed as failure:
@@ -157,8 +161,7 @@ class Model:
         """What it calls failed for good, so it fails at each attempt."""
         if self.check_attempts(place, 10**6, retries):
             raise Broken(f"step {place.path} of run {place.run.id} succeeded although {failure.type} was raised in it")
-        interrupted = _type_of(self._record(place).error) == "StepInterrupted"
-        return _failing("StepInterrupted" if interrupted else failure.type, caught)
+        return _failing(failure.type, caught)
 
     def _failing_at(self, place: Place, caught: bool) -> str:
         """The step failed by its own error, or because a crash interrupted its last attempt."""
