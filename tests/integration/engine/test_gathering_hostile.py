@@ -441,9 +441,15 @@ async def test_a_story_that_is_handed_over_goes_on(open_app: Opener, turns: int)
 TOLD: dict[str, list[list[str]]] = {}
 
 
+@step()
+async def interrupt(turns: int) -> str:
+    await _pass_turns(turns)
+    return "interrupted"
+
+
 @workflow()
 async def interrupting(name: str, turns: int) -> list[str]:
-    """A story that loses a race against code which is no step, after so many turns of the event loop."""
+    """A story that loses a race against a step that ends after so many turns of the event loop."""
     told: list[str] = []
     TOLD.setdefault(f"{name} {turns}", []).append(told)
 
@@ -451,11 +457,7 @@ async def interrupting(name: str, turns: int) -> list[str]:
         await STORIES[name](lambda what: told.append(str(what)))
         return "told"
 
-    async def interrupt() -> str:
-        await _pass_turns(turns)
-        return "interrupted"
-
-    told.append(await race(telling_it(), interrupt()))
+    told.append(await race(telling_it(), interrupt(turns)))
     told.append(await quick("after"))
     await wait_for_event("go on")
     return told
