@@ -197,13 +197,12 @@ async def give_up(step: OpenStep, cancelled: asyncio.CancelledError) -> BaseExce
 def _cause(live: LiveRun, strand: Strand, message: str) -> tuple[str, str | None]:
     """Why a step is given up, and how a replay knows that it need not wait for the user's code to do so again.
 
-    Code that was told of its end may clean up with timeouts of its own: the message says which of the two this is, if code in
-    between has not lost it.
+    Code that was told of its end may clean up with timeouts of its own: the message says which of the two this is.
     """
     asked = live.heard()
-    if asked is not None and message in (asked.reason, ""):
+    if asked is not None and message == asked.reason:
         return asked.reason, CANCELLED_BY_REQUEST
     loss = strand.loss
-    if loss is not None and loss.delivered and message in (loss.reason, ""):
+    if loss is not None and loss.delivered and message == loss.reason:
         return loss.reason, CANCELLED_BY_DECISION if strand.lost_by_decision else None
     return "cancelled from outside the step", None
