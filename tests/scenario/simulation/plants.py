@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from planar.engine.errors import StaleEpoch
 from planar.engine.store.memory.database import RunClaim
 from planar.engine.store.memory.entries import MemoryEntries
 from planar.engine.store.port import Holder, News, Sleep, Slept, wait_keys
+from tests.scenario.simulation.program import drawn_more_often
 from tests.scenario.simulation.store import Lane, SimulatedStore, is_bad
 from tests.scenario.simulation.world import World
 
@@ -119,7 +120,11 @@ def bad_record_fails_its_batch() -> AbstractContextManager[Any]:
             return [ValueError("a record of this batch cannot be stored") for _ in batch], News()
         return _apply(self, batch)
 
-    return patch.object(SimulatedStore, "apply", apply)
+    # A bad record is rare, and rarer beside one of another run: it is drawn more often here.
+    both = ExitStack()
+    both.enter_context(drawn_more_often("poison", 1.5))
+    both.enter_context(patch.object(SimulatedStore, "apply", apply))
+    return both
 
 
 def retry_count_kept_in_memory() -> AbstractContextManager[Any]:

@@ -7,8 +7,10 @@ one in `model`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from random import Random
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
 Operation: TypeAlias = list[Any]
 Program: TypeAlias = list[Operation]
@@ -138,3 +140,9 @@ _MAKERS: tuple[tuple[Callable[[Random, int], Operation], float, int | None], ...
     (_poison, 0.1, 1),
 )
 """How each is made, how willingly it is taken, and down to which depth (None: everywhere, also inside a step)."""
+
+
+def drawn_more_often(kind: str, weight: float) -> AbstractContextManager[Any]:
+    """Programs in which the operation *kind* is taken as willingly as *weight* says, while the block lasts."""
+    makers = tuple((make, weight if make.__name__ == f"_{kind}" else usual, depth) for make, usual, depth in _MAKERS)
+    return patch.dict(globals(), {"_MAKERS": makers})
