@@ -318,7 +318,7 @@ async def swapped() -> None:
         await gather(note("b"), break_down("a"))
     else:
         await gather(note("a"), note("b"))
-    await suspend(interval=timedelta(seconds=0.05))
+    await suspend(interval=timedelta(seconds=0.5))
 
 
 async def test_a_step_swapped_in_a_branch_is_detected(open_app: Opener) -> None:
@@ -337,7 +337,7 @@ async def replaced() -> None:
         await note("alone")
     else:
         await gather(note("a"), note("b"))
-    await suspend(interval=timedelta(seconds=0.05))
+    await suspend(interval=timedelta(seconds=0.5))
 
 
 async def test_branches_replaced_by_a_step_are_detected(open_app: Opener) -> None:

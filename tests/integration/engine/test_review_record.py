@@ -226,7 +226,7 @@ async def test_a_principal_that_cannot_be_read_any_more_fails_its_run_only(open_
 @workflow()
 async def catching_while_asleep() -> str:
     try:
-        await suspend(interval=timedelta(milliseconds=10))
+        await suspend(interval=timedelta(milliseconds=300))
     except Exception as error:
         return f"caught {error!r}"
     return "rested"
