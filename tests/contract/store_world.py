@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from planar.db.manager import DatabaseManager
 from planar.engine.core.model import Event, Reason, Run, RunStatus, StepKind, StepRecord, StepStatus
 from planar.engine.store.memory import MemoryDatabase, MemoryStore
-from planar.engine.store.port import ClaimDue, Claims, EndRun, EventWait, Holder, News, SaveStep, Sleep, StartRun, Store
+from planar.engine.store.port import ClaimDue, Claims, EndRun, EventWait, Holder, News, RegisterWorker, SaveStep, Sleep, StartRun, Store
 from planar.engine.store.postgres import PostgresStore
 from planar.engine.store.sqlite import SqliteStore
 from tests.postgres_server import connect
@@ -241,6 +241,9 @@ async def begin(store: Store, clock: HandClock, worker_id: UUID | None = None, *
     """A run that *worker_id* claimed with its insert."""
     run = new_run(clock, **fields)
     worker = worker_id or uuid7()
+    if isinstance(store, PostgresStore):
+        # One that is registered: most of its entries are written in another way.
+        await store.submit(RegisterWorker(worker, "host", "", 1))
     started = await store.submit(StartRun(run, worker))
     assert started.created
     return Held(run, Holder(run.id, worker, started.epoch))

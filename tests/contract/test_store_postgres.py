@@ -13,11 +13,10 @@ from uuid_utils.compat import uuid7
 
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
-from planar.engine.core.model import RunStatus
+from planar.engine.core.model import Reason, RunStatus
 from planar.engine.errors import StaleEpoch
-from planar.engine.store.port import Cancel, Emit, Entry, News, RetireWorker, Slept, StartRun
+from planar.engine.store.port import Cancel, Emit, Entry, News, RetireWorker, RunWait, Slept, Started, StartRun
 from planar.engine.store.postgres import PostgresStore
-from planar.engine.store.postgres.lane import Lane
 from tests.contract.store_world import (
     HandClock,
     Heard,
@@ -277,6 +276,45 @@ async def test_whatever_connection_is_lost_nothing_is_lost_or_written_twice(worl
     assert len(await claimed(store)) == 3
 
 
+class Breaking:
+    """The connection that writes, which breaks at the first commit, before or after it."""
+
+    def __init__(self, connection: Any, when: str) -> None:
+        self._connection = connection
+        self._when = when
+        self.broken = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute(self, query: str) -> str:
+        if query != "commit" or self.broken:
+            return await self._connection.execute(query)
+        return await self._break(self._connection.execute(query))
+
+    async def fetch(self, query: str, *args: Any) -> Any:
+        if "insert into planar.workflow_batch" not in query or self.broken:
+            return await self._connection.fetch(query, *args)
+        return await self._break(self._connection.fetch(query, *args))
+
+    async def _break(self, committing: Any) -> Any:
+        self.broken = True
+        if self._when == "after":
+            await committing
+        else:
+            committing.close()
+        self._connection.terminate()
+        raise ConnectionResetError
+
+
+def break_at_commit(store: PostgresStore, when: str) -> Breaking:
+    assert store._parts is not None
+    committer = store._parts.lane._committer
+    breaking = Breaking(committer._connection, when)
+    committer._connection = breaking
+    return breaking
+
+
 ACKNOWLEDGED: dict[str, Callable[[HandClock], Entry]] = {
     "a start": lambda clock: StartRun(new_run(clock)),
     "an event": lambda clock: Emit(new_event(clock)),
@@ -290,33 +328,127 @@ async def test_a_commit_that_nobody_acknowledged_is_asked_for(
 ) -> None:
     """Written once more it would look as if somebody else had been first."""
     _, store = here
-    broken = False
-
-    class Breaking:
-        """The lane's connection, which breaks at the first commit."""
-
-        def __init__(self, connection: Any) -> None:
-            self._connection = connection
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._connection, name)
-
-        async def execute(self, query: str) -> str:
-            nonlocal broken
-            if query != "commit" or broken:
-                return await self._connection.execute(query)
-            broken = True
-            if when == "after":
-                await self._connection.execute(query)
-            self._connection.terminate()
-            raise ConnectionResetError
-
-    assert store._parts is not None
-    lane: Lane = store._parts.lane
-    lane._connection = Breaking(lane._connection)
+    breaking = break_at_commit(store, when)
     outcome = await store.submit(entry(clock))
-    assert broken
+    assert breaking.broken
     assert outcome.created
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_each_entry_of_a_batch_that_nobody_acknowledged_has_its_own_outcome(
+    world: PostgresWorld, here: Process, clock: HandClock, when: str
+) -> None:
+    _, store = here
+    worker = uuid7()
+    held, stale, other = [await begin(store, clock, worker) for _ in range(3)]
+    breaking = break_at_commit(store, when)
+    outcomes = await asyncio.gather(
+        store.submit(held.save(done())),
+        store.submit(stale.taken_by(worker, 7).save(done())),
+        store.submit(other.end()),
+        store.submit(StartRun(held.run)),
+        store.submit(StartRun(new_run(clock), worker)),
+        return_exceptions=True,
+    )
+    assert breaking.broken
+    assert [type(outcome) for outcome in outcomes] == [type(None), StaleEpoch, type(None), Started, Started]
+    assert [outcome.created for outcome in outcomes[3:]] == [False, True]
+    assert list(await steps(store, held.run)) == ["1"]
+    assert await status(store, other.run) is RunStatus.SUCCEEDED
+    assert [row[0] for row in await ask(world, "select count(*) from planar.workflow_batch")] == [1]
+
+
+async def test_a_batch_of_one_statement_is_one_question(here: Process, clock: HandClock) -> None:
+    _, store = here
+    worker = uuid7()
+    runs = [await begin(store, clock, worker) for _ in range(8)]
+    asked: list[str] = []
+    assert store._parts is not None
+    committer = store._parts.lane._committer
+    committer._connection = Counting(committer._connection, asked)
+    await asyncio.gather(
+        *(store.submit(held.save(done())) for held in runs), *(store.submit(StartRun(new_run(clock), worker)) for _ in runs)
+    )
+    assert len(asked) == 1
+    await asyncio.gather(*(store.submit(held.end()) for held in runs))
+    assert len(asked) == 2
+
+
+class Counting:
+    """The connection that writes, which notes what it is asked."""
+
+    def __init__(self, connection: Any, asked: list[str]) -> None:
+        self._connection = connection
+        self._asked = asked
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute(self, query: str) -> str:
+        self._asked.append(query)
+        return await self._connection.execute(query)
+
+    async def fetch(self, query: str, *args: Any) -> Any:
+        self._asked.append(query)
+        return await self._connection.fetch(query, *args)
+
+
+async def test_a_batch_waits_for_a_takeover_that_has_begun_and_is_refused_then(
+    world: PostgresWorld, here: Process, clock: HandClock
+) -> None:
+    """Its snapshot is older than the takeover's commit: only the lock on the worker's row tells."""
+    _, store = here
+    held = await begin(store, clock)
+    connection = await connect(world.url)
+    taking = connection.transaction()
+    await taking.start()
+    await connection.execute("select 1 from planar.workflow_worker where id = $1 for update", held.holder.worker_id)
+    saving = store.submit(held.save(done()))
+    ending = store.submit(held.end())
+    await waiting_for_a_lock(world)
+    await connection.execute("update planar.workflow_worker set alive = false where id = $1", held.holder.worker_id)
+    await connection.execute("update planar.workflow_claim set worker_id = null, due_at = $1", clock.now())
+    await taking.commit()
+    await connection.close()
+    outcomes = await asyncio.gather(saving, ending, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StaleEpoch, StaleEpoch]
+    assert await steps(store, held.run) == {}
+
+
+async def waiting_for_a_lock(world: PostgresWorld) -> None:
+    """Return once some connection of the database waits for another."""
+    question = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with asyncio.timeout(5):
+        while (await ask(world, question))[0][0] == 0:
+            pass
+
+
+@pytest.mark.parametrize("first", ["the end", "the sleep"])
+async def test_whoever_sleeps_until_an_end_is_woken_whichever_comes_first(
+    world: PostgresWorld, here: Process, clock: HandClock, first: str
+) -> None:
+    """The two overlap: the second waits for a lock that the first holds, and its snapshot is older than the first's commit."""
+    _, store = here
+    _, there = await world.process()
+    child = await begin(store, clock)
+    parent = await begin(there, clock)
+    sleep = parent.sleep(Reason.CHILD, waits=(RunWait(child.run.id),))
+    connection = await connect(world.url)
+    holding = connection.transaction()
+    await holding.start()
+    # Whoever comes first gets as far as the last thing that it writes, and holds all others.
+    if first == "the end":
+        await connection.execute("select 1 from planar.workflow_run where id = $1 for update", child.run.id)
+    else:
+        await connection.execute("insert into planar.workflow_wait values ($1, $2)", f"run:{child.run.id.hex}", parent.run.id)
+    one = store.submit(child.end()) if first == "the end" else there.submit(sleep)
+    await waiting_for_a_lock(world)
+    other = there.submit(sleep) if first == "the end" else store.submit(child.end())
+    await holding.rollback()
+    await connection.close()
+    outcomes = await asyncio.gather(one, other)
+    slept = outcomes[1] if first == "the end" else outcomes[0]
+    assert not slept.asleep or await claimed(store) == [parent.run.id]
 
 
 async def test_a_listener_that_was_cut_off_looks_around_afterwards(world: PostgresWorld, here: Process, clock: HandClock) -> None:

@@ -236,6 +236,16 @@ class News:
         self.ended[run_id] = ending.status
         self.endings[run_id] = ending
 
+    def merge(self, other: News) -> None:
+        """What *other* tells as well."""
+        self.due = self.due or other.due
+        self.foreign = self.foreign or other.foreign
+        self.note_due(other.next_due)
+        self.ended.update(other.ended)
+        self.endings.update(other.endings)
+        self.cancel.update(other.cancel)
+        self.emitted |= other.emitted
+
     def __bool__(self) -> bool:
         return self.due or self.foreign or self.next_due is not None or bool(self.ended or self.cancel or self.emitted)
 

@@ -131,6 +131,7 @@ WORKFLOW_CLAIM = Table(
     Column("cancel_reason", String),
     Column("recoveries", Integer, nullable=False, server_default=text("0")),
     Column("crashed", Integer, nullable=False, server_default=text("0")),
+    Column("awaited", Integer, nullable=False, server_default=text("0")),
     Index("ix_planar_workflow_claim_due", "due_at", info={PARTIAL: "worker_id is null and due_at is not null"}),
     Index("ix_planar_workflow_claim_worker_id", "worker_id", info={PARTIAL: "worker_id is not null"}),
     info={WITHOUT_ROWID: True},
@@ -214,6 +215,17 @@ WORKFLOW_WORKER = Table(
     Column("beat_at", UTCDateTime, nullable=False),
 )
 """One process that executes runs, with what tells whether it lives."""
+
+WORKFLOW_BATCH = Table(
+    "workflow_batch",
+    PLANAR_FRAMEWORK_METADATA,
+    Column("lane", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("answer", String, nullable=False),
+    Column("written_at", UTCDateTime, nullable=False),
+    info={WITHOUT_ROWID: True},
+)
+"""Used on PostgreSQL: the batches that a lane committed lately, so that one whose answer was lost is not written twice."""
 
 
 class LockedResource(PlanarInternalBase, table=True):

@@ -27,6 +27,7 @@ READERS = 4
 READ_ATTEMPTS = 5
 
 _CONFLICTS = frozenset({"40001", "40P01"})
+_UNIQUE = "23505"
 _ENDED = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300"})
 """The server shuts down, starts, has too many clients, or ended this session."""
 
@@ -122,6 +123,11 @@ async def _ask_once(pool: Any, query: str, *args: Any) -> Sequence[Any]:
 def is_conflict(error: BaseException) -> bool:
     """Whether another transaction was in the way, so that the same one may succeed now."""
     return getattr(error, "sqlstate", None) in _CONFLICTS
+
+
+def is_repeated(error: BaseException) -> bool:
+    """Whether *error* says that this very batch was committed before."""
+    return getattr(error, "sqlstate", None) == _UNIQUE and getattr(error, "table_name", None) == "workflow_batch"
 
 
 def is_lost(error: BaseException) -> bool:

@@ -87,7 +87,7 @@ async def _sleep(transaction: Transaction, entry: Sleep) -> Slept:
         return Slept(asleep=False)
     runs = sorted({wait.run_id for wait in entry.waits if isinstance(wait, RunWait)})
     if runs:
-        await fetch(sql.HOLD_RUNS, runs)
+        await fetch(sql.AWAIT_ENDS, runs)
     found = await look(fetch, entry.waits)
     if any(found):
         return Slept(asleep=False, found=found)
@@ -234,6 +234,7 @@ async def _register_worker(transaction: Transaction, entry: RegisterWorker) -> N
 
 
 async def _retire_worker(transaction: Transaction, entry: RetireWorker) -> int:
+    await transaction.fetch(sql.LOCK_WORKER, entry.worker_id)
     await transaction.fetch(sql.WRITE_OFF if entry.died else sql.REMOVE_WORKER, entry.worker_id)
     freed = (await transaction.fetch(sql.FREE_RUNS, entry.worker_id, transaction.now, int(entry.died)))[0][0]
     transaction.news.due = transaction.news.due or freed > 0

@@ -21,7 +21,10 @@ class Window:
     starts: list[tuple[int, StartRun]] = field(default_factory=list[tuple[int, StartRun]])
     records: list[tuple[int, SaveStep]] = field(default_factory=list[tuple[int, SaveStep]])
     ends: list[tuple[int, EndRun]] = field(default_factory=list[tuple[int, EndRun]])
+    apart: bool = False
+    """Whether a run that starts here may do nothing else here: within one statement its claim is not seen yet."""
     _begun: set[UUID] = field(default_factory=set[UUID])
+    _started: set[UUID] = field(default_factory=set[UUID])
     _recorded: set[tuple[UUID, str]] = field(default_factory=set[tuple[UUID, str]])
     _ended: set[UUID] = field(default_factory=set[UUID])
 
@@ -37,13 +40,14 @@ class Window:
         if entry.run.id in self._begun:
             return False
         self._begun.add(entry.run.id)
+        self._started.add(entry.run.id)
         self.starts.append((place, entry))
         return True
 
     def _take_record(self, place: int, entry: SaveStep) -> bool:
         run_id = entry.holder.run_id
         step = (run_id, entry.record.path)
-        if run_id in self._ended or step in self._recorded:
+        if run_id in self._ended or step in self._recorded or (self.apart and run_id in self._started):
             return False
         self._recorded.add(step)
         self._begun.add(run_id)
@@ -52,7 +56,7 @@ class Window:
 
     def _take_end(self, place: int, entry: EndRun) -> bool:
         run_id = entry.holder.run_id
-        if run_id in self._ended:
+        if run_id in self._ended or (self.apart and run_id in self._started):
             return False
         self._ended.add(run_id)
         self._begun.add(run_id)

@@ -47,6 +47,22 @@ OTHER_STEP = {
 }
 """What is null in most records."""
 
+REWRITTEN = (
+    "seq",
+    "status",
+    "args",
+    "kwargs",
+    "result",
+    "error",
+    "sub_step_count",
+    "retry_count",
+    "wakeup_at",
+    "child_id",
+    "event_seq",
+    "updated_at",
+)
+"""What a record changes of the mark that stood in its place."""
+
 
 @overload
 def pack(text: str) -> str: ...

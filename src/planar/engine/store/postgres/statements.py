@@ -7,7 +7,7 @@ changed is named by an array.
 
 from __future__ import annotations
 
-from planar.engine.store.postgres.rows import EVENT_COLUMNS, OTHER_STEP, PLAIN_STEP, RUN_COLUMNS
+from planar.engine.store.postgres.rows import EVENT_COLUMNS, OTHER_STEP, PLAIN_STEP, REWRITTEN, RUN_COLUMNS
 
 LOCK = """
 select txid_current(),
@@ -65,9 +65,7 @@ written as (
         where c.run_id = g.run_id and c.epoch = g.epoch and c.worker_id = g.worker_id limit 1
     ) held
     on conflict (workflow_id, path) do update set
-        seq = excluded.seq, status = excluded.status, args = excluded.args, kwargs = excluded.kwargs, result = excluded.result,
-        error = excluded.error, sub_step_count = excluded.sub_step_count, retry_count = excluded.retry_count,
-        wakeup_at = excluded.wakeup_at, child_id = excluded.child_id, event_seq = excluded.event_seq, updated_at = excluded.updated_at
+        {", ".join(f"{name} = excluded.{name}" for name in REWRITTEN)}
     where workflow_step.seq is null
     returning workflow_id, path
 )
@@ -114,8 +112,13 @@ UNRECORDED = """
 select 1 from unnest($2::text[]) a(path)
 where not exists (select 1 from planar.workflow_step s where s.workflow_id = $1 and s.path = a.path and s.seq is not null) limit 1
 """
-HOLD_RUNS = "select 1 from planar.workflow_run where id = any($1::uuid[]) order by id for share"
-"""Whoever ends one of these waits, and then finds who sleeps; or has ended it, and that is seen."""
+AWAIT_ENDS = """
+with still as materialized (
+    select run_id from planar.workflow_claim where run_id = any($1::uuid[]) order by run_id for no key update
+)
+update planar.workflow_claim set awaited = 1 where run_id = any(array(select run_id from still)) and awaited = 0
+"""
+"""Whoever ends one of these waits, and then finds who sleeps; or has ended it, and that is seen by the next statement."""
 
 ADD_WAITS = "insert into planar.workflow_wait (key, run_id) select k, $2 from unnest($1::text[]) k on conflict do nothing"
 SLEEP = """
@@ -225,6 +228,8 @@ select clock_timestamp(), array(select id from given except select id from beate
 """
 """The server's time, those who were written off meanwhile, and whether somebody left events that nobody sees."""
 END_LEASES = "update planar.workflow_worker set beat_at = '-infinity' where id = any($1::uuid[])"
+LOCK_WORKER = "select 1 from planar.workflow_worker where id = $1 for update"
+"""What is being written in its name is waited for; what comes afterwards sees what became of it."""
 REMOVE_WORKER = "delete from planar.workflow_worker where id = $1"
 WRITE_OFF = """
 with long_gone as (

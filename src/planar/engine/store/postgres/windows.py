@@ -32,9 +32,7 @@ async def write_window(transaction: Transaction, window: Window, outcomes: list[
         refused = await end_runs(transaction, [entry for _, entry in window.ends])
         for number in refused:
             place, entry = window.ends[number]
-            outcomes[place] = StaleEpoch(
-                f"The end of run {entry.holder.run_id} was refused: another worker holds the run, or a step before it was refused."
-            )
+            outcomes[place] = end_refused(entry)
 
 
 async def start_runs(transaction: Transaction, entries: Sequence[StartRun]) -> list[Started]:
@@ -47,11 +45,12 @@ async def start_runs(transaction: Transaction, entries: Sequence[StartRun]) -> l
             outcomes.append(Started(entry.run.id, created=True, epoch=0 if entry.worker_id is None else 1))
             transaction.news.due = transaction.news.due or entry.worker_id is None
         else:
-            outcomes.append(await _earlier_start(transaction, entry.run))
+            outcomes.append(await earlier_start(transaction, entry.run))
     return outcomes
 
 
-async def _earlier_start(transaction: Transaction, run: Run) -> Started:
+async def earlier_start(transaction: Transaction, run: Run) -> Started:
+    """The run that has the id or the idempotency key of *run*."""
     rows: Sequence[Any] = ()
     if run.idempotency_key is not None:
         rows = await transaction.fetch(sql.EARLIER_START, pack(run.workflow), pack(run.idempotency_key))
@@ -97,3 +96,8 @@ def step_refused(entry: SaveStep) -> StaleEpoch:
     """The error of a record that was refused."""
     run_id = entry.holder.run_id
     return StaleEpoch(f"Step {entry.record.step_id} of run {run_id} was refused: it has ended, or another worker holds the run.")
+
+
+def end_refused(entry: EndRun) -> StaleEpoch:
+    """The error of an end that was refused."""
+    return StaleEpoch(f"The end of run {entry.holder.run_id} was refused: another worker holds the run, or a step before it was refused.")

@@ -1,0 +1,246 @@
+"""How does a batch become durable? As one statement if it can, else as a transaction, on the one connection that writes.
+
+Nothing is lost and nothing happens twice: when the server is gone in the middle, it is asked what became of the batch, never guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+from uuid import uuid4
+
+from planar.clock import SYSTEM_CLOCK
+from planar.engine.store.port import News
+from planar.engine.store.postgres import batch_statements
+from planar.engine.store.postgres import statements as sql
+from planar.engine.store.postgres.connection import Connection, Connector, close_quietly, is_conflict, is_lost, is_repeated
+from planar.engine.store.postgres.entries import apply
+from planar.engine.store.postgres.locks import LaneEntry, locks_of
+from planar.engine.store.postgres.transaction import Transaction
+from planar.engine.store.postgres.whole import Answer, Whole, as_whole, note_news, read_answer, statement_of
+from planar.engine.store.postgres.windows import earlier_start
+from planar.errors import InternalError
+from planar.logging import get_logger
+from planar.utils import exponential_backoff_with_jitter
+
+logger = get_logger(__name__)
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 5.0
+"""How long a committer that is to close waits for a server that is gone."""
+
+
+class Written(NamedTuple):
+    """What became of the first entries of a batch: as many as there are outcomes."""
+
+    outcomes: list[Any]
+    news: News
+
+
+class _Lost(Exception):
+    """The connection was lost, and nothing of the transaction happened, or it can be tried again without harm."""
+
+
+class Committer:
+    """The connection that writes, and how it is used.
+
+    Args:
+        connector: who opens the connection.
+        now: the store's clock.
+    """
+
+    def __init__(self, connector: Connector, now: Callable[[], datetime]) -> None:
+        self._connector = connector
+        self._now = now
+        self._connection: Connection | None = None
+        self._closed_at: float | None = None
+        self._lane = uuid4()
+        self._number = 0
+        """Of the newest batch that was written as one statement."""
+
+    async def open(self) -> None:
+        """Connect."""
+        self._connection = await self._connector.connect()
+        await self._connection.execute(batch_statements.FORGET_OLD)
+
+    def hurry(self) -> None:
+        """From now on a server that is gone is not waited for much longer."""
+        if self._closed_at is None:
+            self._closed_at = SYSTEM_CLOCK.monotonic()
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            with suppress(Exception):
+                await connection.fetch(batch_statements.FORGET, self._lane, self._number)
+        await close_quietly(connection)
+
+    async def write(self, entries: Sequence[LaneEntry]) -> Written:
+        """Write the first of *entries*, at least one: as many as go together.
+
+        Raises:
+            Exception: one of *entries* cannot be stored; none of them was.
+        """
+        batch = as_whole(entries)
+        if batch is not None:
+            written = await self._write_whole(batch, entries[: batch.length])
+            if written is not None:
+                return written
+        return await self._insist(lambda connection: self._transact(connection, entries))
+
+    # -- as one statement ---------------------------------------------------------------------------------------------
+
+    async def _write_whole(self, batch: Whole, entries: Sequence[LaneEntry]) -> Written | None:
+        """None: nothing was written, as the worker is not there, or was taken for dead."""
+        self._number += 1
+        now, number = self._now(), self._number
+        statement, parameters = statement_of(batch, now, self._lane, number)
+        text = await self._insist(lambda connection: self._ask_whole(connection, number, statement, parameters))
+        if text is None:
+            return None
+        news = News()
+        answer = read_answer(batch, text)
+        note_news(batch, answer, news)
+        if answer.old_starts or answer.again:
+            await self._complete(answer, entries, news)
+        return Written(answer.outcomes, news)
+
+    async def _ask_whole(self, connection: Connection, number: int, statement: str, parameters: Sequence[Any]) -> str | None:
+        try:
+            rows = await connection.fetch(statement, *parameters)
+        except Exception as error:
+            if is_lost(error) or connection.is_closed():
+                self._drop(connection)
+                raise _Lost from error
+            if not is_repeated(error):
+                raise
+            # It had been committed, and the answer got lost.
+            rows = await self._ask(connection, batch_statements.ANSWER_OF, self._lane, number)
+        return rows[0][0] if rows else None
+
+    async def _complete(self, answer: Answer, entries: Sequence[LaneEntry], news: News) -> None:
+        """What one statement could not say or do: which run it is that was there before, and an end that wakes somebody.
+
+        The rest is durable: an error hurts these alone.
+        """
+        if answer.old_starts:
+            old = [entries[place] for place in answer.old_starts]
+            answer.fill(answer.old_starts, await _settled(self._insist(lambda connection: self._look_up(connection, old)), len(old)))
+        if answer.again:
+            left = [entries[place] for place in answer.again]
+            written = await _settled(self._insist(lambda connection: self._transact(connection, left)), len(left))
+            answer.fill(answer.again, written.outcomes if isinstance(written, Written) else written)
+            if isinstance(written, Written):
+                news.merge(written.news)
+
+    async def _look_up(self, connection: Connection, entries: Sequence[Any]) -> list[Any]:
+        async def fetch(query: str, *args: Any) -> Sequence[Any]:
+            return await self._ask(connection, query, *args)
+
+        transaction = Transaction(fetch, self._now(), News(), in_session=False)
+        return [await earlier_start(transaction, entry.run) for entry in entries]
+
+    async def _ask(self, connection: Connection, query: str, *args: Any) -> Sequence[Any]:
+        """The rows of *query*, which changes nothing."""
+        try:
+            return await connection.fetch(query, *args)
+        except Exception as error:
+            if not (is_lost(error) or connection.is_closed()):
+                raise
+            self._drop(connection)
+            raise _Lost from error
+
+    # -- as a transaction ---------------------------------------------------------------------------------------------
+
+    async def _transact(self, connection: Connection, entries: Sequence[LaneEntry]) -> Written:
+        written: Written | None = None
+        number: int | None = None
+        try:
+            await connection.execute("begin")
+            number = (await connection.fetch(sql.LOCK, *locks_of(entries)))[0][0]
+            news = News()
+            outcomes = await apply(Transaction(connection.fetch, self._now(), news, in_session=False), entries)
+            written = Written(outcomes, news)
+            await connection.execute("commit")
+        except Exception as error:
+            if not (is_lost(error) or connection.is_closed()):
+                await self._undo(connection)
+                raise
+            self._drop(connection)
+            if written is None or number is None or not await self._was_committed(number):
+                raise _Lost from error
+        except BaseException:
+            self._drop(connection)
+            raise
+        return written
+
+    async def _undo(self, connection: Connection) -> None:
+        try:
+            await connection.execute("rollback")
+        except Exception:
+            self._drop(connection)
+
+    async def _was_committed(self, number: int) -> bool:
+        """Whether the transaction *number*, whose commit nobody acknowledged, is durable: asked, never guessed."""
+        while True:
+            connection = await self._connected()
+            try:
+                status = (await self._ask(connection, sql.COMMITTED, number))[0][0]
+            except _Lost:
+                continue
+            if status != "in progress":
+                return status == "committed"
+            # The server has not noticed yet that nobody listens.
+            await asyncio.sleep(0.02)
+
+    # -- the connection -----------------------------------------------------------------------------------------------
+
+    async def _insist(self, attempt: Callable[[Connection], Awaitable[T]]) -> T:
+        """What *attempt* gives, however often another transaction or a lost connection gets in the way."""
+        failures = 0
+        while True:
+            connection = await self._connected()
+            try:
+                return await attempt(connection)
+            except _Lost:
+                logger.warning("the connection to the database was lost; what was not committed is written again")
+            except Exception as error:
+                if not is_conflict(error):
+                    raise
+            await asyncio.sleep(exponential_backoff_with_jitter(failures, 0.005, 1.0, jitter_factor=0.5))
+            failures += 1
+
+    def _drop(self, connection: Connection) -> None:
+        connection.terminate()
+        self._connection = None
+
+    async def _connected(self) -> Connection:
+        """The connection, or a new one, however long the server is away.
+
+        Raises:
+            InternalError: the committer is to close, and the server does not come back.
+        """
+        attempt = 0
+        while self._connection is None or self._connection.is_closed():
+            try:
+                self._connection = await self._connector.connect()
+            except Exception as error:
+                if self._closed_at is not None and SYSTEM_CLOCK.monotonic() - self._closed_at > PATIENCE_SECONDS:
+                    raise InternalError("The store was closed while the database could not be reached.") from error
+                logger.warning("the database cannot be reached", error=repr(error))
+                await asyncio.sleep(exponential_backoff_with_jitter(attempt, 0.05, 1.0, jitter_factor=0.5))
+                attempt += 1
+        return self._connection
+
+
+async def _settled(attempt: Awaitable[T], count: int) -> T | list[Any]:
+    """What *attempt* gives; if it fails, the error *count* times."""
+    try:
+        return await attempt
+    except Exception as error:
+        return [error] * count
