@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.contract.store_world import (
     Heard,
     PostgresWorld,
     begin,
+    claim,
     claimed,
     done,
     mark,
@@ -511,3 +513,26 @@ async def test_a_run_may_be_marked_while_a_session_of_its_step_is_open(here: Pro
         await store.submit_in(session, [held.save(done())])
         await session.commit()
     assert (await steps(store, held.run))["1"].seq == 1
+
+
+async def test_what_became_due_late_is_found_within_a_second_by_looks_that_begin_where_the_last_ended(world: PostgresWorld) -> None:
+    manager = DatabaseManager(world.url)
+    await manager.connect()
+    store = PostgresStore(manager)
+    world.processes.append((manager, store))
+    await store.open()
+    try:
+        worker = uuid7()
+        await store.submit(StartRun(new_run(world.clock, created_at=store.now())))
+        assert len((await claim(store, worker)).claims) == 1
+        late = new_run(world.clock, created_at=store.now() - timedelta(minutes=10))
+        await store.submit(StartRun(late))
+        found = await claim(store, worker)
+        while not found.claims:
+            # Until then it says when to look again.
+            assert found.next_due is not None
+            assert found.next_due - store.now() <= timedelta(seconds=1)
+            found = await claim(store, worker)
+        assert [each.run.id for each in found.claims] == [late.id]
+    finally:
+        await store.close()

@@ -1,4 +1,4 @@
-"""What lets PostgreSQL write a batch as one statement: whose end is awaited, and which batches were committed."""
+"""What lets PostgreSQL write a batch as one statement: whose end is awaited, and which batches were committed; and claims in order."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+DUE = "ix_planar_workflow_claim_due"
 HOT = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0"
 
 
@@ -27,10 +28,15 @@ def upgrade() -> None:
         **({"sqlite_with_rowid": False} if schema is None else {}),
     )
     if schema is not None:
+        op.execute(f"DROP INDEX planar.{DUE}")
+        op.execute(f"CREATE INDEX {DUE} ON planar.workflow_claim (due_at, run_id) WHERE worker_id IS NULL AND due_at IS NOT NULL")
         op.execute(f"ALTER TABLE planar.workflow_batch SET ({HOT})")
 
 
 def downgrade() -> None:
+    if _schema() is not None:
+        op.execute(f"DROP INDEX planar.{DUE}")
+        op.execute(f"CREATE INDEX {DUE} ON planar.workflow_claim (due_at) WHERE worker_id IS NULL AND due_at IS NOT NULL")
     op.drop_table("workflow_batch", schema=_schema())
     op.drop_column("workflow_claim", "awaited", schema=_schema())
 

@@ -8,6 +8,9 @@ see the same snapshot, so what must not be missed is locked, and read as it is a
 - The claim of a run that ends: whoever sleeps until that end has marked the claim as awaited before. Such a run is left as it is, and
   named in the answer: its end must wake somebody in the same transaction.
 
+A claim is looked up by its run alone (``limit 1`` keeps the rest of the condition out of it): with dead rows in the table, and hardly
+any others, the planner would go through all claims of the worker for each record.
+
 The batch leaves a row under its number, and takes that of the one before away. The same batch again, because its answer was lost
 with the connection, fails at that row as a whole; the row has the answer.
 """
@@ -16,12 +19,24 @@ from __future__ import annotations
 
 from functools import cache
 
+from planar.engine.core.model import StepKind, StepStatus
 from planar.engine.store.postgres.rows import OTHER_STEP, PLAIN_STEP, REWRITTEN
 
 PLAIN_START = {"id": "uuid", "function_name": "text", "args": "text", "kwargs": "text", "created_at": "timestamptz", "claimed": "bool"}
 """The columns of most starts, and their types."""
 OTHER_START = {"parent_id": "uuid", "principal": "text", "idempotency_key": "text"}
 """What is null in most starts."""
+LEAN_STEP = {name: PLAIN_STEP[name] for name in ("path", "seq", "function_name", "qualname", "args", "result", "created_at")}
+"""The columns in which most records of steps differ. The driver looks at each value of an array, so each column costs."""
+LEAN_VALUES = {
+    "step_id": "g.seq",
+    "status": f"'{StepStatus.SUCCEEDED.value}'",
+    "step_type": f"'{StepKind.COMPUTE.value}'",
+    "kwargs": "'{}'",
+    "sub_step_count": "0",
+    "retry_count": "0",
+}
+"""What the others are then."""
 HELD = {"run_id": "uuid", "epoch": "int"}
 END = HELD | {"status": "text", "result": "text", "error": "text"}
 REST = {"run_id": "uuid", "path": "text"}
@@ -56,7 +71,7 @@ def whole(*, fenced: bool, starts: str, records: str, ends: bool) -> str:
     Args:
         fenced: whether a worker writes, or only starts are there that nobody claims.
         starts: ``""`` for none, ``plain`` or ``wide``: with `OTHER_START`.
-        records: ``""`` for none, ``plain`` or ``wide``: with `OTHER_STEP`.
+        records: ``""`` for none; ``lean``: all have the `LEAN_VALUES`; ``plain``, or ``wide``: with `OTHER_STEP`.
         ends: whether there are ends.
 
     Its parameters: the time, the worker, the lane and the number of the batch, then an array for each column: of the starts, the records
@@ -68,7 +83,7 @@ def whole(*, fenced: bool, starts: str, records: str, ends: bool) -> str:
     if starts:
         parts += _starts(parameters, wide=starts == "wide")
     if records:
-        parts += _records(parameters, wide=records == "wide")
+        parts += _records(parameters, records)
     if ends:
         parts += _ends(parameters, after_records=bool(records))
     parts.append("forgotten as (\n    delete from planar.workflow_batch where lane = $3 and number = $4 - 1\n)")
@@ -93,18 +108,21 @@ def _starts(parameters: _Parameters, *, wide: bool) -> list[str]:
     ]
 
 
-def _records(parameters: _Parameters, *, wide: bool) -> list[str]:
-    columns = PLAIN_STEP | (OTHER_STEP if wide else {})
-    names = ", ".join(columns)
+_STEPS = {"lean": LEAN_STEP, "plain": PLAIN_STEP, "wide": PLAIN_STEP | OTHER_STEP}
+
+
+def _records(parameters: _Parameters, form: str) -> list[str]:
+    columns = _STEPS[form]
+    values = {name: f"g.{name}" for name in columns} | (LEAN_VALUES if form == "lean" else {})
     return [
         parameters.rows("recorded", HELD | columns),
         f"""written as (
-    insert into planar.workflow_step (workflow_id, {names}, updated_at)
-    select g.run_id, {", ".join(f"g.{name}" for name in columns)}, $1
+    insert into planar.workflow_step (workflow_id, {", ".join(values)}, updated_at)
+    select g.run_id, {", ".join(values.values())}, $1
     from recorded g cross join lateral (
-        select 1 from planar.workflow_claim c
-        where c.run_id = g.run_id and c.epoch = g.epoch and c.worker_id = $2 limit 1
+        select c.epoch, c.worker_id from planar.workflow_claim c where c.run_id = g.run_id limit 1
     ) held
+    where held.epoch = g.epoch and held.worker_id = $2
     on conflict (workflow_id, path) do update set
         {", ".join(f"{name} = excluded.{name}" for name in REWRITTEN)}
     where workflow_step.seq is null
@@ -126,10 +144,9 @@ def _ends(parameters: _Parameters, *, after_records: bool) -> list[str]:
 )""",
         """held as materialized (
     select g.run_id, g.place, c.awaited from ended g cross join lateral (
-        select c.awaited from planar.workflow_claim c
-        where c.run_id = g.run_id and c.epoch = g.epoch and c.worker_id = $2 limit 1 for update
+        select c.awaited, c.epoch, c.worker_id from planar.workflow_claim c where c.run_id = g.run_id limit 1 for update
     ) c
-    where g.run_id not in (select run_id from unfounded)
+    where c.epoch = g.epoch and c.worker_id = $2 and g.run_id not in (select run_id from unfounded)
 )""",
         """gone as (
     delete from planar.workflow_claim where run_id = any(array(select run_id from held where awaited = 0)) returning run_id

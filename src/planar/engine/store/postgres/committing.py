@@ -19,7 +19,7 @@ from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.connection import Connection, Connector, close_quietly, is_conflict, is_lost, is_repeated
 from planar.engine.store.postgres.entries import apply
 from planar.engine.store.postgres.locks import LaneEntry, locks_of
-from planar.engine.store.postgres.transaction import Transaction
+from planar.engine.store.postgres.transaction import Looks, Transaction
 from planar.engine.store.postgres.whole import Answer, Whole, as_whole, note_news, read_answer, statement_of
 from planar.engine.store.postgres.windows import earlier_start
 from planar.errors import InternalError
@@ -51,13 +51,15 @@ class Committer:
     Args:
         connector: who opens the connection.
         now: the store's clock.
+        looks: what is to be looked for.
     """
 
-    def __init__(self, connector: Connector, now: Callable[[], datetime]) -> None:
+    def __init__(self, connector: Connector, now: Callable[[], datetime], looks: Looks) -> None:
         self._connector = connector
         self._now = now
         self._connection: Connection | None = None
         self._closed_at: float | None = None
+        self._looks = looks
         self._lane = uuid4()
         self._number = 0
         """Of the newest batch that was written as one statement."""
@@ -142,7 +144,7 @@ class Committer:
         async def fetch(query: str, *args: Any) -> Sequence[Any]:
             return await self._ask(connection, query, *args)
 
-        transaction = Transaction(fetch, self._now(), News(), in_session=False)
+        transaction = Transaction(fetch, self._now(), News(), self._looks, in_session=False)
         return [await earlier_start(transaction, entry.run) for entry in entries]
 
     async def _ask(self, connection: Connection, query: str, *args: Any) -> Sequence[Any]:
@@ -164,7 +166,7 @@ class Committer:
             await connection.execute("begin")
             number = (await connection.fetch(sql.LOCK, *locks_of(entries)))[0][0]
             news = News()
-            outcomes = await apply(Transaction(connection.fetch, self._now(), news, in_session=False), entries)
+            outcomes = await apply(Transaction(connection.fetch, self._now(), news, self._looks, in_session=False), entries)
             written = Written(outcomes, news)
             await connection.execute("commit")
         except Exception as error:

@@ -11,14 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from planar.engine.core.lifecycle import Ending
-from planar.engine.core.model import Claim, Event, Run, RunStatus
+from planar.engine.core.model import Event, RunStatus
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.port import (
     Cancel,
     Cancelled,
     ClaimDue,
     ClaimRun,
-    Claims,
     Emit,
     Emitted,
     Reclaim,
@@ -29,19 +28,18 @@ from planar.engine.store.port import (
     SaveStep,
     Sleep,
     Slept,
-    Standing,
     shown_event,
     wait_keys,
 )
 from planar.engine.store.postgres import statements as sql
+from planar.engine.store.postgres.claiming import claim_due, claim_run
 from planar.engine.store.postgres.folding import Window, fold
 from planar.engine.store.postgres.locks import LaneEntry, Sweep
-from planar.engine.store.postgres.looking import load_runs, look
+from planar.engine.store.postgres.looking import look
 from planar.engine.store.postgres.rows import event_from_row, pack, unpack, uuid
 from planar.engine.store.postgres.transaction import Fetch, Transaction
 from planar.engine.store.postgres.waking import event_key, run_key, sleepers_of, wait_key, wake
 from planar.engine.store.postgres.windows import fence, save_steps, start_runs, step_refused, write_window
-from planar.errors import InternalError
 
 
 async def apply(transaction: Transaction, entries: Sequence[LaneEntry]) -> list[Any]:
@@ -193,42 +191,6 @@ async def _ask_for_end(transaction: Transaction, run_id: UUID, entry: Cancel) ->
 # -- workers --------------------------------------------------------------------------------------------------------------
 
 
-async def _claim_due(transaction: Transaction, entry: ClaimDue) -> Claims:
-    now, fetch = transaction.now, transaction.fetch
-    names = [pack(name) for name in sorted(entry.names)]
-    rows = await fetch(sql.CLAIM_DUE, now, names, entry.limit, entry.worker_id) if names else ()
-    rows = sorted(rows, key=lambda row: (row[5], row[0]))
-    runs = await load_runs(fetch, [uuid(row[0]) for row in rows]) if rows else {}
-    claims = tuple(_claim(row, runs) for row in rows)
-    # With room to spare every known run is taken: what is still due belongs to workflows that nobody here knows.
-    left = await fetch(sql.UNKNOWN_NAMES, now, names) if len(rows) < entry.limit else ()
-    upcoming = await fetch(sql.NEXT_DUE, now, names)
-    return Claims(claims, upcoming[0][0] if upcoming else None, frozenset(unpack(row[0]) for row in left))
-
-
-def _claim(row: Any, runs: dict[UUID, Run]) -> Claim:
-    run_id, epoch, recoveries, cancel_reason, crashed, _ = row
-    run = runs.get(run_id)
-    if run is None:
-        raise InternalError(f"There is a claim on run {run_id}, but no such run.")
-    return Claim(run, epoch, recoveries, unpack(cancel_reason), bool(crashed))
-
-
-async def _claim_run(transaction: Transaction, entry: ClaimRun) -> Claim | Standing:
-    rows = await transaction.fetch(sql.CLAIM_OF_RUN, entry.run_id)
-    if not rows:
-        return Standing()
-    worker, due_at, event_key, recoveries, cancel_reason, crashed = rows[0]
-    if worker is not None:
-        return Standing(is_held=True)
-    if due_at is None or due_at > transaction.now:
-        return Standing(is_asleep=True, due_at=due_at, event_key=unpack(event_key))
-    await transaction.fetch(sql.DROP_WAITS, [entry.run_id])
-    epoch = (await transaction.fetch(sql.TAKE_RUN, entry.run_id, entry.worker_id))[0][0]
-    runs = await load_runs(transaction.fetch, [entry.run_id])
-    return _claim((entry.run_id, epoch, recoveries, cancel_reason, crashed, due_at), runs)
-
-
 async def _register_worker(transaction: Transaction, entry: RegisterWorker) -> None:
     await transaction.fetch(sql.REGISTER, entry.worker_id, entry.host, entry.boot_id, entry.pid)
 
@@ -248,8 +210,8 @@ _APPLY: dict[type, Callable[[Transaction, Any], Awaitable[Any]]] = {
     Reclaim: _reclaim,
     Emit: _emit,
     Cancel: _cancel,
-    ClaimDue: _claim_due,
-    ClaimRun: _claim_run,
+    ClaimDue: claim_due,
+    ClaimRun: claim_run,
     RegisterWorker: _register_worker,
     RetireWorker: _retire_worker,
     Sweep: _sweep,

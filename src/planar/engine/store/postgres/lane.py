@@ -15,6 +15,7 @@ from planar.engine.store.port import News
 from planar.engine.store.postgres.committing import Committer, Written
 from planar.engine.store.postgres.connection import Connector
 from planar.engine.store.postgres.locks import LaneEntry
+from planar.engine.store.postgres.transaction import Looks
 from planar.errors import InternalError
 
 LARGEST_BATCH = 1000
@@ -29,11 +30,12 @@ class Lane:
     Args:
         connector: who opens the connection.
         now: the store's clock.
+        looks: what is to be looked for.
         publish: called after each commit with its entries, their outcomes and its news.
     """
 
-    def __init__(self, connector: Connector, now: Callable[[], datetime], publish: Publish) -> None:
-        self._committer = Committer(connector, now)
+    def __init__(self, connector: Connector, now: Callable[[], datetime], looks: Looks, publish: Publish) -> None:
+        self._committer = Committer(connector, now, looks)
         self._publish = publish
         self._waiting: deque[Item] = deque()
         self._filled = asyncio.Event()

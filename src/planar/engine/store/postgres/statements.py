@@ -61,9 +61,9 @@ written as (
     insert into planar.workflow_step (workflow_id, {names}, updated_at)
     select g.run_id, {", ".join(f"g.{name}" for name in columns)}, $1
     from given g cross join lateral (
-        select 1 from planar.workflow_claim c
-        where c.run_id = g.run_id and c.epoch = g.epoch and c.worker_id = g.worker_id limit 1
+        select c.epoch, c.worker_id from planar.workflow_claim c where c.run_id = g.run_id limit 1
     ) held
+    where held.epoch = g.epoch and held.worker_id = g.worker_id
     on conflict (workflow_id, path) do update set
         {", ".join(f"{name} = excluded.{name}" for name in REWRITTEN)}
     where workflow_step.seq is null
@@ -88,10 +88,9 @@ unfounded as materialized (
 ),
 held as materialized (
     select g.run_id from given g cross join lateral (
-        select 1 from planar.workflow_claim c
-        where c.run_id = g.run_id and c.epoch = g.epoch and c.worker_id = g.worker_id limit 1
+        select c.epoch, c.worker_id from planar.workflow_claim c where c.run_id = g.run_id limit 1
     ) c
-    where g.run_id not in (select run_id from unfounded)
+    where c.epoch = g.epoch and c.worker_id = g.worker_id and g.run_id not in (select run_id from unfounded)
 ),
 gone as (
     delete from planar.workflow_claim where run_id = any(array(select run_id from held)) returning run_id
@@ -106,7 +105,8 @@ select place from given where run_id not in (select run_id from gone)
 
 CLOSE_RUN = "update planar.workflow_run set status = $1, result = $2, error = $3, updated_at = $4 where id = $5"
 
-RUN_WORKER = "run_id = $1 and epoch = $2 and worker_id = $3"
+RUN_WORKER = "run_id = $1 and epoch = $2 and worker_id is not distinct from $3"
+"""Written so that no index on workers can serve it."""
 LOCK_HELD = f"select cancel_reason from planar.workflow_claim where {RUN_WORKER} for no key update"
 UNRECORDED = """
 select 1 from unnest($2::text[]) a(path)
@@ -192,15 +192,18 @@ DROP_CLAIM = "delete from planar.workflow_claim where run_id = $1"
 DUE = "planar.workflow_claim where worker_id is null and due_at <= $1"
 CLAIM_DUE = f"""
 with due as materialized (
-    select run_id, due_at, recoveries, cancel_reason, crashed
-    from {DUE} and function_name = any($2::text[]) order by due_at, run_id limit $3 for update skip locked
+    select run_id, due_at, epoch, recoveries, cancel_reason, crashed
+    from {DUE} and due_at >= $5 and function_name = any($2::text[]) order by due_at, run_id limit $3 for update skip locked
 ),
-rested as (delete from planar.workflow_wait where run_id = any(array(select run_id from due)))
-update planar.workflow_claim c
-set worker_id = $4, epoch = c.epoch + 1, due_at = null, reason = 'ready', waiting_for_event = null, crashed = 0
-from due d where c.run_id = any(array(select run_id from due)) and d.run_id = c.run_id
-returning c.run_id, c.epoch, d.recoveries, d.cancel_reason, d.crashed, d.due_at
+rested as (delete from planar.workflow_wait where run_id = any(array(select run_id from due))),
+taken as (
+    update planar.workflow_claim
+    set worker_id = $4, epoch = epoch + 1, due_at = null, reason = 'ready', waiting_for_event = null, crashed = 0
+    where run_id = any(array(select run_id from due))
+)
+select run_id, epoch + 1, recoveries, cancel_reason, crashed, due_at from due
 """
+"""From `planar.engine.store.postgres.claiming.Looks.since` on."""
 CLAIM_OF_RUN = """
 select worker_id, due_at, waiting_for_event, recoveries, cancel_reason, crashed from planar.workflow_claim where run_id = $1 for update
 """

@@ -29,7 +29,7 @@ from planar.engine.store.postgres.locks import LaneEntry, Sweep, locks_of
 from planar.engine.store.postgres.looking import load_run, load_runs, look
 from planar.engine.store.postgres.rows import STEP_COLUMNS, step_from_row, unpack, uuid
 from planar.engine.store.postgres.telling import Telling
-from planar.engine.store.postgres.transaction import Fetch, Transaction
+from planar.engine.store.postgres.transaction import Fetch, Looks, Transaction
 from planar.errors import InternalError
 from planar.logging import get_logger
 
@@ -64,6 +64,7 @@ class PostgresStore:
         self._manager = manager
         self._clock = clock
         self._time = ServerTime()
+        self._looks = Looks(always_complete=clock is not SYSTEM_CLOCK)
         self._lease_seconds = lease_seconds
         self._listeners: list[Callable[[News], None]] = []
         self._parts: _Open | None = None
@@ -77,7 +78,7 @@ class PostgresStore:
         _, arguments = engine.dialect.create_connect_args(self._manager.url)
         connector = Connector(arguments, self._lease_seconds)
         pool = await connector.open_pool()
-        lane = Lane(connector, self.now, self._committed)
+        lane = Lane(connector, self.now, self._looks, self._committed)
         telling = Telling(connector, pool, self._heard)
         heart = Heart(pool, self._time, self._lease_seconds, self._come_again, self._sweep_all)
         try:
@@ -115,7 +116,7 @@ class PostgresStore:
         self._open()
         news = News()
         connection = await session.connection()
-        transaction = Transaction(_driver(connection), self.now(), news, in_session=True)
+        transaction = Transaction(_driver(connection), self.now(), news, self._looks, in_session=True)
         await _lock_in_session(transaction.fetch, entries)
         if _is_bare_record(entries):
             outcomes = _none_refused(await apply(transaction, entries))
@@ -134,6 +135,8 @@ class PostgresStore:
             self._parts.telling.tell()
 
     def _session_committed(self, news: News) -> None:
+        # A session may have been open for long: what it started is due since then.
+        self._looks.forget()
         keys = frozenset(news.emitted)
         if keys:
             # Nobody sees the events yet; the sweep that shows them is told when it is committed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from planar.engine.store.port import News
@@ -12,11 +12,47 @@ Fetch = Callable[..., Awaitable[Sequence[Any]]]
 """Execute a statement with its parameters; the answer is its rows."""
 
 
+EVER = datetime(1, 1, 1, tzinfo=UTC)
+COMPLETE = timedelta(seconds=1)
+"""How long after a complete look the next one comes, as long as there is any."""
+SLACK = timedelta(seconds=2)
+"""How much earlier than the last claimed run another may be that was written at the same time."""
+
+
+class Looks:
+    """Since when a store looks for what is due.
+
+    Args:
+        always_complete: for a clock that is moved by hand, which says nothing of what was written at the same time.
+    """
+
+    def __init__(self, *, always_complete: bool = False) -> None:
+        self._always_complete = always_complete
+        self._complete_at = float("-inf")
+        self._upto = EVER
+
+    def since(self, moment: float) -> datetime:
+        """From when on to look now, at *moment* of the monotonic clock: `EVER` in a complete look."""
+        if self._upto is EVER or moment >= self._complete_at + COMPLETE.total_seconds():
+            self._complete_at = moment
+            return EVER
+        return self._upto - SLACK
+
+    def note(self, upto: datetime) -> None:
+        """What was due until *upto* is claimed."""
+        self._upto = EVER if self._always_complete else upto
+
+    def forget(self) -> None:
+        """The next look is complete."""
+        self._upto = EVER
+
+
 class Transaction(NamedTuple):
     """What the entries of one transaction share."""
 
     fetch: Fetch
     now: datetime
     news: News
+    looks: Looks
     in_session: bool
     """Whether it is a user's, which may stay open for long."""

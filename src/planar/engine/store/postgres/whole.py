@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from planar.engine.core.lifecycle import Ending
-from planar.engine.core.model import Run, RunStatus
+from planar.engine.core.model import Run, RunStatus, StepKind, StepRecord, StepStatus
 from planar.engine.store.port import EndRun, News, SaveStep, Started, StartRun
 from planar.engine.store.postgres.batch_statements import whole
 from planar.engine.store.postgres.folding import Window
@@ -71,12 +71,12 @@ def statement_of(batch: Whole, now: datetime, lane: UUID, number: int) -> tuple[
     starts = [entry for _, entry in window.starts]
     records = [entry for _, entry in window.records]
     ends = [entry for _, entry in window.ends]
+    form = _form_of_records(records)
     plain_starts = all(_is_plain_start(entry.run) for entry in starts)
-    plain_records = all(is_plain(entry.record) for entry in records)
     statement = whole(
         fenced=batch.worker_id is not None,
-        starts=_form(starts, plain_starts),
-        records=_form(records, plain_records),
+        starts="" if not starts else "plain" if plain_starts else "wide",
+        records=form,
         ends=bool(ends),
     )
     parameters: list[Any] = [now, batch.worker_id, lane, number]
@@ -84,7 +84,7 @@ def statement_of(batch: Whole, now: datetime, lane: UUID, number: int) -> tuple[
         to_start = _plain_start if plain_starts else _start
         parameters += zip(*map(to_start, starts), strict=True)
     if records:
-        to_step = plain_step_to_row if plain_records else step_to_row
+        to_step = _STEPS[form]
         parameters += zip(*((entry.holder.run_id, entry.holder.epoch, *to_step(entry.record, now)) for entry in records), strict=True)
     if ends:
         parameters += zip(*map(_end, ends), strict=True)
@@ -132,10 +132,33 @@ def _worker_of(entry: LaneEntry) -> UUID | None:
     return entry.worker_id if isinstance(entry, StartRun) else None
 
 
-def _form(entries: Sequence[Any], plain: bool) -> str:
+def _form_of_records(entries: Sequence[SaveStep]) -> str:
     if not entries:
         return ""
-    return "plain" if plain else "wide"
+    if not all(is_plain(entry.record) for entry in entries):
+        return "wide"
+    return "lean" if all(_is_lean(entry.record) for entry in entries) else "plain"
+
+
+def _is_lean(record: StepRecord) -> bool:
+    """Whether all that a plain record has beside `LEAN_STEP` is as in `LEAN_VALUES`."""
+    return (
+        record.step_id == record.seq
+        and record.status is StepStatus.SUCCEEDED
+        and record.kind is StepKind.COMPUTE
+        and record.kwargs == "{}"
+        and not record.sub_step_count
+        and not record.retry_count
+    )
+
+
+def _lean_step(record: StepRecord, now: datetime) -> tuple[Any, ...]:
+    """A record as the values of `LEAN_STEP`."""
+    name, qualname, args, result = pack(record.name), pack(record.qualname), pack(record.args), pack(record.result)
+    return pack(record.path), record.seq, name, qualname, args, result, record.created_at or now
+
+
+_STEPS = {"lean": _lean_step, "plain": plain_step_to_row, "wide": step_to_row}
 
 
 def _is_plain_start(run: Run) -> bool:

@@ -1,0 +1,62 @@
+"""Which runs are due, and whose are they now? Looked for where they are to be expected, and every second everywhere.
+
+While somebody keeps an old snapshot open, what was claimed long ago still stands in the index of what is due, and a look from its
+beginning reads all of it. Runs are claimed in the order of their times, so most looks begin where the last one ended. What came into
+being late, with a time before that, is found by the next complete look, which is asked for as if something were due then.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from planar.clock import SYSTEM_CLOCK
+from planar.engine.core.model import Claim, Run
+from planar.engine.store.port import ClaimDue, ClaimRun, Claims, Standing
+from planar.engine.store.postgres import statements as sql
+from planar.engine.store.postgres.looking import load_runs
+from planar.engine.store.postgres.rows import pack, unpack, uuid
+from planar.engine.store.postgres.transaction import COMPLETE, EVER, Transaction
+from planar.errors import InternalError
+
+
+async def claim_due(transaction: Transaction, entry: ClaimDue) -> Claims:
+    """The runs that are due become the worker's."""
+    now, fetch = transaction.now, transaction.fetch
+    names = [pack(name) for name in sorted(entry.names)]
+    since = transaction.looks.since(SYSTEM_CLOCK.monotonic())
+    rows = await fetch(sql.CLAIM_DUE, now, names, entry.limit, entry.worker_id, since) if names else ()
+    rows = sorted(rows, key=lambda row: (row[5], row[0]))
+    transaction.looks.note(rows[-1][5] if len(rows) == entry.limit else now)
+    runs = await load_runs(fetch, [uuid(row[0]) for row in rows]) if rows else {}
+    claims = tuple(_claim(row, runs) for row in rows)
+    # With room to spare every known run is taken: what is still due belongs to workflows that nobody here knows.
+    left = await fetch(sql.UNKNOWN_NAMES, now, names) if len(rows) < entry.limit and since is EVER else ()
+    upcoming = [row[0] for row in await fetch(sql.NEXT_DUE, now, names)]
+    if since is not EVER:
+        upcoming.append(now + COMPLETE)
+    return Claims(claims, min(upcoming, default=None), frozenset(unpack(row[0]) for row in left))
+
+
+def _claim(row: Any, runs: dict[UUID, Run]) -> Claim:
+    run_id, epoch, recoveries, cancel_reason, crashed, _ = row
+    run = runs.get(run_id)
+    if run is None:
+        raise InternalError(f"There is a claim on run {run_id}, but no such run.")
+    return Claim(run, epoch, recoveries, unpack(cancel_reason), bool(crashed))
+
+
+async def claim_run(transaction: Transaction, entry: ClaimRun) -> Claim | Standing:
+    """One run becomes the worker's, if it may."""
+    rows = await transaction.fetch(sql.CLAIM_OF_RUN, entry.run_id)
+    if not rows:
+        return Standing()
+    worker, due_at, event_key, recoveries, cancel_reason, crashed = rows[0]
+    if worker is not None:
+        return Standing(is_held=True)
+    if due_at is None or due_at > transaction.now:
+        return Standing(is_asleep=True, due_at=due_at, event_key=unpack(event_key))
+    await transaction.fetch(sql.DROP_WAITS, [entry.run_id])
+    epoch = (await transaction.fetch(sql.TAKE_RUN, entry.run_id, entry.worker_id))[0][0]
+    runs = await load_runs(transaction.fetch, [entry.run_id])
+    return _claim((entry.run_id, epoch, recoveries, cancel_reason, crashed, due_at), runs)
