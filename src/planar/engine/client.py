@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -161,18 +160,9 @@ class Client:
         if error is not None and not end.done():
             end.set_exception(error)
 
-    @contextmanager
-    def _hearing(self, run_id: UUID) -> Generator[asyncio.Future[Ending]]:
+    def _hearing(self, run_id: UUID) -> _Hearing:
         """A future for the end of a run, fulfilled by news until the block ends."""
-        end: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(run_id, set()).add(end)
-        try:
-            yield end
-        finally:
-            waiting = self._waiting[run_id]
-            waiting.discard(end)
-            if not waiting:
-                del self._waiting[run_id]
+        return _Hearing(self._waiting, run_id)
 
     async def must_exist(self, run_id: UUID) -> None:
         """Whether there is a run to wait for.
@@ -280,6 +270,27 @@ class Client:
         if scope is not None:
             return (await self.store.submit_in(scope.get(), [entry]))[0]
         return await asyncio.shield(self.store.submit(entry))
+
+
+class _Hearing:
+    """A future among *waiting* as long as its block lasts. A class, and not a generator, because each call of a workflow enters one."""
+
+    __slots__ = ("_end", "_run_id", "_waiting")
+
+    def __init__(self, waiting: dict[UUID, set[asyncio.Future[Ending]]], run_id: UUID) -> None:
+        self._waiting = waiting
+        self._run_id = run_id
+
+    def __enter__(self) -> asyncio.Future[Ending]:
+        self._end: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(self._run_id, set()).add(self._end)
+        return self._end
+
+    def __exit__(self, *_: object) -> None:
+        waiting = self._waiting[self._run_id]
+        waiting.discard(self._end)
+        if not waiting:
+            del self._waiting[self._run_id]
 
 
 async def _written_scope() -> SessionScope | None:

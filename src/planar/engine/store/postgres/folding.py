@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from planar.engine.store.port import EndRun, SaveStep, StartRun
 from planar.engine.store.postgres.locks import LaneEntry
@@ -23,10 +22,11 @@ class Window:
     ends: list[tuple[int, EndRun]] = field(default_factory=list[tuple[int, EndRun]])
     apart: bool = False
     """Whether a run that starts here may do nothing else here: within one statement its claim is not seen yet."""
-    _begun: set[UUID] = field(default_factory=set[UUID])
-    _started: set[UUID] = field(default_factory=set[UUID])
-    _recorded: set[tuple[UUID, str]] = field(default_factory=set[tuple[UUID, str]])
-    _ended: set[UUID] = field(default_factory=set[UUID])
+    # By the numbers of the ids: an id takes the way through Python for each look into a set.
+    _begun: set[int] = field(default_factory=set[int])
+    _started: set[int] = field(default_factory=set[int])
+    _recorded: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])
+    _ended: set[int] = field(default_factory=set[int])
 
     def take(self, place: int, entry: LaneEntry) -> bool:
         """Add *entry*, unless it cannot be written together with what is here."""
@@ -37,15 +37,16 @@ class Window:
         return isinstance(entry, EndRun) and self._take_end(place, entry)
 
     def _take_start(self, place: int, entry: StartRun) -> bool:
-        if entry.run.id in self._begun:
+        run_id = entry.run.id.int
+        if run_id in self._begun:
             return False
-        self._begun.add(entry.run.id)
-        self._started.add(entry.run.id)
+        self._begun.add(run_id)
+        self._started.add(run_id)
         self.starts.append((place, entry))
         return True
 
     def _take_record(self, place: int, entry: SaveStep) -> bool:
-        run_id = entry.holder.run_id
+        run_id = entry.holder.run_id.int
         step = (run_id, entry.record.path)
         if run_id in self._ended or step in self._recorded or (self.apart and run_id in self._started):
             return False
@@ -55,7 +56,7 @@ class Window:
         return True
 
     def _take_end(self, place: int, entry: EndRun) -> bool:
-        run_id = entry.holder.run_id
+        run_id = entry.holder.run_id.int
         if run_id in self._ended or (self.apart and run_id in self._started):
             return False
         self._ended.add(run_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,18 +27,18 @@ class ServerTime:
     """The server's clock, as this process reads it between two beats."""
 
     def __init__(self) -> None:
-        self._offset: timedelta | None = None
-        self._origin = datetime(1970, 1, 1, tzinfo=UTC)
+        self._offset: float | None = None
+        """From the monotonic clock to the server's time since 1970, in seconds."""
 
     def now(self) -> datetime:
         """The time, on the server. It goes on smoothly, whatever becomes of this host's clock."""
         if self._offset is None:
             return SYSTEM_CLOCK.now()
-        return self._origin + timedelta(seconds=SYSTEM_CLOCK.monotonic()) + self._offset
+        return datetime.fromtimestamp(SYSTEM_CLOCK.monotonic() + self._offset, UTC)
 
     def learn(self, asked: float, told: datetime, answered: float) -> None:
         """The server said *told* between two moments of the monotonic clock."""
-        self._offset = told - self._origin - timedelta(seconds=(asked + answered) / 2)
+        self._offset = told.timestamp() - (asked + answered) / 2
 
 
 class Heart:

@@ -50,15 +50,20 @@ class Answer:
 
 def as_whole(entries: Sequence[LaneEntry]) -> Whole | None:
     """The longest beginning of *entries* that can be written as one statement; None if something is among them that never can."""
-    workers = {_worker_of(entry) for entry in entries}
-    workers.discard(None)
-    if len(workers) > 1 or not all(map(_is_simple, entries)):
-        return None
+    worker_id: UUID | None = None
+    for entry in entries:
+        if not _is_simple(entry):
+            return None
+        worker = _worker_of(entry)
+        if worker is not None and worker is not worker_id:
+            if worker_id is not None and worker != worker_id:
+                return None
+            worker_id = worker
     window = Window(apart=True)
     length = 0
     while length < len(entries) and window.take(length, entries[length]):
         length += 1
-    return Whole(window, length, next(iter(workers), None))
+    return Whole(window, length, worker_id)
 
 
 def statement_of(batch: Whole, now: datetime, lane: UUID, number: int) -> tuple[str, list[Any]]:
