@@ -64,6 +64,10 @@ class Ledger:
         """The process that held the run under *epoch* died with it."""
         self._died.add((run_id, epoch))
 
+    def has_died(self, run_id: UUID) -> bool:
+        """Whether a process died that held the run."""
+        return any(died == run_id for died, _ in self._died)
+
     def never_begun(self, run_id: UUID, path: str) -> int:
         """How many attempts ended with their process between their mark and their body: the next process cannot tell, and counts them."""
         begun = Counter(execution.epoch for execution in self.at(run_id, path))

@@ -131,6 +131,8 @@ class Model:
             raise Broken(f"{where} failed for good: {record.error}")
         if _type_of(record.error) == "StepInterrupted" and not interrupted:
             raise Broken(f"{where} is said to have been interrupted, and was not")
+        if _type_of(record.error) == "StepInterrupted" and not self._world.ledger.has_died(place.run.id):
+            raise Broken(f"{where} is said to have been interrupted, and nobody died")
         return succeeded
 
     # -- operations ---------------------------------------------------------------------------------------------------------
