@@ -13,7 +13,6 @@ from planar import lazy
 from planar.utils import exponential_backoff_with_jitter
 
 SETTINGS = {
-    "application_name": "planar-engine",
     "default_transaction_isolation": "read committed",
     # The table of claims is nearly empty and full of dead rows, and each statement is planned once: both mislead the planner.
     "enable_seqscan": "off",
@@ -52,13 +51,17 @@ class Connector:
         arguments: those of the driver's ``connect``, as SQLAlchemy makes them from a URL.
         idle_seconds: a transaction in which nothing happens for so long is ended by the server: a stopped process must not keep
             others from taking over.
+        client_id: by which the server's list of sessions tells these connections from others'.
     """
 
-    def __init__(self, arguments: Mapping[str, Any], idle_seconds: float) -> None:
+    def __init__(self, arguments: Mapping[str, Any], idle_seconds: float, client_id: str) -> None:
         given = {name: value for name, value in arguments.items() if name not in _OF_SQLALCHEMY}
         if arguments.get("prepared_statement_cache_size") == 0:
             given["statement_cache_size"] = 0
-        settings = SETTINGS | {"idle_in_transaction_session_timeout": str(int(idle_seconds * 1000))}
+        settings = SETTINGS | {
+            "application_name": f"planar-engine {client_id}",
+            "idle_in_transaction_session_timeout": str(int(idle_seconds * 1000)),
+        }
         self._arguments = given | {"server_settings": settings, "max_cached_statement_lifetime": 0}
 
     async def connect(self) -> Connection:

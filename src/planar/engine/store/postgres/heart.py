@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from planar.clock import SYSTEM_CLOCK
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.connection import ask
 from planar.engine.store.postgres.rows import uuid
@@ -57,21 +58,29 @@ class Heart:
     ) -> None:
         self._pool = pool
         self._time = time
+        self._lease_seconds = lease_seconds
         self._seconds = lease_seconds / BEATS_PER_LEASE
         self._written_off = written_off
         self._unseen = unseen
-        self._workers: set[UUID] = set()
+        self._workers: dict[UUID, WorkerLease] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def hold(self, worker_id: UUID) -> None:
-        """Beat for *worker_id* from now on."""
-        self._workers.add(worker_id)
+    def hold(self, worker_id: UUID, lease: WorkerLease, registered: float) -> None:
+        """Beat for *worker_id* from now on, and tell *lease*; it had itself registered at the moment *registered* or later."""
+        self._workers[worker_id] = lease
+        lease.renew(registered + self._lease_seconds)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name="planar-heart")
 
+    def note_return(self, worker_id: UUID, registered: float) -> None:
+        """*worker_id* had been taken for dead, and registered again at the moment *registered* or later."""
+        lease = self._workers.get(worker_id)
+        if lease is not None:
+            lease.renew(registered + self._lease_seconds)
+
     def release(self, worker_id: UUID) -> None:
         """*worker_id* has stopped."""
-        self._workers.discard(worker_id)
+        self._workers.pop(worker_id, None)
 
     async def close(self) -> None:
         """Beat no more. Whoever has not been released is dead from now on, without a wait for the end of its lease."""
@@ -90,10 +99,17 @@ class Heart:
     async def beat(self) -> None:
         """Say that the workers live."""
         asked = SYSTEM_CLOCK.monotonic()
-        ((told, gone, unseen),) = await ask(self._pool, sql.BEAT, list(self._workers))
+        workers = dict(self._workers)
+        ((told, gone, unseen),) = await ask(self._pool, sql.BEAT, list(workers))
         self._time.learn(asked, told, SYSTEM_CLOCK.monotonic())
-        for worker_id in map(uuid, gone):
-            if worker_id in self._workers:
+        written_off = set(map(uuid, gone))
+        for worker_id, lease in workers.items():
+            if self._workers.get(worker_id) is not lease:
+                continue
+            if worker_id not in written_off:
+                lease.renew(asked + self._lease_seconds)
+            else:
+                lease.lose()
                 self._written_off(worker_id)
         if unseen:
             self._unseen()
