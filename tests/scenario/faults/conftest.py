@@ -20,6 +20,9 @@ _template: list[str] = []
 
 LONG = bool(os.environ.get("PLANAR_LONG"))
 
+MARGIN = 1.0 if LONG else 1.5
+"""Beyond a lease, or a drain time: the second that is promised, and in the short form what other tests on the machine may take."""
+
 
 @pytest.fixture(scope="session")
 def crashing_server() -> OwnServer:

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
 
 from planar.clock import SYSTEM_CLOCK
-from tests.scenario.faults.conftest import LONG
-from tests.scenario.faults.fleet import Fleet, WorkerProcess
-from tests.scenario.faults.program import ORDER_EFFECTS, Setup, order_result
+from tests.scenario.faults.conftest import LONG, MARGIN
+from tests.scenario.faults.fleet import Fleet
+from tests.scenario.faults.load import busiest, start_orders
+from tests.scenario.faults.program import ORDER_EFFECTS, Setup
 from tests.scenario.faults.promises import check
-from tests.scenario.faults.world import Held, World, until
+from tests.scenario.faults.world import World
 
 pytestmark = pytest.mark.anyio
 
 LEASE = 5.0 if LONG else 1.0
 IN_FLIGHT = 500 if LONG else 60
-
-
-async def start_orders(world: World, count: int, seconds: float, *, first: int = 0) -> None:
-    """Start *count* orders, a few at a time so that every worker gets some, and pay for them."""
-    for at in range(first, first + count, 4):
-        numbers = range(at, min(at + 4, first + count))
-        await asyncio.gather(*(world.start("order", number, seconds, result=order_result(number)) for number in numbers))
-        await asyncio.gather(*(world.emit(f"paid:{number}", {"amount": number}) for number in numbers))
-
-
-async def busiest(world: World, fleet: Fleet, least: int) -> tuple[WorkerProcess, list[Held]]:
-    """The worker that holds most runs, once that is *least*."""
-    found: list[tuple[int, WorkerProcess, list[Held]]] = []
-
-    async def looked() -> bool:
-        found[:] = [(len(held), process, held) for process in fleet.alive if (held := await world.held_by(process.worker)) is not None]
-        return max(each[0] for each in found) >= least
-
-    await until(looked, f"a worker to hold {least} runs")
-    _, process, held = max(found, key=lambda each: each[0])
-    return process, held
 
 
 async def test_after_kill_9_all_runs_go_on_elsewhere_within_a_lease_and_a_second(
@@ -52,7 +31,7 @@ async def test_after_kill_9_all_runs_go_on_elsewhere_within_a_lease_and_a_second
     await world.until_ended(60)
     kept = await check(world, fleet, ORDER_EFFECTS * IN_FLIGHT)
     report(f"kill -9: {len(held)} of {IN_FLIGHT} runs went on elsewhere in {seconds:.2f} s (lease {LEASE:g} s); {kept}")
-    assert seconds <= LEASE + 1
+    assert seconds <= LEASE + MARGIN
 
 
 async def test_after_sigterm_runs_are_handed_over_between_steps_and_after_the_drain_time(
@@ -81,5 +60,5 @@ async def test_after_sigterm_runs_are_handed_over_between_steps_and_after_the_dr
     await world.until_ended(60)
     kept = await check(world, fleet, 0)
     report(f"SIGTERM: {len(between)} runs between steps in {short:.2f} s, {len(inside)} in a step in {long:.2f} s (drain {drain:g} s); {kept}")
-    assert short <= 1
-    assert drain * 0.9 <= long <= drain + 1
+    assert short <= MARGIN
+    assert drain * 0.9 <= long <= drain + MARGIN
