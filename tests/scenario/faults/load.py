@@ -28,3 +28,28 @@ async def busiest(world: World, fleet: Fleet, least: int) -> tuple[WorkerProcess
     await until(looked, f"a worker to hold {least} runs")
     _, process, held = max(found, key=lambda each: each[0])
     return process, held
+
+
+class Trickle:
+    """Orders that keep coming, however the database is."""
+
+    def __init__(self, world: World, a_second: float) -> None:
+        self._world = world
+        self._pause = 1 / a_second
+        self._task = asyncio.create_task(self._work())
+        self._ends = False
+        self.count = 0
+        """How many were started and paid for."""
+
+    async def stop(self) -> int:
+        """No more of them; how many there were."""
+        self._ends = True
+        await self._task
+        return self.count
+
+    async def _work(self) -> None:
+        while not self._ends:
+            number, self.count = self.count, self.count + 1
+            await self._world.start("order", number, 0.1, result=order_result(number))
+            await self._world.emit(f"paid:{number}", {"amount": number})
+            await asyncio.sleep(self._pause)

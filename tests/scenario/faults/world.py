@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -119,51 +121,76 @@ class World:
                 self._connection = None
                 await asyncio.sleep(0.05)
 
-    async def held_by(self, worker: UUID) -> list[Held]:
-        rows = await self.ask("select run_id, epoch from planar.workflow_claim where worker_id = $1", worker)
-        return [Held(row[0], row[1]) for row in rows]
+    async def claims(self) -> dict[UUID, tuple[UUID | None, int]]:
+        """The runs that have not ended: who holds them, and the epoch."""
+        rows = await self.ask("select run_id, worker_id, epoch from planar.workflow_claim")
+        return {_uuid(row[0]): (_uuid(row[1]) if row[1] is not None else None, row[2]) for row in rows}
 
-    async def still_held(self, held: Sequence[Held]) -> int:
-        """How many of *held* nobody has claimed since."""
-        query = """
-            select count(*) from unnest($1::uuid[], $2::int[]) h(run, epoch)
-            join planar.workflow_claim c on c.run_id = h.run and c.epoch = h.epoch
-        """
-        return (await self.ask(query, [each.run for each in held], [each.epoch for each in held]))[0][0]
+    async def held_by(self, worker: UUID) -> list[Held]:
+        return [Held(run, epoch) for run, (holder, epoch) in (await self.claims()).items() if holder == worker]
+
+    async def ends(self) -> dict[UUID, tuple[str, Any, Any]]:
+        """How each run that was started here has ended: status, result and error."""
+        rows = await self.ask("select id, status, result, error from planar.workflow_run")
+        return {run: (row[1], json.loads(row[2] or "null"), row[3]) for row in rows if (run := _uuid(row[0])) in self.started}
+
+    async def recorded(self) -> dict[tuple[UUID, str], float]:
+        """When the end of each step was written, by the clock of this host."""
+        return {(_uuid(row[0]), row[1]): row[2] for row in await self.ask("select run, path, at from audit.written where ended")}
 
     async def until_moved(self, held: Sequence[Held], *, within: float) -> float:
         """Wait until other workers have claimed all of *held*, or they have ended; how long that took."""
         began = SYSTEM_CLOCK.monotonic()
 
         async def moved() -> bool:
-            return await self.still_held(held) == 0
+            claims = await self.claims()
+            return not any(run in claims and claims[run][1] == epoch for run, epoch in held)
 
         await until(moved, f"{len(held)} runs to be claimed elsewhere", within)
         return SYSTEM_CLOCK.monotonic() - began
 
-    async def until_ended(self, within: float, runs: Iterable[UUID] | None = None) -> float:
-        """Wait until *runs*, by default all, have ended; how long that took."""
-        began, wanted = SYSTEM_CLOCK.monotonic(), list(self.started if runs is None else runs)
-        left: list[Any] = []
+    async def until_ended(self, within: float, *, but: Iterable[UUID] = ()) -> float:
+        """Wait until all runs have ended, *but* these; how long that took."""
+        began, others = SYSTEM_CLOCK.monotonic(), set(but)
+        left: dict[UUID, Any] = {}
 
         async def ended() -> bool:
-            left[:] = await self.ask(
-                "select r.id, r.function_name, c.worker_id, c.reason, c.due_at, c.epoch from planar.workflow_run r"
-                " left join planar.workflow_claim c on c.run_id = r.id"
-                " where r.id = any($1::uuid[]) and r.status not in ('succeeded', 'failed', 'cancelled')",
-                wanted,
-            )
+            left.clear()
+            left.update({run: claim for run, claim in (await self.claims()).items() if run not in others})
             return not left
 
         try:
             await until(ended, "the runs to end", within)
         except AssertionError as error:
-            raise AssertionError(f"{error}: {len(left)} of {len(wanted)} have not, as {[dict(row) for row in left[:3]]}") from None
+            raise AssertionError(f"{error}: {len(left)} have not, as {list(left.items())[:3]}") from None
         return SYSTEM_CLOCK.monotonic() - began
 
-    async def waits_for_lock(self) -> bool:
-        query = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        return (await self.ask(query))[0][0] > 0
+
+class SqliteWorld(World):
+    """The same over an SQLite file, which has no audit."""
+
+    async def open(self) -> None:
+        await super().open()
+        await self._manager.migrate(application=[])
+        self._connection = sqlite3.connect(self._manager.sqlite_path or "", timeout=30, isolation_level=None)
+        for statement in TABLES:
+            self._connection.execute(statement)
+
+    async def close(self) -> None:
+        self._connection.close()
+        self._connection = None
+        await super().close()
+
+    async def ask(self, query: str, *arguments: Any) -> list[Any]:
+        return self._connection.execute(query.replace("planar.", ""), arguments).fetchall()
+
+    async def recorded(self) -> dict[tuple[UUID, str], float]:
+        rows = await self.ask("select workflow_id, path, updated_at from workflow_step where seq is not null")
+        return {(_uuid(row[0]), row[1]): datetime.fromisoformat(row[2]).replace(tzinfo=UTC).timestamp() for row in rows}
+
+
+def _uuid(value: Any) -> UUID:
+    return UUID(value) if isinstance(value, str) else UUID(bytes=value.bytes)
 
 
 async def until(question: Callable[[], Awaitable[bool]], what: str, within: float = 20.0) -> None:

@@ -25,6 +25,9 @@ READERS = 4
 
 READ_ATTEMPTS = 5
 
+ANSWER_SECONDS = 30.0
+"""A connection that has not answered for so long is given up: the way to the server may be gone without a word."""
+
 _CONFLICTS = frozenset({"40001", "40P01"})
 _ENDED = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300"})
 """The server shuts down, starts, has too many clients, or ended this session."""
@@ -62,7 +65,7 @@ class Connector:
             "application_name": f"planar-engine {client_id}",
             "idle_in_transaction_session_timeout": str(int(idle_seconds * 1000)),
         }
-        self._arguments = given | {"server_settings": settings, "max_cached_statement_lifetime": 0}
+        self._arguments = given | {"server_settings": settings, "max_cached_statement_lifetime": 0, "command_timeout": ANSWER_SECONDS}
 
     async def connect(self) -> Connection:
         """A new connection."""
@@ -103,18 +106,23 @@ async def ask(pool: Any, query: str, *args: Any) -> Sequence[Any]:
     """The rows of *query*, which changes nothing or may be repeated; again on a new connection if one was lost."""
     for attempt in range(READ_ATTEMPTS - 1):
         try:
-            return await _ask_once(pool, query, *args)
+            return await ask_once(pool, query, *args)
         except Exception as error:
             if not is_lost(error):
                 raise
         await asyncio.sleep(exponential_backoff_with_jitter(attempt, 0.05, 1.0, jitter_factor=0.5))
-    return await _ask_once(pool, query, *args)
+    return await ask_once(pool, query, *args)
 
 
-async def _ask_once(pool: Any, query: str, *args: Any) -> Sequence[Any]:
-    async with pool.acquire() as connection:
+async def ask_once(pool: Any, query: str, *args: Any, within: float = ANSWER_SECONDS) -> Sequence[Any]:
+    """The rows of *query*.
+
+    Raises:
+        TimeoutError: there was no connection, or no answer, *within* so many seconds.
+    """
+    async with pool.acquire(timeout=within) as connection:
         try:
-            return await connection.fetch(query, *args)
+            return await connection.fetch(query, *args, timeout=within)
         except Exception as error:
             if is_lost(error):
                 # The pool would give it to the next one.

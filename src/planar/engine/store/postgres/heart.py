@@ -6,15 +6,16 @@ Leases are measured by the server's clock alone; the clocks of hosts are never c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from planar.clock import SYSTEM_CLOCK
 from planar.engine.store.lease import WorkerLease
 from planar.engine.store.postgres import statements as sql
-from planar.engine.store.postgres.connection import ask
+from planar.engine.store.postgres.connection import ask, ask_once
 from planar.engine.store.postgres.rows import uuid
 from planar.logging import get_logger
 
@@ -22,6 +23,11 @@ logger = get_logger(__name__)
 
 BEATS_PER_LEASE = 3
 RETRY_SECONDS = 0.2
+SHORTEST_WAIT = 1.0
+"""How many seconds an answer is waited for, however short a lease is."""
+
+
+Asking = Callable[..., Awaitable[Sequence[Any]]]
 
 
 class ServerTime:
@@ -96,11 +102,11 @@ class Heart:
             except Exception as error:
                 logger.warning("workers that stopped without a word will be missed at the end of their lease only", error=repr(error))
 
-    async def beat(self) -> None:
+    async def beat(self, asking: Asking = ask) -> None:
         """Say that the workers live."""
         asked = SYSTEM_CLOCK.monotonic()
         workers = dict(self._workers)
-        ((told, gone, unseen),) = await ask(self._pool, sql.BEAT, list(workers))
+        ((told, gone, unseen),) = await asking(self._pool, sql.BEAT, list(workers))
         self._time.learn(asked, told, SYSTEM_CLOCK.monotonic())
         written_off = set(map(uuid, gone))
         for worker_id, lease in workers.items():
@@ -115,10 +121,12 @@ class Heart:
             self._unseen()
 
     async def _work(self) -> None:
+        # Soon again rather than long: an answer that is too late for the lease is of no use.
+        briefly = partial(ask_once, within=max(self._seconds, SHORTEST_WAIT))
         await asyncio.sleep(self._seconds)
         while self._workers:
             try:
-                await self.beat()
+                await self.beat(briefly)
             except Exception as error:
                 logger.warning("a worker could not say that it lives; it tries again", error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)
