@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
+from planar.clock import SYSTEM_CLOCK
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
 from planar.engine.core.model import RunStatus
 from planar.engine.errors import StaleEpoch
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import Cancel, Emit, Entry, News, RetireWorker, Slept, StartRun
 from planar.engine.store.postgres import PostgresStore
 from planar.engine.store.postgres.lane import Lane
+from planar.engine.store.postgres.takeover import end_transactions
 from tests.contract.store_world import (
     HandClock,
     Heard,
@@ -354,6 +358,53 @@ async def test_a_worker_lives_as_long_as_its_heart_beats(world: PostgresWorld) -
     async with asyncio.timeout(5):
         while await there.dead_workers(two) != [one]:
             pass
+
+
+async def test_a_beat_tells_the_lease_and_a_worker_that_was_written_off_comes_back_in_a_new_term(world: PostgresWorld) -> None:
+    store = await world.store()
+    worker, lease = uuid7(), WorkerLease()
+    before = SYSTEM_CLOCK.monotonic()
+    await store.enlist(worker, lease)
+    assert store._parts is not None
+    assert before + store._lease_seconds <= lease.ends <= SYSTEM_CLOCK.monotonic() + store._lease_seconds
+    lease.renew(before - 1)
+    await store._parts.heart.beat()
+    assert (lease.has_run_out(), lease.term) == (False, 0)
+    lease.renew(before - 1)
+    await ask(world, "update planar.workflow_worker set alive = false")
+    await store._parts.heart.beat()
+    assert (lease.has_run_out(), lease.term) == (True, 1)
+    assert await asyncio.wait_for(lease.holds(1), 10)
+    assert (await ask(world, "select alive from planar.workflow_worker"))[0][0] is True
+
+
+async def test_what_a_dead_process_left_open_is_ended_and_nothing_else(world: PostgresWorld) -> None:
+    """Its row locks, and the lock on its worker, would be in the way of whoever goes on with its runs."""
+    (dead, one), (living, other) = await world.process(), await world.process()
+    worker = uuid7()
+    await one.enlist(worker)
+    await other.enlist(uuid7())
+    assert await other.dead_workers(worker) == [], "nobody is dead, and nothing is ended"
+    async with dead.get_session(label="dead") as left, living.get_session(label="living") as kept, dead.get_session(label="new") as young:
+        for session in (left, kept):
+            await write(session)
+        idle = "select count(*) from pg_stat_activity where state = 'idle in transaction' and datname = current_database()"
+        long = f"{idle} and state_change < clock_timestamp() - interval '0.3 seconds'"
+        while (await ask(world, long))[0][0] < 2:
+            await asyncio.sleep(0.02)
+        await write(young)
+        await end_transactions(other._ask, [worker], lease_seconds=0.6)
+        await until_count(world, idle, 2)
+        await kept.commit()
+        await young.commit()
+        with pytest.raises(DBAPIError):
+            await left.commit()
+
+
+async def until_count(world: PostgresWorld, query: str, wanted: int) -> None:
+    async with asyncio.timeout(10):
+        while (await ask(world, query))[0][0] != wanted:
+            await asyncio.sleep(0.02)
 
 
 async def test_the_time_is_the_servers(world: PostgresWorld) -> None:
