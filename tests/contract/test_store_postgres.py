@@ -390,8 +390,7 @@ async def test_what_a_dead_process_left_open_is_ended_and_nothing_else(world: Po
             await write(session)
         idle = "select count(*) from pg_stat_activity where state = 'idle in transaction' and datname = current_database()"
         long = f"{idle} and state_change < clock_timestamp() - interval '0.3 seconds'"
-        while (await ask(world, long))[0][0] < 2:
-            await asyncio.sleep(0.02)
+        await until_count(world, long, 2)
         await write(young)
         await end_transactions(other._ask, [worker], lease_seconds=0.6)
         await until_count(world, idle, 2)
@@ -403,7 +402,9 @@ async def test_what_a_dead_process_left_open_is_ended_and_nothing_else(world: Po
 
 async def until_count(world: PostgresWorld, query: str, wanted: int) -> None:
     async with asyncio.timeout(10):
-        while (await ask(world, query))[0][0] != wanted:
+        while True:
+            if (await ask(world, query))[0][0] == wanted:
+                return
             await asyncio.sleep(0.02)
 
 

@@ -161,9 +161,10 @@ async def busy(number: int, steps: int) -> int:
 @step()
 async def linger() -> str:
     note("plain")
-    while not (Path(_setup.folder) / "gate").exists():
+    while True:
+        if (Path(_setup.folder) / "gate").exists():
+            return "through the gate"
         await asyncio.sleep(0.02)
-    return "through the gate"
 
 
 @workflow()

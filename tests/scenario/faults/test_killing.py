@@ -59,6 +59,8 @@ async def test_after_sigterm_runs_are_handed_over_between_steps_and_after_the_dr
     world.open_gate()
     await world.until_ended(60)
     kept = await check(world, fleet, 0)
-    report(f"SIGTERM: {len(between)} runs between steps in {short:.2f} s, {len(inside)} in a step in {long:.2f} s (drain {drain:g} s); {kept}")
+    report(
+        f"SIGTERM: {len(between)} runs between steps in {short:.2f} s, {len(inside)} in a step in {long:.2f} s (drain {drain:g} s); {kept}"
+    )
     assert short <= MARGIN
     assert drain * 0.9 <= long <= drain + MARGIN

@@ -57,7 +57,7 @@ async def test_a_worker_that_returns_after_three_leases_is_refused_and_goes_on_w
     await world.until_ended(60)
     kept = await check(world, fleet, ORDER_EFFECTS * (IN_FLIGHT + 8))
     refused = zombie.log.count(REFUSED)
-    report(f"SIGSTOP: {len(held)} runs went on elsewhere in {seconds:.2f} s (lease {LEASE:g} s); {refused} runs refused to the returned; {kept}")
+    report(f"SIGSTOP: {len(held)} runs went on in {seconds:.2f} s (lease {LEASE:g} s); {refused} runs refused to the returned; {kept}")
     assert refused >= len(held) // 2, zombie.log[-3000:]
     assert seconds <= LEASE + MARGIN
     assert kept.late == 0, "a body began on a lease that had run out"
@@ -86,7 +86,9 @@ async def test_wherever_a_worker_is_stopped_its_run_goes_on_and_every_effect_is_
         refused = zombie.log.count(REFUSED)
         taken = await world.until_moved(held, within=60)
         await world.until_ended(60)
-        report(f"stopped in {place}: taken over in {taken:.2f} s, all ended in {SYSTEM_CLOCK.monotonic() - began:.2f} s (lease {LEASE:g} s)")
+        report(
+            f"stopped in {place}: taken over in {taken:.2f} s, all ended in {SYSTEM_CLOCK.monotonic() - began:.2f} s (lease {LEASE:g} s)"
+        )
         zombie.go_on()
         await until(lambda zombie=zombie, refused=refused: _refused(zombie, refused), "the worker to be refused")
         assert taken <= LEASE + MARGIN

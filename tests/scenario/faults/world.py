@@ -24,7 +24,13 @@ from planar.engine.store.port import Emit, StartRun, Store
 from tests.postgres_server import connect
 from tests.scenario.faults.program import SLOTS
 
-LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.TooManyConnectionsError, asyncpg.OperatorInterventionError)
+LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+)
 """The server is away, as it is meant to be here now and then."""
 
 TABLES = (

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from planar.clock import when_moved
 from planar.engine.core.model import Run, StepRecord
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.memory.database import MemoryDatabase
 from planar.engine.store.memory.entries import MemoryEntries
-from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, Standing, Wait
 from planar.errors import InternalError
 from planar.logging import get_logger
