@@ -8,6 +8,7 @@ import pytest
 
 from planar.clock import SYSTEM_CLOCK
 from planar.engine.execution.run import LiveRun
+from planar.engine.store.lease import WorkerLease
 from planar.workflows import step, workflow
 from tests.integration.engine.conftest import Opener
 
@@ -16,10 +17,28 @@ pytestmark = pytest.mark.anyio
 begun: list[str] = []
 
 
+class stale:  # noqa: N801 - a place for what a test hands to a body
+    lease: WorkerLease
+
+
 @step()
 async def begin(name: str) -> str:
     begun.append(name)
     return name
+
+
+@step()
+async def fail_late(name: str) -> str:
+    begun.append(name)
+    if len(begun) == 1:
+        stale.lease.renew(SYSTEM_CLOCK.monotonic() - 1)
+        raise ConnectionError("whoever takes the run over has ended the transaction")
+    return name
+
+
+@workflow()
+async def failing(name: str) -> str:
+    return await fail_late(name)
 
 
 @workflow()
@@ -65,3 +84,14 @@ async def test_a_run_that_was_taken_over_meanwhile_begins_nothing_more_here(open
         lease.renew(SYSTEM_CLOCK.monotonic() + 60)
         assert await asyncio.wait_for(beginning.wait_for_completion(run.id), 10) == "one"
         assert begun == ["one"]
+
+
+async def test_how_a_step_failed_counts_only_if_the_run_is_still_this_workers(open_app: Opener, waiting: asyncio.Event) -> None:
+    async with open_app(failing) as app:
+        lease = stale.lease = app.worker._lease
+        run = await failing.start("one")
+        await asyncio.wait_for(waiting.wait(), 10)
+        lease.lose()
+        lease.renew(SYSTEM_CLOCK.monotonic() + 60)
+        assert await asyncio.wait_for(failing.wait_for_completion(run.id), 10) == "one"
+        assert begun == ["one", "one"]

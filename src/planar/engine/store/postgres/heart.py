@@ -86,12 +86,16 @@ class Heart:
 
     def release(self, worker_id: UUID) -> None:
         """*worker_id* has stopped."""
-        self._workers.pop(worker_id, None)
+        lease = self._workers.pop(worker_id, None)
+        if lease is not None:
+            # Nobody need wait for its next beat.
+            lease.lose()
 
     async def close(self) -> None:
         """Beat no more. Whoever has not been released is dead from now on, without a wait for the end of its lease."""
         left = list(self._workers)
-        self._workers.clear()
+        for worker_id in left:
+            self.release(worker_id)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
