@@ -18,11 +18,14 @@ from planar.db.session import PlanarSession
 from planar.engine.core.model import RunStatus
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.lease import WorkerLease
-from planar.engine.store.port import Cancel, Emit, Entry, News, RetireWorker, Slept, StartRun
+from planar.engine.store.port import Cancel, ClaimDue, Emit, Entry, News, Reclaim, Release, RetireWorker, Slept, StartRun
 from planar.engine.store.postgres import PostgresStore
+from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.lane import Lane
 from planar.engine.store.postgres.takeover import end_transactions
+from planar.engine.store.postgres.witness import find_witness
 from tests.contract.store_world import (
+    ALL,
     HandClock,
     Heard,
     PostgresWorld,
@@ -281,18 +284,58 @@ async def test_whatever_connection_is_lost_nothing_is_lost_or_written_twice(worl
     assert len(await claimed(store)) == 3
 
 
-ACKNOWLEDGED: dict[str, Callable[[HandClock], Entry]] = {
-    "a start": lambda clock: StartRun(new_run(clock)),
-    "an event": lambda clock: Emit(new_event(clock)),
+async def _start(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return StartRun(new_run(clock)), lambda outcome: outcome.created
+
+
+async def _event(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return Emit(new_event(clock)), lambda outcome: outcome.created
+
+
+async def _record(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return (await begin(store, clock)).save(done()), lambda outcome: outcome is None
+
+
+async def _end(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return (await begin(store, clock)).end(), lambda outcome: outcome is None
+
+
+async def _release(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return Release((await begin(store, clock)).holder), lambda outcome: outcome is None
+
+
+async def _sleep(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return (await begin(store, clock)).sleep_for_event(), lambda outcome: outcome.asleep
+
+
+async def _reclaim(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    held = await begin(store, clock)
+    await store.submit(held.sleep_for_event())
+    return Reclaim(held.holder), lambda outcome: outcome == 2
+
+
+async def _claims(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    run = new_run(clock)
+    await store.submit(StartRun(run))
+    return ClaimDue(uuid7(), 10, ALL), lambda outcome: [each.run.id for each in outcome.claims] == [run.id]
+
+
+ACKNOWLEDGED = (_start, _event, _record, _end, _release, _sleep, _reclaim, _claims)
+LOST = {
+    "before": sql.COMMITTED,
+    "after": sql.COMMITTED,
+    # A server that crashed has forgotten the number, or has given it to another transaction, which was committed.
+    "forgotten": "select txid_status($1::bigint + 1000000000)",
+    "given again": "select case when $1::bigint > 0 then 'committed' end",
 }
 
 
-@pytest.mark.parametrize("entry", ACKNOWLEDGED.values(), ids=ACKNOWLEDGED)
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("entry", ACKNOWLEDGED, ids=lambda entry: entry.__name__)
+@pytest.mark.parametrize("when", LOST)
 async def test_a_commit_that_nobody_acknowledged_is_asked_for(
-    here: Process, clock: HandClock, entry: Callable[[HandClock], Entry], when: str
+    here: Process, clock: HandClock, monkeypatch: pytest.MonkeyPatch, entry: Any, when: str
 ) -> None:
-    """Written once more it would look as if somebody else had been first."""
+    """Written once more it would look as if somebody else had been first; taken for written it would be lost."""
     _, store = here
     broken = False
 
@@ -317,10 +360,15 @@ async def test_a_commit_that_nobody_acknowledged_is_asked_for(
 
     assert store._parts is not None
     lane: Lane = store._parts.lane
+    written, is_right = await entry(store, clock)
+    monkeypatch.setattr(sql, "COMMITTED", LOST[when])
     lane._connection = Breaking(lane._connection)
-    outcome = await store.submit(entry(clock))
+    outcome = await store.submit(written)
     assert broken
-    assert outcome.created
+    assert is_right(outcome)
+    found = find_witness([written], [outcome])
+    assert found is not None
+    assert await store._ask(found.query, *found.args), "it is there"
 
 
 async def test_a_listener_that_was_cut_off_looks_around_afterwards(world: PostgresWorld, here: Process, clock: HandClock) -> None:

@@ -19,6 +19,7 @@ from planar.engine.store.postgres.connection import Connection, Connector, close
 from planar.engine.store.postgres.entries import apply
 from planar.engine.store.postgres.locks import LaneEntry, locks_of
 from planar.engine.store.postgres.transaction import Transaction
+from planar.engine.store.postgres.witness import Witness, find_witness
 from planar.errors import InternalError
 from planar.logging import get_logger
 from planar.utils import exponential_backoff_with_jitter
@@ -28,6 +29,9 @@ logger = get_logger(__name__)
 LARGEST_BATCH = 1000
 PATIENCE_SECONDS = 5.0
 """How long a lane that is to close waits for a server that is gone."""
+
+NO_SUCH_NUMBER = "22023"
+"""A server that crashed has forgotten numbers of transactions of which nothing was on disk."""
 
 Item = tuple[LaneEntry, "asyncio.Future[Any]"]
 Publish = Callable[[Sequence[LaneEntry], Sequence[Any], News], None]
@@ -147,7 +151,7 @@ class Lane:
                 await self._undo(connection)
                 raise
             self._drop(connection)
-            if written is None or number is None or not await self._was_committed(number):
+            if written is None or number is None or not await self._was_committed(number, find_witness(entries, written.outcomes)):
                 raise _Lost from error
         except BaseException:
             self._drop(connection)
@@ -164,19 +168,26 @@ class Lane:
         connection.terminate()
         self._connection = None
 
-    async def _was_committed(self, number: int) -> bool:
-        """Whether the transaction *number*, whose commit nobody acknowledged, is durable: asked, never guessed."""
+    async def _was_committed(self, number: int, witness: Witness | None) -> bool:
+        """Whether the transaction *number*, whose commit nobody acknowledged, is durable: asked, never guessed.
+
+        If the server says so, and it may have crashed and given the number again, the *witness* decides.
+        """
         while True:
             connection = await self._connected()
             try:
                 status = (await connection.fetch(sql.COMMITTED, number))[0][0]
+                if status == "committed":
+                    return witness is not None and bool(await connection.fetch(witness.query, *witness.args))
             except Exception as error:
+                if getattr(error, "sqlstate", None) == NO_SUCH_NUMBER:
+                    return False
                 if not (is_lost(error) or connection.is_closed()):
                     raise
                 self._drop(connection)
                 continue
             if status != "in progress":
-                return status == "committed"
+                return False
             # The server has not noticed yet that nobody listens.
             await asyncio.sleep(0.02)
 
