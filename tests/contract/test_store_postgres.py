@@ -10,15 +10,33 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
+from planar.clock import SYSTEM_CLOCK
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
 from planar.engine.core.model import Reason, RunStatus
 from planar.engine.errors import StaleEpoch
-from planar.engine.store.port import Cancel, Emit, Entry, News, RetireWorker, RunWait, Slept, Started, StartRun
+from planar.engine.store.lease import WorkerLease
+from planar.engine.store.port import (
+    Cancel,
+    ClaimDue,
+    Emit,
+    Entry,
+    News,
+    Reclaim,
+    Release,
+    RetireWorker,
+    RunWait,
+    Slept,
+    Started,
+    StartRun,
+)
 from planar.engine.store.postgres import PostgresStore
+from planar.engine.store.postgres.takeover import end_transactions
 from tests.contract.store_world import (
+    ALL,
     HandClock,
     Heard,
     PostgresWorld,
@@ -317,23 +335,55 @@ def break_at_commit(store: PostgresStore, when: str) -> Breaking:
     return breaking
 
 
-ACKNOWLEDGED: dict[str, Callable[[HandClock], Entry]] = {
-    "a start": lambda clock: StartRun(new_run(clock)),
-    "an event": lambda clock: Emit(new_event(clock)),
-}
+async def _start(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return StartRun(new_run(clock)), lambda outcome: outcome.created
 
 
-@pytest.mark.parametrize("entry", ACKNOWLEDGED.values(), ids=ACKNOWLEDGED)
+async def _event(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return Emit(new_event(clock)), lambda outcome: outcome.created
+
+
+async def _record(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return (await begin(store, clock)).save(done()), lambda outcome: outcome is None
+
+
+async def _end(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return (await begin(store, clock)).end(), lambda outcome: outcome is None
+
+
+async def _release(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return Release((await begin(store, clock)).holder), lambda outcome: outcome is None
+
+
+async def _sleep(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    return (await begin(store, clock)).sleep_for_event(), lambda outcome: outcome.asleep
+
+
+async def _reclaim(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    held = await begin(store, clock)
+    await store.submit(held.sleep_for_event())
+    return Reclaim(held.holder), lambda outcome: outcome == 2
+
+
+async def _claims(store: PostgresStore, clock: HandClock) -> tuple[Entry, Callable[[Any], bool]]:
+    run = new_run(clock)
+    await store.submit(StartRun(run))
+    return ClaimDue(uuid7(), 10, ALL), lambda outcome: [each.run.id for each in outcome.claims] == [run.id]
+
+
+ACKNOWLEDGED = (_start, _event, _record, _end, _release, _sleep, _reclaim, _claims)
+
+
+@pytest.mark.parametrize("entry", ACKNOWLEDGED, ids=lambda entry: entry.__name__)
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_commit_that_nobody_acknowledged_is_asked_for(
-    here: Process, clock: HandClock, entry: Callable[[HandClock], Entry], when: str
-) -> None:
-    """Written once more it would look as if somebody else had been first."""
+async def test_a_commit_that_nobody_acknowledged_is_asked_for(here: Process, clock: HandClock, entry: Any, when: str) -> None:
+    """Written once more it would look as if somebody else had been first; taken for written it would be lost."""
     _, store = here
+    written, is_right = await entry(store, clock)
     breaking = break_at_commit(store, when)
-    outcome = await store.submit(entry(clock))
+    outcome = await store.submit(written)
     assert breaking.broken
-    assert outcome.created
+    assert is_right(outcome)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -488,6 +538,54 @@ async def test_a_worker_lives_as_long_as_its_heart_beats(world: PostgresWorld) -
     async with asyncio.timeout(5):
         while await there.dead_workers(two) != [one]:
             pass
+
+
+async def test_a_beat_tells_the_lease_and_a_worker_that_was_written_off_comes_back_in_a_new_term(world: PostgresWorld) -> None:
+    store = await world.store()
+    worker, lease = uuid7(), WorkerLease()
+    before = SYSTEM_CLOCK.monotonic()
+    await store.enlist(worker, lease)
+    assert store._parts is not None
+    assert before + store._lease_seconds <= lease.ends <= SYSTEM_CLOCK.monotonic() + store._lease_seconds
+    lease.renew(before - 1)
+    await store._parts.heart.beat()
+    assert (lease.has_run_out(), lease.term) == (False, 0)
+    lease.renew(before - 1)
+    await ask(world, "update planar.workflow_worker set alive = false")
+    await store._parts.heart.beat()
+    assert (lease.has_run_out(), lease.term) == (True, 1)
+    assert await asyncio.wait_for(lease.holds(1), 10)
+    assert (await ask(world, "select alive from planar.workflow_worker"))[0][0] is True
+
+
+async def test_what_a_dead_process_left_open_is_ended_and_nothing_else(world: PostgresWorld) -> None:
+    """Its row locks, and the lock on its worker, would be in the way of whoever goes on with its runs."""
+    (dead, one), (living, other) = await world.process(), await world.process()
+    worker = uuid7()
+    await one.enlist(worker)
+    await other.enlist(uuid7())
+    assert await other.dead_workers(worker) == [], "nobody is dead, and nothing is ended"
+    async with dead.get_session(label="dead") as left, living.get_session(label="living") as kept, dead.get_session(label="new") as young:
+        for session in (left, kept):
+            await write(session)
+        idle = "select count(*) from pg_stat_activity where state = 'idle in transaction' and datname = current_database()"
+        long = f"{idle} and state_change < clock_timestamp() - interval '0.3 seconds'"
+        await until_count(world, long, 2)
+        await write(young)
+        await end_transactions(other._ask, [worker], lease_seconds=0.6)
+        await until_count(world, idle, 2)
+        await kept.commit()
+        await young.commit()
+        with pytest.raises(DBAPIError):
+            await left.commit()
+
+
+async def until_count(world: PostgresWorld, query: str, wanted: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if (await ask(world, query))[0][0] == wanted:
+                return
+            await asyncio.sleep(0.02)
 
 
 async def test_the_time_is_the_servers(world: PostgresWorld) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import URL, MetaData, text
 from sqlalchemy.exc import DBAPIError
@@ -45,6 +46,8 @@ class DatabaseManager:
 
     def __init__(self, url: str | URL, *, pool: PoolConfig | None = None, max_conflict_retries: int | None = None) -> None:
         self.url = _supported(url)
+        self.client_id = uuid4().hex[:12]
+        """By this the server's list of sessions tells those of this manager from others'."""
         self._pool = pool or PoolConfig()
         self._retries = MAX_CONFLICT_RETRIES if max_conflict_retries is None else max_conflict_retries
         self._busy_seconds = _busy_seconds(self.url)
@@ -138,7 +141,7 @@ class DatabaseManager:
     def _open(self) -> AsyncEngine:
         options = {RETRIES_OPTION: self._retries}
         if self.url.drivername == POSTGRESQL_DRIVER:
-            return postgres_engine(self.url, self._pool, options)
+            return postgres_engine(self.url, self._pool, options, self.client_id)
         self.sqlite_path = self._sqlite_file()
         return sqlite_engine(self.sqlite_path, busy_seconds=self._busy_seconds, gate=lambda: self.write_gate, options=options)
 

@@ -15,8 +15,8 @@ from planar.db.statements import StatementKind, kind_of
 ISOLATION = "READ COMMITTED"
 
 
-def engine_options(pool: PoolConfig) -> dict[str, Any]:
-    """The arguments of `create_async_engine` that make an engine ours."""
+def engine_options(pool: PoolConfig, client_id: str = "") -> dict[str, Any]:
+    """The arguments of `create_async_engine` that make an engine ours; the server lists its sessions under *client_id*."""
     return {
         "isolation_level": ISOLATION,
         "pool_size": pool.size,
@@ -26,7 +26,7 @@ def engine_options(pool: PoolConfig) -> dict[str, Any]:
         "pool_pre_ping": True,
         "connect_args": {
             "server_settings": {
-                "application_name": "planar",
+                "application_name": f"planar {client_id}".rstrip(),
                 # A stopped process must not keep its locks for ever.
                 "idle_in_transaction_session_timeout": str(int(pool.idle_in_transaction_seconds * 1000)),
             }
@@ -34,9 +34,9 @@ def engine_options(pool: PoolConfig) -> dict[str, Any]:
     }
 
 
-def postgres_engine(url: URL, pool: PoolConfig, options: Mapping[str, Any]) -> AsyncEngine:
-    """An engine for the server at *url*; *options* are its execution options."""
-    engine = create_async_engine(url, execution_options=dict(options), **engine_options(pool))
+def postgres_engine(url: URL, pool: PoolConfig, options: Mapping[str, Any], client_id: str = "") -> AsyncEngine:
+    """An engine for the server at *url*; *options* are its execution options, *client_id* as for `engine_options`."""
+    engine = create_async_engine(url, execution_options=dict(options), **engine_options(pool, client_id))
     event.listen(engine.sync_engine, "before_cursor_execute", _note_write)
     return engine
 

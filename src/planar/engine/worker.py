@@ -28,6 +28,7 @@ from planar.engine.execution.marks import RunningMarks
 from planar.engine.execution.parts import Parts
 from planar.engine.execution.recording import cancelled_error
 from planar.engine.execution.run import LiveRun
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, Release, RetireWorker, Store
 from planar.engine.tracing import is_traced, trace
 from planar.errors import InternalError
@@ -64,7 +65,8 @@ class Worker:
         self._registry = registry
         self._config = config
         marks = RunningMarks(RUNNING_MARK_SECONDS, clock)
-        self._parts = Parts(self.id, store, registry, notices, marks, self, manager, load_actor)
+        self._lease = WorkerLease()
+        self._parts = Parts(self.id, self._lease, store, registry, notices, marks, self, manager, load_actor)
         self._live: dict[UUID, LiveRun] = {}
         self._watched: dict[LiveRun, None] = {}
         """Runs that are executed here, and in which some branch waits."""
@@ -94,7 +96,7 @@ class Worker:
 
     async def start(self) -> None:
         """Take over what dead workers left, then look for work until `stop`."""
-        await self._store.enlist(self.id)
+        await self._store.enlist(self.id, self._lease)
         self._context = contextvars.copy_context()
         self._unsubscribe = self._store.subscribe(self._hear)
         self._loop_task = asyncio.create_task(self._work(), name="planar-worker")

@@ -21,6 +21,7 @@ from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.errors import StaleEpoch
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import Entry, Found, News, Store, Wait
 from planar.errors import InternalError
 
@@ -184,8 +185,8 @@ class FaultyStore:
             await self._faults.die()
         return outcomes
 
-    async def enlist(self, worker_id: UUID) -> None:
-        await self._alone("enlist", lambda: self.inner.enlist(worker_id))
+    async def enlist(self, worker_id: UUID, lease: WorkerLease | None = None) -> None:
+        await self._alone("enlist", lambda: self.inner.enlist(worker_id, lease))
 
     async def discharge(self, worker_id: UUID) -> None:
         await self._alone("discharge", lambda: self.inner.discharge(worker_id))

@@ -11,6 +11,7 @@ from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
 from planar.engine.events import Notices
 from planar.engine.execution.marks import RunningMarks
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import Holder, Store
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Parts(NamedTuple):
     """One worker's surroundings."""
 
     worker_id: UUID
+    lease: WorkerLease
     store: Store
     registry: Registry
     notices: Notices

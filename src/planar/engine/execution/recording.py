@@ -143,6 +143,7 @@ async def fail(step: OpenStep, error: BaseException) -> Any:
 
     Raises:
         TryAgain: there will be another attempt, at the step's ``wakeup_at``.
+        RunDetached: the run is another worker's by now.
         Exception: the restored error.
     """
     live = step.live
@@ -151,6 +152,9 @@ async def fail(step: OpenStep, error: BaseException) -> Any:
         raise RunDetached
     if live.diverged is not None:
         raise live.diverged
+    if live.parts.lease.has_run_out():
+        # It may have failed because its transaction was ended by whoever takes this run over.
+        await undisturbed(live, step.caller.strand, live.keep_lease())
     failure = capture_failure(error)
     text = dump_failure(failure)
     again = None

@@ -48,6 +48,8 @@ class LiveRun:
         self.definition = definition
         self.holder = Holder(self.run.id, parts.worker_id, claim.epoch)
         """The fence of what this run writes."""
+        self._term = parts.lease.term
+        """That of the worker's lease in which the run was claimed."""
         self.journal = Journal(records)
         self.task: asyncio.Task[None] | None = None
         self.strand: Strand | None = None
@@ -84,6 +86,7 @@ class LiveRun:
     @epoch.setter
     def epoch(self, epoch: int) -> None:
         self.holder = Holder(self.run.id, self.parts.worker_id, epoch)
+        self._term = self.parts.lease.term
 
     def now(self) -> datetime:
         """The store's time."""
@@ -184,6 +187,16 @@ class LiveRun:
             raise RunDetached
         if self.diverged is not None:
             raise self.diverged
+
+    async def keep_lease(self) -> None:
+        """The lease of this worker has run out by its own clock: wait until it is known whether the run is still this worker's.
+
+        Raises:
+            RunDetached: it is not.
+        """
+        logger.info("the worker's lease has run out: a step waits until it is known who holds its run", workflow_id=self.id)
+        if not await self.parts.lease.holds(self._term):
+            raise self.lose(StaleEpoch("the worker was taken for dead, and this run was taken over"))
 
     def let_go_of(self, strand: Strand) -> None:
         """Whatever the code of *strand* makes of it: nothing that it does from here on counts. Other branches may end their steps."""

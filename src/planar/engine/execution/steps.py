@@ -300,6 +300,9 @@ async def _attempt(step: OpenStep) -> Any:
     try:
         if live.crashed or step.call.at_most_once:
             await _mark_first(step)
+        if live.parts.lease.has_run_out():
+            await live.keep_lease()
+            live.check(strand)
         with bind_frame(inner), bind_session(scope):
             value = await (_timed_body(step) if is_timed(step.call.retry) else step.call.body(step))
             return await succeed(step, value)

@@ -17,6 +17,7 @@ from uuid import UUID
 from planar.db.session import PlanarSession
 from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import Claim, Event, Reason, Run, RunStatus, StepRecord
+from planar.engine.store.lease import WorkerLease
 
 
 class Holder(NamedTuple):
@@ -292,8 +293,8 @@ class Store(Protocol):
         """Call *listener* on the event loop after each commit that has news; the answer ends that."""
         ...
 
-    async def enlist(self, worker_id: UUID) -> None:
-        """This worker is there from now on; what proves that it lives ends with the process."""
+    async def enlist(self, worker_id: UUID, lease: WorkerLease | None = None) -> None:
+        """This worker is there from now on; what proves that it lives ends with the process. If that is a lease, *lease* is told of it."""
         ...
 
     async def discharge(self, worker_id: UUID) -> None:

@@ -20,6 +20,7 @@ from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.store.joining import publish_with_commit
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.liveness import LockFiles
 from planar.engine.store.port import Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Wait
 from planar.engine.store.rows import STEP_COLUMNS, step_from_row
@@ -120,7 +121,7 @@ class SqliteStore:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
-    async def enlist(self, worker_id: UUID) -> None:
+    async def enlist(self, worker_id: UUID, lease: WorkerLease | None = None) -> None:
         if self._alive is None:
             raise InternalError("The store is closed.")
         self._alive.hold(worker_id)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from planar.clock import when_moved
 from planar.engine.core.model import Run, StepRecord
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.memory.database import MemoryDatabase
 from planar.engine.store.memory.entries import MemoryEntries
 from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, Standing, Wait
@@ -134,7 +135,7 @@ class MemoryStore:
 
     # -- workers ------------------------------------------------------------------------------------------------------
 
-    async def enlist(self, worker_id: UUID) -> None:
+    async def enlist(self, worker_id: UUID, lease: WorkerLease | None = None) -> None:
         self._enlisted.add(worker_id)
         self.database.alive.add(worker_id)
         await self.submit(RegisterWorker(worker_id, host="memory", boot_id="", pid=0))

@@ -93,7 +93,7 @@ class Committer:
             written = await self._write_whole(batch, entries[: batch.length])
             if written is not None:
                 return written
-        return await self._insist(lambda connection: self._transact(connection, entries))
+        return await self._write_apart(entries)
 
     # -- as one statement ---------------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class Committer:
             answer.fill(answer.old_starts, await _settled(self._insist(lambda connection: self._look_up(connection, old)), len(old)))
         if answer.again:
             left = [entries[place] for place in answer.again]
-            written = await _settled(self._insist(lambda connection: self._transact(connection, left)), len(left))
+            written = await _settled(self._write_apart(left), len(left))
             answer.fill(answer.again, written.outcomes if isinstance(written, Written) else written)
             if isinstance(written, Written):
                 news.merge(written.news)
@@ -159,46 +159,38 @@ class Committer:
 
     # -- as a transaction ---------------------------------------------------------------------------------------------
 
-    async def _transact(self, connection: Connection, entries: Sequence[LaneEntry]) -> Written:
-        written: Written | None = None
-        number: int | None = None
+    async def _write_apart(self, entries: Sequence[LaneEntry]) -> Written:
+        self._number += 1
+        number = self._number
+        written: list[Written] = []
+        return await self._insist(lambda connection: self._transact(connection, entries, number, written))
+
+    async def _transact(self, connection: Connection, entries: Sequence[LaneEntry], number: int, written: list[Written]) -> Written:
+        """One attempt; the last of *written* is what the one before was about to commit when its connection was lost."""
         try:
             await connection.execute("begin")
-            number = (await connection.fetch(sql.LOCK, *locks_of(entries)))[0][0]
-            news = News()
-            outcomes = await apply(Transaction(connection.fetch, self._now(), news, self._looks, in_session=False), entries)
-            written = Written(outcomes, news)
+            news, now = News(), self._now()
+            await connection.fetch(sql.LOCK, *locks_of(entries), self._lane, number, now)
+            outcomes = await apply(Transaction(connection.fetch, now, news, self._looks, in_session=False), entries)
+            written.append(Written(outcomes, news))
             await connection.execute("commit")
         except Exception as error:
-            if not (is_lost(error) or connection.is_closed()):
-                await self._undo(connection)
-                raise
-            self._drop(connection)
-            if written is None or number is None or not await self._was_committed(number):
+            if is_lost(error) or connection.is_closed():
+                self._drop(connection)
                 raise _Lost from error
+            await self._undo(connection)
+            if not is_repeated(error) or not written:
+                raise
         except BaseException:
             self._drop(connection)
             raise
-        return written
+        return written[-1]
 
     async def _undo(self, connection: Connection) -> None:
         try:
             await connection.execute("rollback")
         except Exception:
             self._drop(connection)
-
-    async def _was_committed(self, number: int) -> bool:
-        """Whether the transaction *number*, whose commit nobody acknowledged, is durable: asked, never guessed."""
-        while True:
-            connection = await self._connected()
-            try:
-                status = (await self._ask(connection, sql.COMMITTED, number))[0][0]
-            except _Lost:
-                continue
-            if status != "in progress":
-                return status == "committed"
-            # The server has not noticed yet that nobody listens.
-            await asyncio.sleep(0.02)
 
     # -- the connection -----------------------------------------------------------------------------------------------
 

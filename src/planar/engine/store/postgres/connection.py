@@ -13,7 +13,6 @@ from planar import lazy
 from planar.utils import exponential_backoff_with_jitter
 
 SETTINGS = {
-    "application_name": "planar-engine",
     "default_transaction_isolation": "read committed",
     # The table of claims is nearly empty and full of dead rows, and each statement is planned once: both mislead the planner.
     "enable_seqscan": "off",
@@ -25,6 +24,9 @@ READERS = 4
 """How many connections read, and say that workers live."""
 
 READ_ATTEMPTS = 5
+
+ANSWER_SECONDS = 30.0
+"""A connection that has not answered for so long is given up: the way to the server may be gone without a word."""
 
 _CONFLICTS = frozenset({"40001", "40P01"})
 _UNIQUE = "23505"
@@ -53,14 +55,18 @@ class Connector:
         arguments: those of the driver's ``connect``, as SQLAlchemy makes them from a URL.
         idle_seconds: a transaction in which nothing happens for so long is ended by the server: a stopped process must not keep
             others from taking over.
+        client_id: by which the server's list of sessions tells these connections from others'.
     """
 
-    def __init__(self, arguments: Mapping[str, Any], idle_seconds: float) -> None:
+    def __init__(self, arguments: Mapping[str, Any], idle_seconds: float, client_id: str) -> None:
         given = {name: value for name, value in arguments.items() if name not in _OF_SQLALCHEMY}
         if arguments.get("prepared_statement_cache_size") == 0:
             given["statement_cache_size"] = 0
-        settings = SETTINGS | {"idle_in_transaction_session_timeout": str(int(idle_seconds * 1000))}
-        self._arguments = given | {"server_settings": settings, "max_cached_statement_lifetime": 0}
+        settings = SETTINGS | {
+            "application_name": f"planar-engine {client_id}",
+            "idle_in_transaction_session_timeout": str(int(idle_seconds * 1000)),
+        }
+        self._arguments = given | {"server_settings": settings, "max_cached_statement_lifetime": 0, "command_timeout": ANSWER_SECONDS}
 
     async def connect(self) -> Connection:
         """A new connection."""
@@ -101,18 +107,23 @@ async def ask(pool: Any, query: str, *args: Any) -> Sequence[Any]:
     """The rows of *query*, which changes nothing or may be repeated; again on a new connection if one was lost."""
     for attempt in range(READ_ATTEMPTS - 1):
         try:
-            return await _ask_once(pool, query, *args)
+            return await ask_once(pool, query, *args)
         except Exception as error:
             if not is_lost(error):
                 raise
         await asyncio.sleep(exponential_backoff_with_jitter(attempt, 0.05, 1.0, jitter_factor=0.5))
-    return await _ask_once(pool, query, *args)
+    return await ask_once(pool, query, *args)
 
 
-async def _ask_once(pool: Any, query: str, *args: Any) -> Sequence[Any]:
-    async with pool.acquire() as connection:
+async def ask_once(pool: Any, query: str, *args: Any, within: float = ANSWER_SECONDS) -> Sequence[Any]:
+    """The rows of *query*.
+
+    Raises:
+        TimeoutError: there was no connection, or no answer, *within* so many seconds.
+    """
+    async with pool.acquire(timeout=within) as connection:
         try:
-            return await connection.fetch(query, *args)
+            return await connection.fetch(query, *args, timeout=within)
         except Exception as error:
             if is_lost(error):
                 # The pool would give it to the next one.

@@ -6,14 +6,16 @@ Leases are measured by the server's clock alone; the clocks of hosts are never c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from planar.clock import SYSTEM_CLOCK
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.postgres import statements as sql
-from planar.engine.store.postgres.connection import ask
+from planar.engine.store.postgres.connection import ask, ask_once
 from planar.engine.store.postgres.rows import uuid
 from planar.logging import get_logger
 
@@ -21,6 +23,11 @@ logger = get_logger(__name__)
 
 BEATS_PER_LEASE = 3
 RETRY_SECONDS = 0.2
+SHORTEST_WAIT = 1.0
+"""How many seconds an answer is waited for, however short a lease is."""
+
+
+Asking = Callable[..., Awaitable[Sequence[Any]]]
 
 
 class ServerTime:
@@ -57,26 +64,38 @@ class Heart:
     ) -> None:
         self._pool = pool
         self._time = time
+        self._lease_seconds = lease_seconds
         self._seconds = lease_seconds / BEATS_PER_LEASE
         self._written_off = written_off
         self._unseen = unseen
-        self._workers: set[UUID] = set()
+        self._workers: dict[UUID, WorkerLease] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def hold(self, worker_id: UUID) -> None:
-        """Beat for *worker_id* from now on."""
-        self._workers.add(worker_id)
+    def hold(self, worker_id: UUID, lease: WorkerLease, registered: float) -> None:
+        """Beat for *worker_id* from now on, and tell *lease*; it had itself registered at the moment *registered* or later."""
+        self._workers[worker_id] = lease
+        lease.renew(registered + self._lease_seconds)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name="planar-heart")
 
+    def note_return(self, worker_id: UUID, registered: float) -> None:
+        """*worker_id* had been taken for dead, and registered again at the moment *registered* or later."""
+        lease = self._workers.get(worker_id)
+        if lease is not None:
+            lease.renew(registered + self._lease_seconds)
+
     def release(self, worker_id: UUID) -> None:
         """*worker_id* has stopped."""
-        self._workers.discard(worker_id)
+        lease = self._workers.pop(worker_id, None)
+        if lease is not None:
+            # Nobody need wait for its next beat.
+            lease.lose()
 
     async def close(self) -> None:
         """Beat no more. Whoever has not been released is dead from now on, without a wait for the end of its lease."""
         left = list(self._workers)
-        self._workers.clear()
+        for worker_id in left:
+            self.release(worker_id)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -87,22 +106,31 @@ class Heart:
             except Exception as error:
                 logger.warning("workers that stopped without a word will be missed at the end of their lease only", error=repr(error))
 
-    async def beat(self) -> None:
+    async def beat(self, asking: Asking = ask) -> None:
         """Say that the workers live."""
         asked = SYSTEM_CLOCK.monotonic()
-        ((told, gone, unseen),) = await ask(self._pool, sql.BEAT, list(self._workers))
+        workers = dict(self._workers)
+        ((told, gone, unseen),) = await asking(self._pool, sql.BEAT, list(workers))
         self._time.learn(asked, told, SYSTEM_CLOCK.monotonic())
-        for worker_id in map(uuid, gone):
-            if worker_id in self._workers:
+        written_off = set(map(uuid, gone))
+        for worker_id, lease in workers.items():
+            if self._workers.get(worker_id) is not lease:
+                continue
+            if worker_id not in written_off:
+                lease.renew(asked + self._lease_seconds)
+            else:
+                lease.lose()
                 self._written_off(worker_id)
         if unseen:
             self._unseen()
 
     async def _work(self) -> None:
+        # Soon again rather than long: an answer that is too late for the lease is of no use.
+        briefly = partial(ask_once, within=max(self._seconds, SHORTEST_WAIT))
         await asyncio.sleep(self._seconds)
         while self._workers:
             try:
-                await self.beat()
+                await self.beat(briefly)
             except Exception as error:
                 logger.warning("a worker could not say that it lives; it tries again", error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)

@@ -10,11 +10,17 @@ from __future__ import annotations
 from planar.engine.store.postgres.rows import EVENT_COLUMNS, OTHER_STEP, PLAIN_STEP, REWRITTEN, RUN_COLUMNS
 
 LOCK = """
-select txid_current(),
+with committed as (insert into planar.workflow_batch (lane, number, answer, written_at) values ($3, $4, '', $5)),
+forgotten as (delete from planar.workflow_batch where lane = $3 and number = $4 - 1)
+select
     (select count(pg_advisory_xact_lock_shared(k)) from unnest($1::bigint[]) k),
     (select count(pg_advisory_xact_lock(k)) from unnest($2::bigint[]) k)
 """
-"""First in each transaction, before the snapshots of its other statements: see `planar.engine.store.postgres.locks`."""
+"""First in each transaction, before the snapshots of its other statements: see `planar.engine.store.postgres.locks`.
+
+It leaves a row under the number of the transaction. The same again, because the acknowledgement was lost, waits until it is decided what
+became of the first, and fails if that was committed.
+"""
 
 LOCK_IN_SESSION = """
 select current_setting('transaction_isolation'),
@@ -22,8 +28,6 @@ select current_setting('transaction_isolation'),
 """
 LOCK_CLAIMS = "select 1 from planar.workflow_claim where run_id = any($1::uuid[]) order by run_id for share"
 """For a transaction with one snapshot for all its statements: it fails if a run has moved since."""
-
-COMMITTED = "select txid_status($1::bigint)"
 
 START_RUNS = """
 with given as materialized (

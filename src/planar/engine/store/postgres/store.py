@@ -19,6 +19,7 @@ from planar.db.session import PlanarSession
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.joining import publish_with_commit
+from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Standing, Wait
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.connection import Connector, ask, close_pool
@@ -28,6 +29,7 @@ from planar.engine.store.postgres.lane import Lane
 from planar.engine.store.postgres.locks import LaneEntry, Sweep, locks_of
 from planar.engine.store.postgres.looking import load_run, load_runs, look
 from planar.engine.store.postgres.rows import STEP_COLUMNS, step_from_row, unpack, uuid
+from planar.engine.store.postgres.takeover import end_transactions
 from planar.engine.store.postgres.telling import Telling
 from planar.engine.store.postgres.transaction import Fetch, Looks, Transaction
 from planar.errors import InternalError
@@ -76,7 +78,7 @@ class PostgresStore:
     async def open(self) -> None:
         engine = self._manager.get_engine()
         _, arguments = engine.dialect.create_connect_args(self._manager.url)
-        connector = Connector(arguments, self._lease_seconds)
+        connector = Connector(arguments, self._lease_seconds, self._manager.client_id)
         pool = await connector.open_pool()
         lane = Lane(connector, self.now, self._looks, self._committed)
         telling = Telling(connector, pool, self._heard)
@@ -190,23 +192,34 @@ class PostgresStore:
 
     # -- workers ------------------------------------------------------------------------------------------------------
 
-    async def enlist(self, worker_id: UUID) -> None:
-        parts = self._open()
-        await parts.lane.submit(_registration(worker_id))
-        parts.heart.hold(worker_id)
+    async def enlist(self, worker_id: UUID, lease: WorkerLease | None = None) -> None:
+        parts, asked = self._open(), SYSTEM_CLOCK.monotonic()
+        await parts.lane.submit(self._registration(worker_id))
+        parts.heart.hold(worker_id, lease or WorkerLease(), asked)
 
     async def discharge(self, worker_id: UUID) -> None:
         parts = self._open()
         parts.heart.release(worker_id)
         await parts.lane.submit(RetireWorker(worker_id))
 
+    def _registration(self, worker_id: UUID) -> RegisterWorker:
+        return RegisterWorker(worker_id, socket.gethostname(), self._manager.client_id, os.getpid())
+
     def _come_again(self, worker_id: UUID) -> None:
         logger.warning("this worker was taken for dead, and its runs were taken over; it goes on without them", worker=worker_id)
-        if self._parts is not None:
-            self._parts.lane.submit(_registration(worker_id))
+        parts, asked = self._parts, SYSTEM_CLOCK.monotonic()
+        if parts is not None:
+
+            def registered(done: asyncio.Future[Any]) -> None:
+                if done.exception() is None:
+                    parts.heart.note_return(worker_id, asked)
+
+            parts.lane.submit(self._registration(worker_id)).add_done_callback(registered)
 
     async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
         dead = [uuid(row[0]) for row in await self._ask(sql.DEAD, worker_id, self._lease_seconds)]
+        if dead:
+            await end_transactions(self._ask, dead, self._lease_seconds)
         if among is None:
             return dead
         there = await self.other_workers(worker_id)
@@ -244,10 +257,6 @@ class PostgresStore:
         if self._parts is None:
             raise InternalError("The store is closed.")
         return self._parts
-
-
-def _registration(worker_id: UUID) -> RegisterWorker:
-    return RegisterWorker(worker_id, socket.gethostname(), "", os.getpid())
 
 
 def _driver(connection: AsyncConnection) -> Fetch:

@@ -1,0 +1,97 @@
+"""No body begins on a lease that has run out: the step waits for a sign of life, or leaves the run to whoever has it now."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from planar.clock import SYSTEM_CLOCK
+from planar.engine.execution.run import LiveRun
+from planar.engine.store.lease import WorkerLease
+from planar.workflows import step, workflow
+from tests.integration.engine.conftest import Opener
+
+pytestmark = pytest.mark.anyio
+
+begun: list[str] = []
+
+
+class stale:  # noqa: N801 - a place for what a test hands to a body
+    lease: WorkerLease
+
+
+@step()
+async def begin(name: str) -> str:
+    begun.append(name)
+    return name
+
+
+@step()
+async def fail_late(name: str) -> str:
+    begun.append(name)
+    if len(begun) == 1:
+        stale.lease.renew(SYSTEM_CLOCK.monotonic() - 1)
+        raise ConnectionError("whoever takes the run over has ended the transaction")
+    return name
+
+
+@workflow()
+async def failing(name: str) -> str:
+    return await fail_late(name)
+
+
+@workflow()
+async def beginning(name: str) -> str:
+    return await begin(name)
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when a step waits for the lease."""
+    begun.clear()
+    event, keep = asyncio.Event(), LiveRun.keep_lease
+
+    async def keep_lease(live: LiveRun) -> None:
+        event.set()
+        await keep(live)
+
+    monkeypatch.setattr(LiveRun, "keep_lease", keep_lease)
+    return event
+
+
+async def test_a_body_waits_for_a_beat_and_begins_then(open_app: Opener, waiting: asyncio.Event) -> None:
+    async with open_app(beginning) as app:
+        app.worker._lease.renew(SYSTEM_CLOCK.monotonic() - 1)
+        run = await beginning.start("one")
+        await asyncio.wait_for(waiting.wait(), 10)
+        assert begun == []
+        app.worker._lease.renew(SYSTEM_CLOCK.monotonic() + 60)
+        assert await asyncio.wait_for(beginning.wait_for_completion(run.id), 10) == "one"
+
+
+async def test_a_run_that_was_taken_over_meanwhile_begins_nothing_more_here(open_app: Opener, waiting: asyncio.Event) -> None:
+    async with open_app(beginning) as app:
+        lease = app.worker._lease
+        lease.renew(SYSTEM_CLOCK.monotonic() - 1)
+        run = await beginning.start("one")
+        await asyncio.wait_for(waiting.wait(), 10)
+        waiting.clear()
+        lease.lose()
+        # Nobody has taken it here, so it is given back, and claimed again: by a claim of the new term, which waits as well.
+        await asyncio.wait_for(waiting.wait(), 10)
+        assert begun == []
+        lease.renew(SYSTEM_CLOCK.monotonic() + 60)
+        assert await asyncio.wait_for(beginning.wait_for_completion(run.id), 10) == "one"
+        assert begun == ["one"]
+
+
+async def test_how_a_step_failed_counts_only_if_the_run_is_still_this_workers(open_app: Opener, waiting: asyncio.Event) -> None:
+    async with open_app(failing) as app:
+        lease = stale.lease = app.worker._lease
+        run = await failing.start("one")
+        await asyncio.wait_for(waiting.wait(), 10)
+        lease.lose()
+        lease.renew(SYSTEM_CLOCK.monotonic() + 60)
+        assert await asyncio.wait_for(failing.wait_for_completion(run.id), 10) == "one"
+        assert begun == ["one", "one"]
