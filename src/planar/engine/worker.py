@@ -37,7 +37,7 @@ from planar.logging import get_logger
 logger = get_logger(__name__)
 
 RUNNING_MARK_SECONDS = 0.25
-LIVENESS_SECONDS = 1.0
+LIVENESS_SECONDS = 0.5
 BACKOFF_SECONDS = 1.0
 ABANDON_SECONDS = 1.0
 CLAIMS_AT_ONCE = 1000

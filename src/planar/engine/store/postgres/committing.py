@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
@@ -52,14 +52,22 @@ class Committer:
         connector: who opens the connection.
         now: the store's clock.
         looks: what is to be looked for.
+        in_name: the block in which something is written in the name of a worker.
     """
 
-    def __init__(self, connector: Connector, now: Callable[[], datetime], looks: Looks) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        now: Callable[[], datetime],
+        looks: Looks,
+        in_name: Callable[[], AbstractAsyncContextManager[None]],
+    ) -> None:
         self._connector = connector
         self._now = now
         self._connection: Connection | None = None
         self._closed_at: float | None = None
         self._looks = looks
+        self._in_name = in_name
         self._lane = uuid4()
         self._number = 0
         """Of the newest batch that was written as one statement."""
@@ -102,7 +110,9 @@ class Committer:
         self._number += 1
         now, number = self._now(), self._number
         statement, parameters = statement_of(batch, now, self._lane, number)
-        text = await self._insist(lambda connection: self._ask_whole(connection, number, statement, parameters))
+        text = await self._insist(
+            lambda connection: self._ask_whole(connection, number, statement, parameters), in_name=batch.worker_id is not None
+        )
         if text is None:
             return None
         news = News()
@@ -132,7 +142,9 @@ class Committer:
         """
         if answer.old_starts:
             old = [entries[place] for place in answer.old_starts]
-            answer.fill(answer.old_starts, await _settled(self._insist(lambda connection: self._look_up(connection, old)), len(old)))
+            answer.fill(
+                answer.old_starts, await _settled(self._insist(lambda connection: self._look_up(connection, old), in_name=False), len(old))
+            )
         if answer.again:
             left = [entries[place] for place in answer.again]
             written = await _settled(self._write_apart(left), len(left))
@@ -163,7 +175,9 @@ class Committer:
         self._number += 1
         number = self._number
         written: list[Written] = []
-        return await self._insist(lambda connection: self._transact(connection, entries, number, written))
+        return await self._insist(
+            lambda connection: self._transact(connection, entries, number, written), in_name=bool(locks_of(entries).shared)
+        )
 
     async def _transact(self, connection: Connection, entries: Sequence[LaneEntry], number: int, written: list[Written]) -> Written:
         """One attempt; the last of *written* is what the one before was about to commit when its connection was lost."""
@@ -194,17 +208,24 @@ class Committer:
 
     # -- the connection -----------------------------------------------------------------------------------------------
 
-    async def _insist(self, attempt: Callable[[Connection], Awaitable[T]]) -> T:
-        """What *attempt* gives, however often another transaction or a lost connection gets in the way."""
+    async def _insist(self, attempt: Callable[[Connection], Awaitable[T]], *, in_name: bool) -> T:
+        """What *attempt* gives, however often another transaction or a lost connection gets in the way.
+
+        Args:
+            attempt: what to do.
+            in_name: whether it writes in the name of a worker, who must be known to live.
+        """
         failures = 0
         while True:
             connection = await self._connected()
             try:
-                return await attempt(connection)
+                async with self._in_name() if in_name else nullcontext():
+                    return await attempt(connection)
             except _Lost:
                 logger.warning("the connection to the database was lost; what was not committed is written again")
             except Exception as error:
-                if not is_conflict(error):
+                # Lost: the worker could not say that it lives.
+                if not is_conflict(error) and not is_lost(error):
                     raise
             await asyncio.sleep(exponential_backoff_with_jitter(failures, 0.005, 1.0, jitter_factor=0.5))
             failures += 1

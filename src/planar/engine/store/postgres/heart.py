@@ -1,12 +1,14 @@
 """How does a worker prove that it lives, and what time is it? A beat, three times in each lease, asks and tells both.
 
-Leases are measured by the server's clock alone; the clocks of hosts are never compared.
+A worker that holds no run has nothing that others could take over: it rests, and beats now and then. Before anything is written in its
+name it is roused. Leases are measured by the server's clock alone; the clocks of hosts are never compared.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,6 +25,8 @@ logger = get_logger(__name__)
 
 BEATS_PER_LEASE = 3
 RETRY_SECONDS = 0.2
+REST_IN_LEASES = 6
+"""How often a worker beats that holds no run."""
 SHORTEST_WAIT = 1.0
 """How many seconds an answer is waited for, however short a lease is."""
 
@@ -57,10 +61,17 @@ class Heart:
         lease_seconds: how long a worker is believed to live after a beat.
         written_off: called with a worker that was taken for dead, though it lives.
         unseen: called when a session's event is left over from somebody who died.
+        told: the channel on which other processes hear that a resting worker is roused, and what to say there.
     """
 
     def __init__(
-        self, pool: Any, time: ServerTime, lease_seconds: float, written_off: Callable[[UUID], None], unseen: Callable[[], None]
+        self,
+        pool: Any,
+        time: ServerTime,
+        lease_seconds: float,
+        written_off: Callable[[UUID], None],
+        unseen: Callable[[], None],
+        told: tuple[str, str],
     ) -> None:
         self._pool = pool
         self._time = time
@@ -68,6 +79,12 @@ class Heart:
         self._seconds = lease_seconds / BEATS_PER_LEASE
         self._written_off = written_off
         self._unseen = unseen
+        self._told = told
+        self._resting = False
+        self._roused = asyncio.Event()
+        self._writing = 0
+        self._written = float("-inf")
+        """When something was last written in a worker's name."""
         self._workers: dict[UUID, WorkerLease] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -91,6 +108,19 @@ class Heart:
             # Nobody need wait for its next beat.
             lease.lose()
 
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[None]:
+        """What the block writes is written in the name of workers that have beaten just now, and do not rest until it is done."""
+        self._writing += 1
+        try:
+            if self._resting:
+                await self.beat(announced=True)
+                self._roused.set()
+            yield
+        finally:
+            self._writing -= 1
+            self._written = SYSTEM_CLOCK.monotonic()
+
     async def close(self) -> None:
         """Beat no more. Whoever has not been released is dead from now on, without a wait for the end of its lease."""
         left = list(self._workers)
@@ -106,11 +136,12 @@ class Heart:
             except Exception as error:
                 logger.warning("workers that stopped without a word will be missed at the end of their lease only", error=repr(error))
 
-    async def beat(self, asking: Asking = ask) -> None:
-        """Say that the workers live."""
+    async def beat(self, asking: Asking = ask, *, announced: bool = False) -> None:
+        """Say that the workers live; *announced*, so that others look at them again."""
         asked = SYSTEM_CLOCK.monotonic()
         workers = dict(self._workers)
-        ((told, gone, unseen),) = await asking(self._pool, sql.BEAT, list(workers))
+        channel, name = self._told if announced else ("", "")
+        ((told, gone, unseen, holding, _),) = await asking(self._pool, sql.BEAT, list(workers), channel, name)
         self._time.learn(asked, told, SYSTEM_CLOCK.monotonic())
         written_off = set(map(uuid, gone))
         for worker_id, lease in workers.items():
@@ -121,13 +152,15 @@ class Heart:
             else:
                 lease.lose()
                 self._written_off(worker_id)
+        # What is being written, or was since, the answer may not know of.
+        self._resting = not holding and not self._writing and self._written < asked
         if unseen:
             self._unseen()
 
     async def _work(self) -> None:
         # Soon again rather than long: an answer that is too late for the lease is of no use.
         briefly = partial(ask_once, within=max(self._seconds, SHORTEST_WAIT))
-        await asyncio.sleep(self._seconds)
+        await self._rest(self._seconds)
         while self._workers:
             try:
                 await self.beat(briefly)
@@ -135,4 +168,14 @@ class Heart:
                 logger.warning("a worker could not say that it lives; it tries again", error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                await asyncio.sleep(self._seconds)
+                await self._rest(REST_IN_LEASES * self._lease_seconds if self._resting else self._seconds)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the next beat; a worker that is roused has just beaten."""
+        self._roused.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._roused.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(self._seconds)

@@ -8,14 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 from planar.engine.store.port import News
 from planar.engine.store.postgres.committing import Committer, Written
-from planar.engine.store.postgres.connection import Connector
 from planar.engine.store.postgres.locks import LaneEntry
-from planar.engine.store.postgres.transaction import Looks
 from planar.errors import InternalError
 
 LARGEST_BATCH = 1000
@@ -28,14 +25,12 @@ class Lane:
     """The lane of one store.
 
     Args:
-        connector: who opens the connection.
-        now: the store's clock.
-        looks: what is to be looked for.
+        committer: who writes.
         publish: called after each commit with its entries, their outcomes and its news.
     """
 
-    def __init__(self, connector: Connector, now: Callable[[], datetime], looks: Looks, publish: Publish) -> None:
-        self._committer = Committer(connector, now, looks)
+    def __init__(self, committer: Committer, publish: Publish) -> None:
+        self._committer = committer
         self._publish = publish
         self._waiting: deque[Item] = deque()
         self._filled = asyncio.Event()

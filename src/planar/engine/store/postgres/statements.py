@@ -231,9 +231,11 @@ BEAT = """
 with given as (select unnest($1::uuid[]) id),
 beaten as (update planar.workflow_worker set beat_at = clock_timestamp() where id = any($1::uuid[]) and alive returning id)
 select clock_timestamp(), array(select id from given except select id from beaten),
-    exists (select 1 from planar.workflow_event where seq < 0)
+    exists (select 1 from planar.workflow_event where seq < 0),
+    exists (select 1 from planar.workflow_claim where worker_id = any($1::uuid[])),
+    case when $2 <> '' then pg_notify($2, $3) end
 """
-"""The server's time, those who were written off meanwhile, and whether somebody left events that nobody sees."""
+"""The server's time, those who were written off meanwhile, whether somebody left events that nobody sees, and whether they hold runs."""
 END_LEASES = "update planar.workflow_worker set beat_at = '-infinity' where id = any($1::uuid[])"
 LOCK_WORKER = "select 1 from planar.workflow_worker where id = $1 for update"
 """What is being written in its name is waited for; what comes afterwards sees what became of it."""
@@ -258,13 +260,14 @@ select id from planar.workflow_worker where alive and id <> $1
 union select worker_id from planar.workflow_claim where worker_id is not null and worker_id <> $1
 order by 1
 """
-DEAD = """
-select w.id from planar.workflow_worker w
-where w.id <> $1 and w.beat_at < clock_timestamp() - $2::double precision * interval '1 second'
-    and (w.alive or exists (select 1 from planar.workflow_claim c where c.worker_id = w.id))
-union
-select c.worker_id from planar.workflow_claim c
+OTHERS_LIVES = """
+select w.id, extract(epoch from w.beat_at - clock_timestamp())::double precision + $2, w.alive,
+    exists (select 1 from planar.workflow_claim c where c.worker_id = w.id)
+from planar.workflow_worker w where w.id <> $1
+union all
+select distinct c.worker_id, '-infinity'::double precision, true, true from planar.workflow_claim c
 where c.worker_id is not null and c.worker_id <> $1 and not exists (select 1 from planar.workflow_worker w where w.id = c.worker_id)
 order by 1
 """
+"""Of each other worker: the seconds until its lease is over, whether it was taken for dead, and whether it holds runs."""
 CANCEL_REQUESTS = "select run_id, cancel_reason from planar.workflow_claim where worker_id = $1 and cancel_reason is not null"

@@ -22,15 +22,16 @@ from planar.engine.store.joining import publish_with_commit
 from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Standing, Wait
 from planar.engine.store.postgres import statements as sql
+from planar.engine.store.postgres.committing import Committer
 from planar.engine.store.postgres.connection import Connector, ask, close_pool
 from planar.engine.store.postgres.entries import apply
 from planar.engine.store.postgres.heart import Heart, ServerTime
 from planar.engine.store.postgres.lane import Lane
 from planar.engine.store.postgres.locks import LaneEntry, Sweep, locks_of
 from planar.engine.store.postgres.looking import load_run, load_runs, look
+from planar.engine.store.postgres.others import Others
 from planar.engine.store.postgres.rows import STEP_COLUMNS, step_from_row, unpack, uuid
-from planar.engine.store.postgres.takeover import end_transactions
-from planar.engine.store.postgres.telling import Telling
+from planar.engine.store.postgres.telling import CHANNEL, Telling
 from planar.engine.store.postgres.transaction import Fetch, Looks, Transaction
 from planar.errors import InternalError
 from planar.logging import get_logger
@@ -68,6 +69,7 @@ class PostgresStore:
         self._time = ServerTime()
         self._looks = Looks(always_complete=clock is not SYSTEM_CLOCK)
         self._lease_seconds = lease_seconds
+        self._others = Others(self._ask, lease_seconds)
         self._listeners: list[Callable[[News], None]] = []
         self._parts: _Open | None = None
         self._sweeping: set[asyncio.Future[Any]] = set()
@@ -80,9 +82,9 @@ class PostgresStore:
         _, arguments = engine.dialect.create_connect_args(self._manager.url)
         connector = Connector(arguments, self._lease_seconds, self._manager.client_id)
         pool = await connector.open_pool()
-        lane = Lane(connector, self.now, self._looks, self._committed)
         telling = Telling(connector, pool, self._heard)
-        heart = Heart(pool, self._time, self._lease_seconds, self._come_again, self._sweep_all)
+        heart = Heart(pool, self._time, self._lease_seconds, self._come_again, self._sweep_all, (CHANNEL, telling.name))
+        lane = Lane(Committer(connector, self.now, self._looks, heart.writing), self._committed)
         try:
             await heart.beat()
             await telling.open()
@@ -180,6 +182,7 @@ class PostgresStore:
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def _heard(self) -> None:
+        self._others.changed()
         self._publish(News(foreign=True))
 
     def _publish(self, news: News) -> None:
@@ -217,16 +220,10 @@ class PostgresStore:
             parts.lane.submit(self._registration(worker_id)).add_done_callback(registered)
 
     async def dead_workers(self, worker_id: UUID, among: Sequence[UUID] | None = None) -> list[UUID]:
-        dead = [uuid(row[0]) for row in await self._ask(sql.DEAD, worker_id, self._lease_seconds)]
-        if dead:
-            await end_transactions(self._ask, dead, self._lease_seconds)
-        if among is None:
-            return dead
-        there = await self.other_workers(worker_id)
-        return [other for other in among if other in dead or other not in there]
+        return await self._others.dead(worker_id, among)
 
     async def other_workers(self, worker_id: UUID) -> list[UUID]:
-        return [uuid(row[0]) for row in await self._ask(sql.OTHERS, worker_id)]
+        return await self._others.there(worker_id)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

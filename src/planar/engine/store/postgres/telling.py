@@ -34,7 +34,7 @@ class Telling:
         self._connector = connector
         self._pool = pool
         self._heard = heard
-        self._name = uuid4().hex
+        self.name = uuid4().hex
         """Whose notifications are one's own."""
         self._told = True
         self._telling: asyncio.Task[None] | None = None
@@ -67,7 +67,7 @@ class Telling:
         while not self._told:
             self._told = True
             try:
-                await ask(self._pool, "select pg_notify($1, $2)", CHANNEL, self._name)
+                await ask(self._pool, "select pg_notify($1, $2)", CHANNEL, self.name)
             except Exception as error:
                 # The others have lost their connections as well, and look around when they have new ones.
                 logger.warning("other processes were not told of a commit; they find it when they look", error=repr(error))
@@ -86,7 +86,7 @@ class Telling:
         self._connection = connection
 
     def _hear(self, _connection: Any, _pid: int, _channel: str, name: str) -> None:
-        if name != self._name:
+        if name != self.name:
             self._heard()
 
     def _lost(self, connection: Any) -> None:

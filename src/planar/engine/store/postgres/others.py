@@ -1,0 +1,79 @@
+"""Which other workers are dead? Asked of the database when one may have died since, not before.
+
+A worker is dead if it holds runs and its lease is over; one without runs that has not been heard of for long, too. A worker that is roused
+from its rest announces that, so what was found holds until the first lease that was good then is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from planar.clock import SYSTEM_CLOCK
+from planar.engine.store.postgres import statements as sql
+from planar.engine.store.postgres.heart import REST_IN_LEASES
+from planar.engine.store.postgres.rows import uuid
+from planar.engine.store.postgres.takeover import end_transactions
+from planar.engine.store.postgres.transaction import Fetch
+
+FORGOTTEN_IN_LEASES = 3 * REST_IN_LEASES
+"""A worker without runs that has not beaten for so long is dead."""
+LONGEST_TRUST = 60.0
+"""How many seconds an answer is relied on: an announcement may have been lost."""
+
+
+class Life(NamedTuple):
+    """What is known of another worker."""
+
+    worker_id: UUID
+    left: float
+    """The seconds until its lease is over; negative since it is."""
+    alive: bool
+    """Not yet taken for dead."""
+    holds: bool
+    """Whether it holds runs."""
+
+    def is_dead(self, lease_seconds: float) -> bool:
+        """Whether it is to be taken for dead."""
+        if self.holds:
+            return self.left < 0
+        return self.alive and self.left < (1 - FORGOTTEN_IN_LEASES) * lease_seconds
+
+
+class Others:
+    """The workers of other processes.
+
+    Args:
+        fetch: how to ask.
+        lease_seconds: how long a worker is believed to live after a beat.
+    """
+
+    def __init__(self, fetch: Fetch, lease_seconds: float) -> None:
+        self._fetch = fetch
+        self._lease_seconds = lease_seconds
+        self._trusted_until = float("-inf")
+
+    def changed(self) -> None:
+        """Somebody announced something."""
+        self._trusted_until = float("-inf")
+
+    async def dead(self, worker_id: UUID, among: Sequence[UUID] | None) -> list[UUID]:
+        """Those that are dead; of *among* also those that are not there any more."""
+        asked = SYSTEM_CLOCK.monotonic()
+        if among is not None and asked < self._trusted_until:
+            return []
+        lives = [Life(uuid(row[0]), *row[1:]) for row in await self._fetch(sql.OTHERS_LIVES, worker_id, self._lease_seconds)]
+        dead = [life.worker_id for life in lives if life.is_dead(self._lease_seconds)]
+        if dead:
+            await end_transactions(self._fetch, dead, self._lease_seconds)
+        else:
+            self._trusted_until = asked + min((life.left for life in lives if life.left >= 0), default=LONGEST_TRUST)
+        if among is None:
+            return dead
+        there = {life.worker_id for life in lives if life.alive or life.holds}
+        return [other for other in among if other in dead or other not in there]
+
+    async def there(self, worker_id: UUID) -> list[UUID]:
+        """Those that are there, or hold runs."""
+        return [uuid(row[0]) for row in await self._fetch(sql.OTHERS, worker_id)]
