@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from planar.engine.doctor.findings import Code, Finding, Severity, are, counted, have, span
+from planar.engine.doctor.findings import Code, Finding, Severity, are, have, span
 from planar.engine.doctor.limits import Limits
 from planar.engine.doctor.workers import living
 from planar.engine.store.facts import DueRuns, Facts, Trouble, TroubledRuns
