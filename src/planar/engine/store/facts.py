@@ -167,7 +167,7 @@ class Facts:
     """How many connections one process may open, at most."""
     workers: tuple[WorkerFacts, ...] = ()
     runs: RunFacts | None = None
-    """None while there are no tables."""
+    """None while there are no tables, or they cannot be read."""
     server: ServerFacts | None = None
     file: FileFacts | None = None
     application: ApplicationFacts | None = None

@@ -38,14 +38,16 @@ async def read_sqlite_facts(manager: DatabaseManager, lease_seconds: float) -> F
         async def ask(statement: str) -> list[tuple[object, ...]]:
             return [tuple(row) for row in await connection.exec_driver_sql(statement)]
 
-        has_tables = migration.current is not None
+        file = await _read_file(ask, path)
+        # What a damaged file says of runs may be anything.
+        readable = migration.current is not None and not file.problems
         return Facts(
             migration,
             SYSTEM_CLOCK.now(),
             lease_seconds,
-            workers=await read_workers(ask, WORDS, migration.current, locks.is_held) if has_tables else (),
-            runs=await read_runs(ask, WORDS) if has_tables else None,
-            file=await _read_file(ask, path),
+            workers=await read_workers(ask, WORDS, migration.current, locks.is_held) if readable else (),
+            runs=await read_runs(ask, WORDS) if readable else None,
+            file=file,
         )
 
 
