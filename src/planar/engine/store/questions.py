@@ -93,7 +93,8 @@ where worker_id is not null and not exists (select 1 from {schema}workflow_worke
 
 _NO_WAKEUP = """
 select count(*) over (), run_id from {schema}workflow_claim c
-where worker_id is null and due_at is null and not exists (select 1 from {schema}workflow_wait w where w.run_id = c.run_id) limit {some}
+where worker_id is null and due_at is null and not exists (select 1 from {schema}workflow_wait w where w.run_id = c.run_id)
+    and exists (select 1 from {schema}workflow_run r where r.id = c.run_id and r.status = 'pending') limit {some}
 """
 
 _MISSED_WAKEUP = """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from sqlalchemy.exc import DatabaseError, OperationalError
+
 from planar.clock import SYSTEM_CLOCK
 from planar.db.manager import DatabaseManager
 from planar.engine.store.facts import Facts, FileFacts
@@ -55,9 +57,20 @@ async def _read_file(ask: Ask, path: Path) -> FileFacts:
     ((page_size,),) = await ask("pragma page_size")
     ((pages,),) = await ask("pragma page_count")
     ((free,),) = await ask("pragma freelist_count")
-    said = [str(row[0]) for row in await ask("pragma quick_check(5)")]
+    problems = await _check(ask)
     wal = await asyncio.to_thread(_size_of, path.with_name(f"{path.name}-wal"))
-    return FileFacts(pages * page_size, free * page_size, wal, () if said == ["ok"] else tuple(said))
+    return FileFacts(pages * page_size, free * page_size, wal, problems)
+
+
+async def _check(ask: Ask) -> tuple[str, ...]:
+    try:
+        said = tuple([str(row[0]) for row in await ask("pragma quick_check(5)")])
+    except OperationalError:
+        raise
+    except DatabaseError as error:
+        # Damage of some kinds ends the check.
+        return (str(error.orig),)
+    return () if said == ("ok",) else said
 
 
 def _size_of(path: Path) -> int:
