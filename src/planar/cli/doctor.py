@@ -21,7 +21,7 @@ from planar.db.errors import DatabaseUnavailable
 from planar.db.manager import DatabaseManager
 from planar.db.tables import compare_application_tables
 from planar.engine.doctor.diagnosis import Answer
-from planar.engine.doctor.examination import examine
+from planar.engine.doctor.examination import PAUSE_SECONDS, examine
 from planar.engine.doctor.limits import Limits
 from planar.engine.store.facts import ApplicationFacts, Facts
 from planar.engine.store.opening import read_facts
@@ -102,7 +102,7 @@ async def _examine(manager: DatabaseManager, subject: Subject) -> tuple[list[Ans
         return looks[-1]
 
     try:
-        return await examine(look, Limits()), looks[-1]
+        return await examine(look, Limits(), PAUSE_SECONDS), looks[-1]
     finally:
         await manager.disconnect()
 

@@ -365,7 +365,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, folder: Path, url: str) -> Callable[
     settings.write_text(json.dumps({"db_connections": {"app": url}, "app": {"db_connection": "app"}}))
     for name in ("PLANAR_CONFIG", "PLANAR_ENV", "PLANAR_ENTRY_POINT"):
         monkeypatch.setenv(name, "dev" if name == "PLANAR_ENV" else "")
-    monkeypatch.setattr("planar.engine.doctor.examination.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("planar.cli.doctor.PAUSE_SECONDS", 0)
 
     def run(fail_on: FailOn = FailOn.ERROR, *, as_json: bool = False) -> int:
         return run_doctor(DoctorOptions("dev", None, settings, as_json, fail_on, False, "app"))

@@ -28,7 +28,7 @@ PASSING = frozenset(
 """What may be seen for a moment while a worker starts, stops, or takes over."""
 
 
-async def examine(look: Callable[[], Awaitable[Facts]], limits: Limits, pause_seconds: float = PAUSE_SECONDS) -> list[Answer]:
+async def examine(look: Callable[[], Awaitable[Facts]], limits: Limits, pause_seconds: float) -> list[Answer]:
     """What every check found; what may pass by itself was found twice.
 
     Args:

@@ -34,6 +34,8 @@ class Words:
     """The seconds since ``beat_at``; null where nobody beats."""
     awaited_run: str
     """The id in a ``key`` that is ``run:<id>``."""
+    join_unfinished: str
+    """What joins, to each ``name.name``, the runs ``r`` of that workflow that have not ended, by an index and no other way."""
 
 
 async def read_workers(ask: Ask, words: Words, revision: str | None, holds_lock: Callable[[UUID], bool | None]) -> tuple[WorkerFacts, ...]:
@@ -71,7 +73,9 @@ from {words.schema}workflow_claim c where worker_id is null and due_at <= {words
 
 
 def _some(question: str, words: Words) -> str:
-    return question.format(schema=words.schema, now=words.now, awaited_run=words.awaited_run, some=SOME)
+    return question.format(
+        schema=words.schema, now=words.now, awaited_run=words.awaited_run, some=SOME, join_unfinished=words.join_unfinished
+    )
 
 
 # An index finds the runs of one workflow that have not ended; so the names are looked up one after the other. Any other way
@@ -82,7 +86,7 @@ with recursive name(name) as (
     union all
     select (select min(function_name) from {schema}workflow_run where function_name > name.name) from name where name.name is not null
 )
-select count(*) over (), r.id from name join {schema}workflow_run r on r.function_name = name.name and r.status = 'pending'
+select count(*) over (), r.id from name {join_unfinished}
 where not exists (select 1 from {schema}workflow_claim c where c.run_id = r.id) limit {some}
 """
 
