@@ -185,6 +185,12 @@ def test_a_finding_names_whom_and_how_much() -> None:
     assert stuck.summary.endswith(", ….")
 
 
+def test_versions_at_work_are_counted() -> None:
+    (skew,) = diagnose(facts(workers=(ALIVE, replace(ALIVE, id=TWO, version=None))))
+    assert skew.summary == f"At work: 1 worker of version {VERSION} and 1 worker of an earlier version."
+    assert skew.figures["versions"] == {VERSION: 1, "unknown": 1}
+
+
 def test_lost_workers_and_nobody_else_are_two_findings_with_another_remedy() -> None:
     nobody, lost = diagnose(facts(workers=(replace(SILENT, runs=3),)))
     assert (nobody.code, lost.code) == (Code.NO_WORKER, Code.WORKER_LOST)

@@ -9,6 +9,9 @@ from planar.engine.doctor.findings import Code, Finding, Severity, are, counted,
 from planar.engine.doctor.limits import Limits
 from planar.engine.store.facts import Facts, WorkerFacts
 
+_UNTOLD = "unknown"
+"""The version of a worker whose code is older than the column for it."""
+
 
 def lives(worker: WorkerFacts, lease_seconds: float) -> bool:
     """Whether *worker* is believed to live: its process holds its file, or its last beat is younger than a lease."""
@@ -85,21 +88,25 @@ def check_versions(facts: Facts) -> Iterator[Finding]:
     """All living workers are of one version: this one."""
     counts: dict[str, int] = {}
     for worker in living(facts):
-        version = worker.version or "unknown"
+        version = worker.version or _UNTOLD
         counts[version] = counts.get(version, 0) + 1
     if not counts or set(counts) == {VERSION}:
         return
-    told = " and ".join(f"{counted(count, 'worker')} of version {version}" for version, count in sorted(counts.items()))
+    told = " and ".join(f"{counted(count, 'worker')} of {_version(version)}" for version, count in sorted(counts.items()))
     mixed = len(counts) > 1
     yield Finding(
         Code.VERSION_SKEW,
         Severity.WARNING if mixed else Severity.INFO,
-        f"{told} at work{'' if mixed else f', and this command is of version {VERSION}'}.",
+        f"At work: {told}{'' if mixed else f'; this command is of version {VERSION}'}.",
         "This is as it should be while a new version is being rolled out. After that, start the processes of the other version again."
         if mixed
         else "Run the doctor with the version that works, or start the workers again with this one.",
         {"versions": counts, "own": VERSION},
     )
+
+
+def _version(version: str) -> str:
+    return "an earlier version" if version == _UNTOLD else f"version {version}"
 
 
 def describe_versions(facts: Facts) -> str:
