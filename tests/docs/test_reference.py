@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar, get_args, get_origin
 from uuid import UUID
@@ -25,6 +26,7 @@ from planar.cli import app as planar_command
 from planar.engine.codec import CallCodec
 from planar.engine.core.lifecycle import LEGAL
 from planar.engine.core.model import ENDED, RunStatus, StepStatus
+from planar.engine.doctor.findings import Code, Severity
 from planar.errors import PlanarError
 from planar.workflows import RetryPolicy, exceptions
 from planar.workflows.schemas import RunReason
@@ -175,9 +177,18 @@ def test_the_page_lists_every_command_and_option() -> None:
     for names in commands:
         assert f"`planar {' '.join(names)} [PATH]`" in text
     assert documented == set().union(*commands.values())
-    serving, looking = rows[: rows.index("PATH", 1)], rows[rows.index("PATH", 1) :]
-    assert set(serving) == commands["dev",] == commands["prod",]
-    assert set(looking) == commands["config", "show"] == commands["config", "check"]
+    starts = [*(place for place, name in enumerate(rows) if name == "PATH"), len(rows)]
+    serving, looking, examining = (set(rows[start:end]) for start, end in pairwise(starts))
+    assert serving == commands["dev",] == commands["prod",]
+    assert looking == commands["config", "show"] == commands["config", "check"]
+    assert examining == commands["doctor",]
+
+
+def test_the_guide_to_the_doctor_lists_every_finding_with_its_severities() -> None:
+    guide = ROOT / "docs" / "how-to" / "ask-the-doctor.md"
+    rows = rows_of(guide, "Code", "Severity")
+    assert [code_in(row[0]) for row in rows] == [code.value for code in Code]
+    assert {word for row in rows for word in row[1].split(", ")} == {severity.value for severity in Severity}
 
 
 # -- states ---------------------------------------------------------------------------------------------------------------

@@ -7,24 +7,25 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Protocol, cast
+from typing import Annotated, Protocol, TypeAlias, cast
 
 import typer
 
 from planar._version import VERSION
-from planar.cli.options import ConfigOptions, ServeOptions
+from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions
 from planar.errors import PlanarError
 
 RUN_DEV = "planar.cli.dev:run_dev"
 RUN_PROD = "planar.cli.prod:run_prod"
 SHOW_CONFIG = "planar.cli.config_commands:show"
 CHECK_CONFIG = "planar.cli.config_commands:check"
-TARGETS = (RUN_DEV, RUN_PROD, SHOW_CONFIG, CHECK_CONFIG)
+RUN_DOCTOR = "planar.cli.doctor:run_doctor"
+TARGETS = (RUN_DEV, RUN_PROD, SHOW_CONFIG, CHECK_CONFIG, RUN_DOCTOR)
 """The functions behind the commands, as ``module:name``."""
 
 app = typer.Typer(
     name="planar",
-    help="Serve a Planar app, and look at its settings.",
+    help="Serve a Planar app, and look at its settings and its database.",
     # A traceback with local variables would print secrets.
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -40,13 +41,17 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 EnvironmentName = Annotated[str | None, typer.Option("--env", help="dev or prod. Without it: PLANAR_ENV, else dev.")]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a report.")]
+FailFrom = Annotated[FailOn, typer.Option("--fail-on", help="From which severity on the exit code is not 0.")]
+LoadApp = Annotated[bool, typer.Option("--load-app", help="Import the app, to check its own tables and its workflows as well.")]
+
 
 @app.callback(invoke_without_command=True)
 def planar(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
 ) -> None:
-    """Serve a Planar app, and look at its settings."""
+    """Serve a Planar app, and look at its settings and its database."""
     if version:
         typer.echo(f"planar {VERSION}")
         raise typer.Exit
@@ -80,6 +85,20 @@ def prod(
     _end_with(RUN_PROD, ServeOptions("prod", path, host, port, config, variable, script))
 
 
+@app.command()
+def doctor(
+    path: AppPath = None,
+    environment: EnvironmentName = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    fail_on: FailFrom = FailOn.ERROR,
+    load_app: LoadApp = False,
+    variable: Variable = "app",
+) -> None:
+    """Look into the app's database: what is stuck, lost, late or about to fail, and what to do. Nothing is changed."""
+    _end_with(RUN_DOCTOR, DoctorOptions(environment, path, config, as_json, fail_on, load_app, variable))
+
+
 @config_app.command("show")
 def show_config(path: AppPath = None, environment: EnvironmentName = None, config: ConfigFile = None) -> None:
     """Print the settings that an app would get, with secrets masked."""
@@ -97,8 +116,11 @@ def main() -> None:
     app()
 
 
+AnyOptions: TypeAlias = ServeOptions | ConfigOptions | DoctorOptions
+
+
 class _Target(Protocol):
-    def __call__(self, options: ServeOptions | ConfigOptions, /) -> int: ...
+    def __call__(self, options: AnyOptions, /) -> int: ...
 
 
 def load_target(target: str) -> _Target:
@@ -107,7 +129,7 @@ def load_target(target: str) -> _Target:
     return cast("_Target", getattr(import_module(module), name))
 
 
-def _end_with(target: str, options: ServeOptions | ConfigOptions) -> None:
+def _end_with(target: str, options: AnyOptions) -> None:
     """Run a command's function and end with its code; an error that users cause is one message."""
     try:
         code = load_target(target)(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from planar.cli.errors import CommandFailed
@@ -31,6 +32,26 @@ class ConfigOptions:
     environment: str | None
     path: Path | None
     config: Path | None
+
+
+class FailOn(StrEnum):
+    """From which severity on `planar doctor` ends with a code other than 0."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class DoctorOptions:
+    """What `planar doctor` was given."""
+
+    environment: str | None
+    path: Path | None
+    config: Path | None
+    as_json: bool
+    fail_on: FailOn
+    load_app: bool
+    variable: str
 
 
 def find_entry_file(path: Path | None, folder: Path) -> Path:
@@ -65,7 +86,7 @@ def apply_serving(options: ServeOptions) -> Path:
     return entry
 
 
-def apply_config_options(options: ConfigOptions) -> None:
+def apply_config_options(options: ConfigOptions | DoctorOptions) -> None:
     """Set the variables by which the settings are found. Without a path, and without an app here, there is no entry point.
 
     Raises:

@@ -63,6 +63,11 @@ class DatabaseManager:
         """Whether `connect` has succeeded and `disconnect` was not called since."""
         return self._engine is not None
 
+    @property
+    def most_connections(self) -> int:
+        """How many connections its sessions open at most, where each has its own."""
+        return self._pool.size + self._pool.max_overflow
+
     async def connect(self) -> None:
         """Open the database and ask it something. A second call does nothing.
 

@@ -47,7 +47,15 @@ async def create_application_tables(engine: AsyncEngine, metadata: MetaData) -> 
             await connection.run_sync(metadata.create_all, tables=missing, checkfirst=False)
 
 
-def _missing_tables(connection: Connection, metadata: MetaData) -> list[Table]:
+async def compare_application_tables(engine: AsyncEngine, metadata: MetaData) -> tuple[list[Table], list[str]]:
+    """Which tables of *metadata* are missing, and a sentence for each difference of those that are not. Nothing is changed."""
+    if not metadata.tables:
+        return [], []
+    async with engine.connect() as connection:
+        return await connection.run_sync(_compare, metadata)
+
+
+def _compare(connection: Connection, metadata: MetaData) -> tuple[list[Table], list[str]]:
     found = _found_tables(connection, metadata)
     problems: list[str] = []
     missing: list[Table] = []
@@ -57,6 +65,11 @@ def _missing_tables(connection: Connection, metadata: MetaData) -> list[Table]:
             missing.append(table)
         else:
             problems.extend(differences(table.fullname, expected_types(table, connection.dialect), existing))
+    return missing, problems
+
+
+def _missing_tables(connection: Connection, metadata: MetaData) -> list[Table]:
+    missing, problems = _compare(connection, metadata)
     if problems:
         raise TableDiffers("The database and the application's classes differ. " + " ".join(problems) + " " + _REMEDY)
     return missing

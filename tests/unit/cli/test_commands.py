@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from planar import _version
 from planar.cli import app, commands
-from planar.cli.options import ConfigOptions, ServeOptions
+from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions
 
 runner = CliRunner()
 
@@ -61,6 +61,12 @@ def test_the_function_behind_every_command_exists(target: str) -> None:
             commands.CHECK_CONFIG,
             ConfigOptions("prod", Path("a.py"), Path("c.yaml")),
         ),
+        (["doctor"], commands.RUN_DOCTOR, DoctorOptions(None, None, None, False, FailOn.ERROR, False, "app")),
+        (
+            ["doctor", "a.py", "--env", "prod", "--config", "c.yaml", "--json", "--fail-on", "warning", "--load-app", "--app", "x"],
+            commands.RUN_DOCTOR,
+            DoctorOptions("prod", Path("a.py"), Path("c.yaml"), True, FailOn.WARNING, True, "x"),
+        ),
     ],
 )
 def test_what_is_typed_reaches_the_function_and_its_code_is_the_exit_code(
@@ -78,7 +84,7 @@ def test_what_is_typed_reaches_the_function_and_its_code_is_the_exit_code(
     assert answer.exit_code == 5
 
 
-@pytest.mark.parametrize("arguments", [["dev", "--port", "70000"], ["dev", "--nothing"], ["else"]])
+@pytest.mark.parametrize("arguments", [["dev", "--port", "70000"], ["dev", "--nothing"], ["doctor", "--fail-on", "info"], ["else"]])
 def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
     assert runner.invoke(app, arguments).exit_code == 2
 

@@ -37,6 +37,16 @@ def test_looking_at_a_living_worker_does_not_harm_it(folder: Path) -> None:
     mine.release_all()
 
 
+def test_whoever_only_looks_removes_nothing(folder: Path) -> None:
+    mine, theirs, worker = LockFiles(folder), LockFiles(folder), uuid4()
+    mine.hold(worker)
+    assert theirs.is_held(worker)
+    assert not theirs.is_held(uuid4())
+    mine.forget()
+    assert not theirs.is_held(worker)
+    assert list(folder.iterdir())
+
+
 def test_a_worker_without_a_file_is_dead(folder: Path) -> None:
     assert LockFiles(folder).is_dead(uuid4())
 

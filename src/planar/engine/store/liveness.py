@@ -12,6 +12,12 @@ from uuid import UUID
 from weakref import WeakSet
 
 
+def lock_folder(database: Path) -> Path:
+    """Where the workers of the file *database* prove that they live: the same folder by whatever link the file is known."""
+    file = database.resolve()
+    return file.with_name(f"{file.name}-workers")
+
+
 class LockFiles:
     """One file a worker in *folder*, locked as long as the worker lives."""
 
@@ -67,6 +73,23 @@ class LockFiles:
         else:
             self._path(worker_id).unlink(missing_ok=True)
             return True
+        finally:
+            os.close(handle)
+
+    def is_held(self, worker_id: UUID) -> bool:
+        """Whether somebody holds the file of *worker_id*, or may do so. For those who only look: nothing is removed."""
+        try:
+            handle = os.open(self._path(worker_id), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            return True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            return False
         finally:
             os.close(handle)
 

@@ -54,6 +54,7 @@ from planar.engine.store.statements import (
     INSERT_RUN,
     OWN_EVENTS,
     RECLAIM,
+    REGISTER_WORKER,
     RELEASE,
     SLEEPERS,
     fence,
@@ -313,11 +314,7 @@ class SqlEntries:
 
     def _register_worker(self, execute: Execute, entry: RegisterWorker, news: News) -> None:
         now = self._stamp
-        execute(
-            "insert into workflow_worker (id, host, boot_id, pid, alive, started_at, beat_at) values (?, ?, ?, ?, 1, ?, ?)"
-            " on conflict (id) do update set alive = 1, beat_at = excluded.beat_at",
-            (entry.worker_id.hex, entry.host, entry.boot_id, entry.pid, now, now),
-        )
+        execute(REGISTER_WORKER, (entry.worker_id.hex, entry.host, entry.boot_id, entry.pid, now, now))
 
     def _retire_worker(self, execute: Execute, entry: RetireWorker, news: News) -> int:
         execute("delete from workflow_worker where id = ?", (entry.worker_id.hex,))

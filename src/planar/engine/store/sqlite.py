@@ -21,7 +21,7 @@ from planar.db.session import PlanarSession
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.store.joining import publish_with_commit
 from planar.engine.store.lease import WorkerLease
-from planar.engine.store.liveness import LockFiles
+from planar.engine.store.liveness import LockFiles, lock_folder
 from planar.engine.store.port import Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Wait
 from planar.engine.store.rows import STEP_COLUMNS, step_from_row
 from planar.engine.store.sql import SqlEntries
@@ -61,8 +61,7 @@ class SqliteStore:
         path = self._manager.sqlite_path
         if path is None:
             raise InternalError("The database is not connected to an SQLite file.")
-        # Two processes that know the file by different links must look at the same locks.
-        self._alive = LockFiles(path.resolve().with_name(f"{path.resolve().name}-workers"))
+        self._alive = LockFiles(lock_folder(path))
         writer = Writer(lambda: _connect(path), lambda connection, entry, news: self._apply(connection, entry, news), self._publish)
         await writer.open()
         self._writer = self._manager.write_gate = writer

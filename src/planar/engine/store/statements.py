@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from planar._version import VERSION
 from planar.engine.core.model import StepRecord
 from planar.engine.store.port import Holder
 from planar.engine.store.rows import (
@@ -49,6 +50,12 @@ GLOBAL_EVENTS = f"""
 select {EVENT_COLUMNS} from workflow_event
 where event_key = ? and workflow_id is null and seq > ? and timestamp >= ? order by seq limit ?
 """
+
+REGISTER_WORKER = f"""
+insert into workflow_worker (id, host, boot_id, pid, alive, started_at, beat_at, version) values (?, ?, ?, ?, 1, ?, ?, '{VERSION}')
+on conflict (id) do update set alive = 1, beat_at = excluded.beat_at, version = excluded.version
+"""
+"""The version is that of the code which says this."""
 
 
 def _save_step(columns: str) -> str:

@@ -213,6 +213,7 @@ WORKFLOW_WORKER = Table(
     Column("alive", Boolean, nullable=False),
     Column("started_at", UTCDateTime, nullable=False),
     Column("beat_at", UTCDateTime, nullable=False),
+    Column("version", String),
 )
 """One process that executes runs, with what tells whether it lives."""
 

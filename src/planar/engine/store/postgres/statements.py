@@ -7,6 +7,7 @@ changed is named by an array.
 
 from __future__ import annotations
 
+from planar._version import VERSION
 from planar.engine.store.postgres.rows import EVENT_COLUMNS, OTHER_STEP, PLAIN_STEP, REWRITTEN, RUN_COLUMNS
 
 LOCK = """
@@ -222,11 +223,12 @@ select due_at from planar.workflow_claim
 where worker_id is null and due_at > $1 and function_name = any($2::text[]) order by due_at limit 1
 """
 
-REGISTER = """
-insert into planar.workflow_worker (id, host, boot_id, pid, alive, started_at, beat_at)
-values ($1, $2, $3, $4, true, clock_timestamp(), clock_timestamp())
-on conflict (id) do update set alive = true, beat_at = excluded.beat_at
+REGISTER = f"""
+insert into planar.workflow_worker (id, host, boot_id, pid, alive, started_at, beat_at, version)
+values ($1, $2, $3, $4, true, clock_timestamp(), clock_timestamp(), '{VERSION}')
+on conflict (id) do update set alive = true, beat_at = excluded.beat_at, version = excluded.version
 """
+"""The version is that of the code which says this."""
 BEAT = """
 with given as (select unnest($1::uuid[]) id),
 beaten as (update planar.workflow_worker set beat_at = clock_timestamp() where id = any($1::uuid[]) and alive returning id)
