@@ -67,10 +67,15 @@ else
 endif
 
 .PHONY: bench
-bench: env ## What an import costs, and the engine's throughput beside the bare database; ARGS= goes to benchmarks/engine.py
+bench: env ## What an import costs, and the engine beside the bare databases and DBOS; ARGS= goes to both engines' programs
 	@$(PY) benchmarks/import_time.py
 	@$(PY) benchmarks/engine.py $(ARGS)
 	@$(PY) benchmarks/contention.py
+	@$(PY) benchmarks/postgres.py $(ARGS)
+
+.PHONY: bench-postgres
+bench-postgres: env ## The engine on PostgreSQL only; ARGS="--flat --sleepers" for the long rows
+	@$(PY) benchmarks/postgres.py $(ARGS)
 
 .PHONY: record-surface
 record-surface: env ## Write the public names of each package into tests/surface/recorded_all.toml

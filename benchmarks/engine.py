@@ -16,6 +16,7 @@ from pathlib import Path
 
 from floor import Floor, floor_run
 from latency import first_line, hand_over, idle, resume_long_run, resumption, traced
+from table import ratio, row
 from workload import PAYLOAD, alone, many, note_end_of_history, note_event, note_first_line, one_step, three_payloads, three_steps
 
 from planar import PlanarApp, sqlite_config
@@ -25,17 +26,6 @@ PARTS = 10
 WARM_UP = 500
 
 WORKFLOWS = (three_steps, one_step, three_payloads, note_first_line, note_event, note_end_of_history)
-
-
-def row(what: str, figures: str, bar: str = "") -> None:
-    """One row of the table."""
-    print(f"{what:<34}{figures:<84}{bar}", flush=True)
-
-
-def ratio(what: str, unit: str, floor: float, engine: float, bar: str) -> None:
-    """A row with the floor, the engine, and the engine's share of the floor."""
-    digits = 0 if floor > 100 else 2
-    row(what, f"floor {floor:7.{digits}f}{unit:<4} engine {engine:7.{digits}f}{unit:<4} ratio {engine / floor:5.2f}", bar)
 
 
 async def throughput(floor: Floor, runs: int) -> None:
@@ -58,14 +48,14 @@ async def throughput(floor: Floor, runs: int) -> None:
     ratio("  CPU time of such a run", " us", used["floor, 800 B"], used["engine, 800 B"], "")
 
 
-async def latency(floor: Floor, database: Path) -> None:
+async def latency(floor: Floor, url: str) -> None:
     """One thing at a time."""
     pairs = [(await alone(lambda: floor_run(floor, steps=1)), await alone(lambda: one_step(1))) for _ in range(ROUNDS)]
     bare, ours = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratio("one step alone, p50", " ms", bare, ours, "at most 1.2; goal 0.8")
     row("start to first line, p50", f"{await first_line():.2f} ms", "under 5 ms")
     row("event to resumption, p50", f"{await resumption():.2f} ms", "under 5 ms")
-    usual, longest = await hand_over(database)
+    usual, longest = await hand_over(url)
     row("hand-over to another process", f"p50 {usual:.0f} ms, longest of 40 {longest:.0f} ms", "within 100 ms")
 
 
@@ -73,7 +63,7 @@ async def measure(folder: Path, runs: int) -> None:
     """Everything that is measured without looking at the statements."""
     floor = Floor(folder / "floor.db")
     await throughput(floor, runs)
-    await latency(floor, folder / "engine.db")
+    await latency(floor, f"sqlite:///{folder / 'engine.db'}")
     await floor.close()
 
 

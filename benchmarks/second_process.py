@@ -1,6 +1,6 @@
-"""A second process over the same SQLite file, with a worker that knows one workflow more.
+"""A second process over the same database, with a worker that knows one workflow more.
 
-`python benchmarks/second_process.py FILE` says one line when it is ready, and stops when its input ends.
+`python benchmarks/second_process.py URL` says one line when it is ready, and stops when its input ends.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import logging
 import sys
 import time
 
-from planar import PlanarApp, sqlite_config
+from planar import PlanarApp
+from planar.config import connection_string_config
 from planar.workflows import workflow
 
 
@@ -27,7 +28,7 @@ async def serve() -> None:
 
 def main() -> None:
     logging.disable(logging.WARNING)
-    app = PlanarApp(config=sqlite_config(sys.argv[1]))
+    app = PlanarApp(config=connection_string_config(sys.argv[1]))
     app.register_workflow(note_in_second_process)
     asyncio.run(app.run_standalone(serve))
 

@@ -6,10 +6,11 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from pydantic import BaseModel
 
-from planar.workflows import step, wait_for_event, workflow
+from planar.workflows import step, suspend, wait_for_event, workflow
 
 AT_ONCE = 64
 
@@ -47,6 +48,19 @@ async def one_step(number: int) -> int:
     return await increase(number)
 
 
+@workflow()
+async def steps_in_turn(count: int) -> int:
+    number = 0
+    for _ in range(count):
+        number = await increase(number)
+    return number
+
+
+@workflow()
+async def sleep_until(moment: datetime) -> None:
+    await suspend(wakeup_at=moment)
+
+
 @step()
 async def carry(payload: Payload) -> Payload:
     return payload
@@ -81,8 +95,8 @@ async def note_end_of_history(steps: int) -> int:
     return number
 
 
-async def many(one: Callable[[int], Awaitable[object]], runs: int) -> tuple[float, float]:
-    """Runs a second, *AT_ONCE* at a time; and the CPU time of each in microseconds, which a busy machine changes less."""
+async def many(one: Callable[[int], Awaitable[object]], runs: int, at_once: int = AT_ONCE) -> tuple[float, float]:
+    """Runs a second, *at_once* at a time; and the CPU time of each in microseconds, which a busy machine changes less."""
     numbers = iter(range(runs))
 
     async def strand() -> None:
@@ -90,7 +104,7 @@ async def many(one: Callable[[int], Awaitable[object]], runs: int) -> tuple[floa
             await one(number)
 
     began, used = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(strand() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(strand() for _ in range(at_once)))
     return runs / (time.perf_counter() - began), (time.process_time() - used) / runs * 1e6
 
 
