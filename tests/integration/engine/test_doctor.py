@@ -27,6 +27,7 @@ from planar.cli.doctor import run_doctor
 from planar.cli.options import DoctorOptions, FailOn
 from planar.config import connection_string_config
 from planar.db.manager import DatabaseManager
+from planar.db.migrations import HEAD
 from planar.engine.doctor.diagnosis import diagnose
 from planar.engine.doctor.findings import Code, Finding
 from planar.engine.doctor.limits import Limit, Limits
@@ -380,7 +381,7 @@ async def test_the_exit_code_says_how_it_is(
     assert await asyncio.to_thread(run) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "All is well."
     version_table = "planar_alembic_version" if database.is_sqlite else "planar.alembic_version"
-    await database.write(f"update {version_table} set version_num = '0003'")
+    await database.write(f"update {version_table} set version_num = '0004'")
     assert await asyncio.to_thread(run) == 0
     assert await asyncio.to_thread(run, FailOn.WARNING) == 1
     await make_run(database, uuid4(), "pending")
@@ -388,7 +389,7 @@ async def test_the_exit_code_says_how_it_is(
     assert await asyncio.to_thread(run, as_json=True) == 2
     told = json.loads(capsys.readouterr().out)
     assert [finding["code"] for finding in told["findings"]] == ["migrations_pending", "run_without_claim"]
-    await database.write(f"update {version_table} set version_num = '0004'")
+    await database.write(f"update {version_table} set version_num = '{HEAD}'")
 
 
 UNREACHABLE = [

@@ -8,13 +8,14 @@ from planar._version import VERSION
 from planar.engine.doctor.findings import Code, Finding, Severity, are, counted, have, span
 from planar.engine.doctor.limits import Limits
 from planar.engine.store.facts import Facts, WorkerFacts
+from planar.engine.store.lease import FORGOTTEN_IN_LEASES
 
 _UNTOLD = "unknown"
 """The version of a worker whose code is older than the column for it."""
 
 
 def lives(worker: WorkerFacts, lease_seconds: float) -> bool:
-    """Whether *worker* is believed to live: its process holds its file, or its last beat is younger than a lease."""
+    """Whether *worker* is believed to live: its process holds its file, or its last beat is young enough."""
     return worker.is_listed and _proves_life(worker, lease_seconds)
 
 
@@ -26,7 +27,9 @@ def is_lost(worker: WorkerFacts, lease_seconds: float) -> bool:
 def _proves_life(worker: WorkerFacts, lease_seconds: float) -> bool:
     if worker.holds_lock is not None:
         return worker.holds_lock
-    return worker.seconds_silent is not None and worker.seconds_silent <= lease_seconds
+    # One that holds no run rests between its beats.
+    leases = 1 if worker.runs else FORGOTTEN_IN_LEASES
+    return worker.seconds_silent is not None and worker.seconds_silent <= leases * lease_seconds
 
 
 def living(facts: Facts) -> list[WorkerFacts]:

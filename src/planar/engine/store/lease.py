@@ -10,6 +10,11 @@ import asyncio
 
 from planar.clock import SYSTEM_CLOCK
 
+REST_IN_LEASES = 6
+"""How often a worker beats that holds no run: others could take nothing over from it."""
+FORGOTTEN_IN_LEASES = 3 * REST_IN_LEASES
+"""A worker without runs that has not beaten for so long is dead."""
+
 
 class WorkerLease:
     """The lease of one worker, by this process's monotonic clock. Until it is told otherwise it never runs out."""

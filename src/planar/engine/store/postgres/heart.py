@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from planar.clock import SYSTEM_CLOCK
-from planar.engine.store.lease import WorkerLease
+from planar.engine.store.lease import REST_IN_LEASES, WorkerLease
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.connection import ask, ask_once
 from planar.engine.store.postgres.rows import uuid
@@ -25,8 +25,6 @@ logger = get_logger(__name__)
 
 BEATS_PER_LEASE = 3
 RETRY_SECONDS = 0.2
-REST_IN_LEASES = 6
-"""How often a worker beats that holds no run."""
 SHORTEST_WAIT = 1.0
 """How many seconds an answer is waited for, however short a lease is."""
 

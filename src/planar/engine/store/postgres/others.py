@@ -11,14 +11,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from planar.clock import SYSTEM_CLOCK
+from planar.engine.store.lease import FORGOTTEN_IN_LEASES
 from planar.engine.store.postgres import statements as sql
-from planar.engine.store.postgres.heart import REST_IN_LEASES
 from planar.engine.store.postgres.rows import uuid
 from planar.engine.store.postgres.takeover import end_transactions
 from planar.engine.store.postgres.transaction import Fetch
 
-FORGOTTEN_IN_LEASES = 3 * REST_IN_LEASES
-"""A worker without runs that has not beaten for so long is dead."""
 LONGEST_TRUST = 60.0
 """How many seconds an answer is relied on: an announcement may have been lost."""
 

@@ -245,7 +245,7 @@ REMOVE_WORKER = "delete from planar.workflow_worker where id = $1"
 WRITE_OFF = """
 with long_gone as (
     delete from planar.workflow_worker w where not alive and id <> $1 and beat_at < clock_timestamp() - interval '1 hour'
-        and not exists (select 1 from planar.workflow_claim c where c.worker_id = w.id)
+        and (select 1 from planar.workflow_claim c where c.worker_id = w.id limit 1) is null
 )
 update planar.workflow_worker set alive = false, beat_at = clock_timestamp() where id = $1
 """
@@ -264,7 +264,7 @@ order by 1
 """
 OTHERS_LIVES = """
 select w.id, extract(epoch from w.beat_at - clock_timestamp())::double precision + $2, w.alive,
-    exists (select 1 from planar.workflow_claim c where c.worker_id = w.id)
+    (select 1 from planar.workflow_claim c where c.worker_id = w.id limit 1) is not null
 from planar.workflow_worker w where w.id <> $1
 union all
 select distinct c.worker_id, '-infinity'::double precision, true, true from planar.workflow_claim c
