@@ -75,7 +75,17 @@ def is_mended(environment: Path, extra: str) -> bool:
 
 def install(environment: Path, extra: str) -> None:
     """Install the tools of the build first, so that the second call needs no isolated environment with versions of its own."""
-    pip = [interpreter(environment), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--constraint", CONSTRAINTS]
+    pip = [
+        interpreter(environment),
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--constraint",
+        CONSTRAINTS,
+    ]
     subprocess.run([*pip, "hatchling", "editables"], check=True, cwd=ROOT)
     subprocess.run([*pip, "--no-build-isolation", "--editable", f".[{extra}]"], check=True, cwd=ROOT)
 
