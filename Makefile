@@ -5,6 +5,9 @@ SHELL := /bin/sh
 
 VENV := .venv
 PY := $(VENV)/bin/python
+# How many processes run the tests: 0 is none beside pytest's own, for a debugger. One that dies ends the run.
+WORKERS := 2
+PYTEST = $(PY) -m pytest -n $(WORKERS) --dist worksteal --max-worker-restart 0
 
 .PHONY: help
 help: ## Print this list
@@ -15,12 +18,12 @@ demo: env ## Run the expense approval example through HTTP and go on serving it;
 	@ONCE=$(ONCE) $(PY) examples/expense_approval_workflow/demo.py
 
 .PHONY: test
-test: env ## Run every test, after the unit tests on each other Python found; FAST=1 leaves those out, ARGS= goes to pytest
+test: env ## Run every test, after the unit tests on each other Python found; FAST=1 leaves those out, ARGS= goes to pytest, WORKERS=0 runs one test at a time
 ifdef FAST
 	@echo "== Other Pythons: left out, as FAST is set"
-	@$(PY) -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 else
-	@others=0; scripts/test-other-pythons $(VENV) || others=1; $(PY) -m pytest $(ARGS) && exit $$others
+	@others=0; scripts/test-other-pythons $(VENV) || others=1; $(PYTEST) $(ARGS) && exit $$others
 endif
 
 .PHONY: check
@@ -54,7 +57,7 @@ text: env ## Nothing in the repository points at one machine or one package regi
 
 .PHONY: test-quick
 test-quick: env ## Unit and surface tests only
-	@$(PY) -m pytest -q tests/unit tests/surface $(ARGS)
+	@$(PYTEST) -q tests/unit tests/surface $(ARGS)
 
 .PHONY: chaos
 chaos: env ## The long forms: 20,000 seeds of the simulation, a crash at every write, real processes that are killed; SEED=17 replays one seed
@@ -62,7 +65,7 @@ ifdef SEED
 	@$(PY) -m tests.scenario.simulation --seed $(SEED)
 else
 	@$(PY) -m tests.scenario.simulation --seeds 20000 --processes 2 $(ARGS)
-	@PLANAR_LONG=1 $(PY) -m pytest -q tests/scenario/crashes
+	@PLANAR_LONG=1 $(PYTEST) -q tests/scenario/crashes
 	@PLANAR_LONG=1 $(PY) -m pytest -q tests/scenario/faults
 endif
 

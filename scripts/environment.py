@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tomllib
 import venv
+import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +75,17 @@ def is_mended(environment: Path, extra: str) -> bool:
 
 def install(environment: Path, extra: str) -> None:
     """Install the tools of the build first, so that the second call needs no isolated environment with versions of its own."""
-    pip = [interpreter(environment), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--constraint", CONSTRAINTS]
+    pip = [
+        interpreter(environment),
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--constraint",
+        CONSTRAINTS,
+    ]
     subprocess.run([*pip, "hatchling", "editables"], check=True, cwd=ROOT)
     subprocess.run([*pip, "--no-build-isolation", "--editable", f".[{extra}]"], check=True, cwd=ROOT)
 
@@ -110,9 +121,10 @@ def main() -> int:
     parser.add_argument("environment", type=Path)
     parser.add_argument("--extra", default="dev", help="which extra of pyproject.toml to install: dev (default) or test")
     arguments = parser.parse_args()
-    # Two makes at once wait for each other instead of filling one environment together.
-    with PROJECT.open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Two makes at once wait for each other instead of filling one environment together: each environment has a byte of this file to
+    # lock. Of this one, since nothing else here opens it: a lock of this kind ends when its process closes the file anywhere.
+    with Path(__file__).open("r+") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX, 1, zlib.crc32(str(ROOT / arguments.environment).encode()))
         try:
             prepare(ROOT / arguments.environment, arguments.extra)
         except subprocess.CalledProcessError as error:

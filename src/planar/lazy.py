@@ -43,6 +43,11 @@ def _at_first_use(name: str) -> ModuleType:
     return module
 
 
+def load_alembic() -> None:
+    """Load what `upgrade_with_alembic` uses, for whoever is about to take a lock that others wait for."""
+    import_module("alembic.command")
+
+
 def upgrade_with_alembic(location: str, attributes: Mapping[str, Any], revision: str = "head") -> None:
     """Apply the migration scripts in the folder *location* up to *revision*.
 

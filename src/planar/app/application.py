@@ -202,10 +202,9 @@ class PlanarApp:
     # -- construction -------------------------------------------------------------------------------------------------
 
     def _add_routes(self) -> None:
-        self.router_v1.include_router(routers.create_health_router())
-        self.router_v1.include_router(routers.create_info_router(self.fastapi.title, self.fastapi.description))
-        self.router_v1.include_router(routers.create_workflow_router())
-        self.fastapi.include_router(self.router_v1)
+        # Flat, and not through the router: a request comes to its route at once, and building an app costs next to nothing.
+        self.fastapi.routes.extend(routers.framework_routes(self.router_v1, self.fastapi.title, self.fastapi.description))
+        self.fastapi.include_router(self.router_v1)  # what is added to it later
         add_api_docs(self.fastapi)
 
     def _add_middleware(self) -> None:

@@ -60,6 +60,7 @@ async def migrate_framework(engine: AsyncEngine) -> None:
     """
     if (await read_status(engine)).is_current:
         return
+    lazy.load_alembic()  # half a second, in which nobody else could write
     async with schema_lock(engine, "the framework's migration") as connection:
         stored = await connection.run_sync(_stored_revision)
         if stored == migrations.HEAD:

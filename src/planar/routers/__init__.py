@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planar.routers.framework import framework_routes as framework_routes
     from planar.routers.health import create_health_router
     from planar.routers.info import create_info_router
     from planar.workflows.router import create_workflow_event_routes, create_workflow_router
@@ -20,6 +21,7 @@ _HOMES = {
     "create_info_router": "planar.routers.info",
     "create_workflow_event_routes": "planar.workflows.router",
     "create_workflow_router": "planar.workflows.router",
+    "framework_routes": "planar.routers.framework",
 }
 
 

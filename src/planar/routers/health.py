@@ -56,21 +56,21 @@ class NotReady(BaseModel):
     checks: dict[str, Check]
 
 
-_routes = RouteTable(tags=["Health"])
+HEALTH_ROUTES: Final = RouteTable(tags=["Health"])
 
 
 def create_health_router() -> APIRouter:
     """The routes ``/health``, which says that the process answers, and ``/health/ready``, which says whether it can serve."""
-    return _routes.router()
+    return HEALTH_ROUTES.router()
 
 
-@_routes.get("/health", dependencies=[requires(HealthAction.VIEW)])
+@HEALTH_ROUTES.get("/health", dependencies=[requires(HealthAction.VIEW)])
 async def health() -> Live:
     """Whether the process answers."""
     return Live()
 
 
-@_routes.get(
+@HEALTH_ROUTES.get(
     "/health/ready",
     dependencies=[requires(HealthAction.VIEW)],
     responses={503: {"model": NotReady, "description": "A check failed; it says what to do."}},

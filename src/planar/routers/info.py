@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from planar.db.session import get_session
 from planar.engine.core.model import ENDED
 from planar.security.actions import SystemAction
-from planar.security.guard import GuardedRoute, requires
+from planar.security.guard import requires
+from planar.security.route_table import RouteTable
 from planar.workflows.models import WorkflowStatus
 from planar.workflows.queries import count_by_status
 
@@ -27,14 +28,19 @@ class SystemInfo(BaseModel):
 
 def create_info_router(title: str, description: str) -> APIRouter:
     """The route ``/system-info`` of an app with that *title* and *description*."""
-    router = APIRouter(route_class=GuardedRoute)
+    return info_routes(title, description).router()
 
-    @router.get("/system-info", dependencies=[requires(SystemAction.VIEW_INFO)])
+
+def info_routes(title: str, description: str) -> RouteTable:
+    """The same, for `planar.routers.framework`."""
+    table = RouteTable()
+
+    @table.get("/system-info", dependencies=[requires(SystemAction.VIEW_INFO)])
     async def get_system_info() -> SystemInfo:
         """What this app is called, and how many runs it has. Completed runs are those that succeeded."""
         return await system_info(title, description)
 
-    return router
+    return table
 
 
 async def system_info(title: str, description: str) -> SystemInfo:

@@ -6,10 +6,11 @@ that who only imports it: a script, a test, the command line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
+from starlette.routing import BaseRoute
 
 from planar.security.guard import GuardedRoute
 
@@ -37,9 +38,22 @@ class RouteTable:
 
     def router(self) -> APIRouter:
         """A new router with these routes, each of which asks for permission before it reads the request."""
-        router = APIRouter(route_class=GuardedRoute, **self._options)
-        for method, path, endpoint, options in self._routes:
-            router.add_api_route(path, endpoint, methods=[method], **options)
+        return self._router(**self._options)
+
+    def under(self, prefix: str, tags: Iterable[str]) -> list[BaseRoute]:
+        """New routes with their whole paths, which an app can serve without including a router.
+
+        Args:
+            prefix: what stands before the table's own prefix.
+            tags: what stands before the table's own tags.
+        """
+        whole = {"prefix": prefix + self._options.get("prefix", ""), "tags": [*tags, *self._options.get("tags", ())]}
+        return self._router(**{**self._options, **whole}).routes
+
+    def _router(self, **options: Any) -> APIRouter:
+        router = APIRouter(route_class=GuardedRoute, **options)
+        for method, path, endpoint, own in self._routes:
+            router.add_api_route(path, endpoint, methods=[method], **own)
         return router
 
     def _add(self, method: str, path: str, options: dict[str, Any]) -> Callable[[F], F]:

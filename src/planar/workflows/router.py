@@ -72,27 +72,27 @@ _MISFIT: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
 }
 
-_workflows = RouteTable(prefix="/workflows", tags=["Workflow Management"], responses=_MISFIT)
-_events = RouteTable(prefix="/workflows/events", tags=["Workflow Management"], responses=_MISFIT)
+WORKFLOW_ROUTES: Final = RouteTable(prefix="/workflows", tags=["Workflow Management"], responses=_MISFIT)
+EVENT_ROUTES: Final = RouteTable(prefix="/workflows/events", tags=["Workflow Management"], responses=_MISFIT)
 
 
 def create_workflow_event_routes() -> APIRouter:
     """The routes of events, below ``/workflows/events``."""
-    return _events.router()
+    return EVENT_ROUTES.router()
 
 
 def create_workflow_router() -> APIRouter:
     """The routes of workflows, runs, steps and events, below ``/workflows``. Fixed paths come before those with parameters."""
     router = APIRouter()
-    router.include_router(_events.router())
-    router.include_router(_workflows.router())
+    router.include_router(EVENT_ROUTES.router())
+    router.include_router(WORKFLOW_ROUTES.router())
     return router
 
 
 # -- events ---------------------------------------------------------------------------------------------------------------
 
 
-@_events.post(
+@EVENT_ROUTES.post(
     "/emit",
     dependencies=[requires(EventAction.EMIT)],
     responses={**_UNREADABLE, **problems({404: "There is no run `workflow_id`."})},
@@ -111,7 +111,7 @@ async def emit_event(event: EventEmitRequest) -> EmittedEvent:
     )
 
 
-@_events.get(
+@EVENT_ROUTES.get(
     "/list",
     dependencies=[requires(EventAction.LIST)],
     response_model_exclude_unset=True,
@@ -148,7 +148,7 @@ async def list_events(
 # -- workflows ------------------------------------------------------------------------------------------------------------
 
 
-@_workflows.get("/", dependencies=[requires(WorkflowAction.LIST)])
+@WORKFLOW_ROUTES.get("/", dependencies=[requires(WorkflowAction.LIST)])
 async def list_workflows(
     seconds_ago: Annotated[
         int | None, Query(ge=0, le=MAX_SECONDS, description="Count only runs that were started so many seconds ago, or later.")
@@ -163,13 +163,13 @@ async def list_workflows(
     return WorkflowList(items=[_definition(item) for item in found], total=count if total else None, offset=offset, limit=limit)
 
 
-@_workflows.get("/{workflow_name}", dependencies=[VIEW], responses=_NO_WORKFLOW)
+@WORKFLOW_ROUTES.get("/{workflow_name}", dependencies=[VIEW], responses=_NO_WORKFLOW)
 async def get_workflow(workflow_name: WorkflowName) -> WorkflowDefinition:
     """One workflow: what it takes and gives, and how its runs fare."""
     return _definition(await service.describe_workflow(workflow_name))
 
 
-@_workflows.post(
+@WORKFLOW_ROUTES.post(
     "/{workflow_name}/start",
     status_code=202,
     dependencies=[requires(WorkflowAction.RUN, InPath(WorkflowResource, "workflow_name"))],
@@ -217,7 +217,7 @@ async def start_workflow(
     return WorkflowStartResponse(id=run_id)
 
 
-@_workflows.get(
+@WORKFLOW_ROUTES.get(
     "/{run_id}/status", dependencies=[requires(WorkflowAction.VIEW_DETAILS)], responses=problems({404: "There is no such run."})
 )
 async def get_run_status(run_id: RunId) -> WorkflowStatusResponse:
@@ -228,7 +228,7 @@ async def get_run_status(run_id: RunId) -> WorkflowStatusResponse:
 # -- runs -----------------------------------------------------------------------------------------------------------------
 
 
-@_workflows.get("/{workflow_name}/runs", dependencies=[VIEW], responses=_NO_WORKFLOW, response_model_exclude_unset=True)
+@WORKFLOW_ROUTES.get("/{workflow_name}/runs", dependencies=[VIEW], responses=_NO_WORKFLOW, response_model_exclude_unset=True)
 async def list_runs(
     workflow_name: WorkflowName,
     status: Annotated[WorkflowStatus | None, Query()] = None,
@@ -247,13 +247,13 @@ async def list_runs(
     return WorkflowRunList(items=[WorkflowRun.of(run) for run in found.items], total=found.total, offset=offset, limit=limit)
 
 
-@_workflows.get("/{workflow_name}/runs/{run_id}", dependencies=[VIEW], responses=_NO_RUN)
+@WORKFLOW_ROUTES.get("/{workflow_name}/runs/{run_id}", dependencies=[VIEW], responses=_NO_RUN)
 async def get_run(workflow_name: WorkflowName, run_id: RunId) -> WorkflowRun:
     """One run."""
     return WorkflowRun.of(await service.find_run(workflow_name, run_id))
 
 
-@_workflows.post(
+@WORKFLOW_ROUTES.post(
     "/{workflow_name}/runs/{run_id}/cancel",
     status_code=202,
     dependencies=[requires(WorkflowAction.CANCEL, InPath(WorkflowResource, "workflow_name"))],
@@ -268,7 +268,7 @@ async def cancel_run(workflow_name: WorkflowName, run_id: RunId, body: CancelReq
 # -- steps ----------------------------------------------------------------------------------------------------------------
 
 
-@_workflows.get("/{workflow_name}/runs/{run_id}/steps", dependencies=[VIEW], responses=_NO_RUN, response_model_exclude_unset=True)
+@WORKFLOW_ROUTES.get("/{workflow_name}/runs/{run_id}/steps", dependencies=[VIEW], responses=_NO_RUN, response_model_exclude_unset=True)
 async def list_steps(
     workflow_name: WorkflowName,
     run_id: RunId,
@@ -285,7 +285,7 @@ async def list_steps(
     return WorkflowStepList(items=[WorkflowStepInfo.of(step) for step in found.items], total=found.total, offset=offset, limit=limit)
 
 
-@_workflows.get(
+@WORKFLOW_ROUTES.get(
     "/{workflow_name}/runs/{run_id}/steps/{step_id}",
     dependencies=[VIEW],
     responses=problems({404: "There is no such run of that workflow, or no such step in it."}),

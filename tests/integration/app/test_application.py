@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sqlmodel import select
 from planar import PlanarApp, PlanarConfig, get_session, sqlite_config
 from planar.app import PLANAR_BASE_PATH
 from planar.modeling.orm import PlanarBaseEntity
+from planar.security.guard import GuardedRoute
 from planar.workflows import step, workflow
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +72,34 @@ def test_the_routes_of_the_framework_stand_under_one_prefix(config: PlanarConfig
     app = PlanarApp(config=config)
     assert app.router_v1.prefix == f"{PLANAR_BASE_PATH}/v1" == "/planar/v1"
     assert all(path.startswith("/planar/v1/") for path in app.fastapi.openapi()["paths"])
+
+
+async def test_a_route_that_is_added_to_their_router_is_served_below_the_prefix(config: PlanarConfig) -> None:
+    app = PlanarApp(config=config)
+
+    @app.router_v1.get("/extra")
+    async def extra() -> str:
+        return "served"
+
+    async with served(app) as client:
+        assert (await client.get("/planar/v1/extra")).json() == "served"
+
+
+def test_a_further_app_costs_hardly_any_analysis_of_types_and_shares_no_route(
+    config: PlanarConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = PlanarApp(config=config)
+    declared: list[str] = []
+    declare = GuardedRoute.__init__
+
+    def counted(self: GuardedRoute, path: str, endpoint: Callable[..., object], **options: object) -> None:
+        declared.append(path)
+        declare(self, path, endpoint, **options)
+
+    monkeypatch.setattr(GuardedRoute, "__init__", counted)
+    second = PlanarApp(config=config, title="Second")
+    assert declared == ["/planar/v1/system-info"]
+    assert not {id(route) for route in first.fastapi.routes} & {id(route) for route in second.fastapi.routes}
 
 
 async def test_the_database_is_connected_while_the_app_runs(config: PlanarConfig) -> None:

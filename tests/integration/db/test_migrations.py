@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,21 @@ async def test_migrating_again_does_nothing_and_loads_no_alembic(empty: Database
     assert (await empty.migration_status()).is_current
     process = start_migration(empty)
     assert finish(process) == f"{migrations.HEAD} False"
+
+
+async def test_nobody_is_kept_from_writing_while_the_library_of_migrations_loads(
+    empty: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others_could_write: list[bool] = []
+
+    def load() -> None:
+        with closing(sqlite3.connect(str(empty.get_engine().url.database), timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            others_could_write.append(True)
+
+    monkeypatch.setattr(lazy, "load_alembic", load)
+    await empty.migrate(application=[])
+    assert others_could_write == [True]
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(empty: DatabaseManager) -> None:

@@ -10,6 +10,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from planar.clock import Clock
+from planar.testing.clock import ManualClock
 from tests.integration.http import sample
 from tests.integration.http.conftest import Api, OpenApi, invalid, problem_of
 
@@ -23,8 +25,9 @@ async def ids_of(api: Api, path: str, **params: Any) -> list[str]:
 
 
 async def test_every_answer_tells_the_same_status(open_api: OpenApi) -> None:
-    async with open_api() as api:
-        run_id = await api.start("napping", seconds=0.3)
+    clock = ManualClock()
+    async with open_api(prepare=lambda app: app.services.add(Clock, clock)) as api:
+        run_id = await api.start("napping", seconds=60)
         for status, reason in (("suspended", "timer"), ("succeeded", None)):
             run = await api.until(run_id, status)
             assert run["reason"] == reason
@@ -37,6 +40,7 @@ async def test_every_answer_tells_the_same_status(open_api: OpenApi) -> None:
                 assert (len(found["items"]), found["total"]) == ((1, 1) if asked == status else (0, 0))
             counts = (await api.get("/workflows/napping")).json()["run_statuses"]
             assert {name for name, count in counts.items() if count} == {status}
+            clock.move_to(clock.now() + timedelta(seconds=60))
 
 
 async def test_a_run_that_waits_says_what_for(open_api: OpenApi) -> None:

@@ -1,4 +1,4 @@
-"""Where the scenarios are played, and the figures at the end."""
+"""Where the scenarios are played, and what each leaves for the figures at the end (`tests/conftest.py`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import CRASHES
 from tests.scenario.crashes.harness import Points, Scenario, Stage, crash_everywhere
 from tests.scenario.crashes.virtual_time import make_time_exact
 from tests.scenario.crashes.world import make_template
@@ -21,8 +22,6 @@ SHORT_EVERY = 3
 """Else one in so many, by turns before and after a write."""
 
 Everywhere = Callable[[Scenario], Points]
-
-_figures = pytest.StashKey[dict[tuple[str, str], Points]]()
 
 
 @pytest.fixture(scope="session")
@@ -61,17 +60,8 @@ def everywhere_on_sqlite(request: pytest.FixtureRequest, folder: Path, template:
 def _player(request: pytest.FixtureRequest, folder: Path, template: Path, database: str, every: int) -> Everywhere:
     def play(scenario: Scenario) -> Points:
         points = crash_everywhere(scenario, Stage(folder, template if database == "sqlite" else None), every)
-        request.config.stash.setdefault(_figures, {})[(scenario.name, database)] = points
+        # A property of the test reaches the process that prints the summary, whichever process played it.
+        request.node.user_properties.append((CRASHES, (scenario.name, database, points.writes, len(points.tried))))
         return points
 
     return play
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    figures = config.stash.get(_figures, {})
-    if not figures:
-        return
-    terminalreporter.section("crashes at every write")
-    for (scenario, database), points in sorted(figures.items()):
-        terminalreporter.write_line(f"{scenario:<28} {database:<8} {points.writes:>4} writes {len(points.tried):>5} crashes")
-    terminalreporter.write_line(f"{'in all':<28} {'':<8} {'':>11} {sum(len(points.tried) for points in figures.values()):>5} crashes")
