@@ -45,7 +45,8 @@ class DatabaseManager:
 
     def __init__(self, url: str | URL, *, pool: PoolConfig | None = None, max_conflict_retries: int | None = None) -> None:
         self.url = _supported(url)
-        self._pool = pool or PoolConfig()
+        self.pool = pool or PoolConfig()
+        """How many PostgreSQL connections this process keeps."""
         self._retries = MAX_CONFLICT_RETRIES if max_conflict_retries is None else max_conflict_retries
         self._busy_seconds = _busy_seconds(self.url)
         self._engine: AsyncEngine | None = None
@@ -138,7 +139,7 @@ class DatabaseManager:
     def _open(self) -> AsyncEngine:
         options = {RETRIES_OPTION: self._retries}
         if self.url.drivername == POSTGRESQL_DRIVER:
-            return postgres_engine(self.url, self._pool, options)
+            return postgres_engine(self.url, self.pool, options)
         self.sqlite_path = self._sqlite_file()
         return sqlite_engine(self.sqlite_path, busy_seconds=self._busy_seconds, gate=lambda: self.write_gate, options=options)
 

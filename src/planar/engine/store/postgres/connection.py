@@ -21,9 +21,6 @@ SETTINGS = {
     "jit": "off",
 }
 
-READERS = 4
-"""How many connections read, and say that workers live."""
-
 READ_ATTEMPTS = 5
 
 _CONFLICTS = frozenset({"40001", "40P01"})
@@ -52,9 +49,11 @@ class Connector:
         arguments: those of the driver's ``connect``, as SQLAlchemy makes them from a URL.
         idle_seconds: a transaction in which nothing happens for so long is ended by the server: a stopped process must not keep
             others from taking over.
+        readers: how many connections a pool has at most: they read, notify, and say that workers live.
     """
 
-    def __init__(self, arguments: Mapping[str, Any], idle_seconds: float) -> None:
+    def __init__(self, arguments: Mapping[str, Any], idle_seconds: float, readers: int) -> None:
+        self._readers = readers
         given = {name: value for name, value in arguments.items() if name not in _OF_SQLALCHEMY}
         if arguments.get("prepared_statement_cache_size") == 0:
             given["statement_cache_size"] = 0
@@ -67,7 +66,7 @@ class Connector:
 
     async def open_pool(self) -> Any:
         """A pool of the driver's, which replaces connections that were lost."""
-        return await lazy.asyncpg().create_pool(min_size=1, max_size=READERS, reset=_keep, **self._arguments)
+        return await lazy.asyncpg().create_pool(min_size=1, max_size=self._readers, reset=_keep, **self._arguments)
 
 
 _OF_SQLALCHEMY = frozenset({"prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn", "command_timeout"})

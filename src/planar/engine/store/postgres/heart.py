@@ -1,6 +1,7 @@
 """How does a worker prove that it lives, and what time is it? A beat, three times in each lease, asks and tells both.
 
-Leases are measured by the server's clock alone; the clocks of hosts are never compared.
+Leases are measured by the server's clock alone; the clocks of hosts are never compared. A process without a worker needs the
+time as well, and asks for it now and then.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ logger = get_logger(__name__)
 
 BEATS_PER_LEASE = 3
 RETRY_SECONDS = 0.2
+IDLE_SECONDS = 30.0
+"""Between two questions for the time, while there is no worker here. Two clocks that run drift by less than a millisecond meanwhile."""
 
 
 class ServerTime:
@@ -61,13 +64,17 @@ class Heart:
         self._written_off = written_off
         self._unseen = unseen
         self._workers: set[UUID] = set()
+        self._held = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Ask for the time now and then, until `close`; more often while there are workers to beat for."""
+        self._task = asyncio.create_task(self._work(), name="planar-heart")
 
     def hold(self, worker_id: UUID) -> None:
         """Beat for *worker_id* from now on."""
         self._workers.add(worker_id)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._work(), name="planar-heart")
+        self._held.set()
 
     def release(self, worker_id: UUID) -> None:
         """*worker_id* has stopped."""
@@ -99,12 +106,24 @@ class Heart:
             self._unseen()
 
     async def _work(self) -> None:
-        await asyncio.sleep(self._seconds)
-        while self._workers:
+        failed = False
+        while True:
+            await self._rest(failed)
             try:
                 await self.beat()
             except Exception as error:
-                logger.warning("a worker could not say that it lives; it tries again", error=repr(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                failed = True
+                logger.warning("workers could not say that they live; that is tried again", workers=len(self._workers), error=repr(error))
             else:
-                await asyncio.sleep(self._seconds)
+                failed = False
+
+    async def _rest(self, failed: bool) -> None:
+        """Until the next beat is due. The first one of a worker is due after it was held: its registration was a beat as well."""
+        if not self._workers:
+            self._held.clear()
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._held.wait()
+            except TimeoutError:
+                return
+        await asyncio.sleep(RETRY_SECONDS if failed else self._seconds)
