@@ -60,7 +60,7 @@ class PoolConfig(BaseModel):
     idle_in_transaction_seconds: float = Field(default=60, gt=0)
     """A transaction in which nothing happens for so long is ended by the server."""
     engine_size: int = Field(default=4, ge=2)
-    """Connections on which the engine reads, at most. It has two more of its own: one that writes, and one that hears of other processes."""
+    """Connections on which the engine reads, at most. It has two more: one that writes, and one that hears of other processes."""
 
     def most_connections(self) -> int:
         """How many connections one process may hold at once."""
