@@ -71,17 +71,20 @@ WORKFLOWS = "/planar/v1/workflows"
 SERVE = ("prod", "main.py", "--port", "0", "--host", "127.0.0.1")
 
 
+def prepare(folder: Path, url: str) -> None:
+    """Write the app, and the settings for its database."""
+    (folder / "main.py").write_text(ENTRY)
+    (folder / "planar.prod.yaml").write_text(SETTINGS.format(url=url))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def folder(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Path]:
-    """A folder with the app, and the settings for its database."""
-    (tmp_path / "main.py").write_text(ENTRY)
-    settings = tmp_path / "planar.prod.yaml"
     if request.param == "sqlite":
-        settings.write_text(SETTINGS.format(url=f"sqlite:///{tmp_path / 'app.db'}"))
+        prepare(tmp_path, f"sqlite:///{tmp_path / 'app.db'}")
         yield tmp_path
         return
     async with migrated_database() as url:
-        settings.write_text(SETTINGS.format(url=url))
+        prepare(tmp_path, url)
         yield tmp_path
 
 
@@ -133,31 +136,34 @@ async def test_what_is_started_where_nobody_works_is_done_by_a_worker_and_handed
         asleep, unwanted = started(address, "awaiting"), started(address, "awaiting")
         assert [status(address, waiting) for waiting in (run_id, asleep, unwanted)] == ["pending"] * 3
 
-        worker = run("worker", "worker", "main.py", "--health-port", "0", "--health-host", "127.0.0.1", "--concurrency", "7")
-        health = worker.said(r"Planar worker is ready: main:app, up to 7 runs at once \(health: (\S+)/planar/v1/health/ready\)")
-        assert ended(address, "told", run_id)["result"] == worker.process.pid
+        one = run("one", "worker", "main.py", "--health-port", "0", "--health-host", "127.0.0.1", "--concurrency", "7")
+        two = run("two", "worker", "main.py")
+        workers = {worker.process.pid: worker for worker in (one, two)}
+        health = one.said(r"Planar worker is ready: main:app, up to 7 runs at once \(health: (\S+)/planar/v1/health/ready\)")
+        assert ended(address, "told", run_id)["result"] in workers
         until(lambda: fetch(f"{health}/planar/v1/health/ready")[0] == 200, within=10)
         assert fetch(f"{health}{WORKFLOWS}")[0] == 404
 
         until(lambda: {status(address, asleep), status(address, unwanted)} == {"suspended"}, within=10)
-        assert ask(address, "POST", f"{WORKFLOWS}/told/start?wait=10", {})["result"] == worker.process.pid
+        assert ask(address, "POST", f"{WORKFLOWS}/told/start?wait=10", {})["result"] in workers
         ask(address, "POST", f"{WORKFLOWS}/awaiting/runs/{unwanted}/cancel")
         ask(address, "POST", f"{WORKFLOWS}/events/emit", {"event_key": "go"})
-        assert ended(address, "awaiting", asleep)["result"] == worker.process.pid
+        assert ended(address, "awaiting", asleep)["result"] in workers
         assert ended(address, "awaiting", unwanted)["status"] == "cancelled"
 
         long = started(address, "long")
-        until(lambda: turns(folder) == [worker.process.pid], within=10)
-        second = run("second", "worker", "main.py")
-        second.said("Planar worker is ready")
-        worker.signal(signal.SIGTERM)
-        assert worker.exit_code(within=5) == 0
-        assert ended(address, "long", long)["result"] == second.process.pid
-        assert turns(folder) == [worker.process.pid, second.process.pid]
+        two.said("Planar worker is ready")
+        (first,) = until(lambda: turns(folder), within=10)
+        workers[first].signal(signal.SIGTERM)
+        assert workers.pop(first).exit_code(within=5) == 0
+        assert ended(address, "long", long)["result"] in workers
+        assert turns(folder) == [first, *workers]
         assert ask(address, "GET", f"{WORKFLOWS}/long/runs/{long}")["recoveries"] == 0
 
 
-async def test_of_several_processes_another_one_goes_on_when_one_is_killed(folder: Path) -> None:
+def test_of_several_processes_on_one_sqlite_file_another_one_goes_on_when_one_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path
+    prepare(folder, f"sqlite:///{folder / 'app.db'}")
     with planar(*SERVE, folder=folder, PLANAR_WORKERS="2") as command:
         address = command.address()
         command.said("All 2 processes are ready.")
