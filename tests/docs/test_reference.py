@@ -170,14 +170,17 @@ def options_of(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tupl
 def test_the_page_lists_every_command_and_option() -> None:
     text = (REFERENCE / "command-line.md").read_text()
     rows = [code_in(row[0]) for row in rows_of(REFERENCE / "command-line.md", "Argument or option")]
-    documented: set[str] = set(rows)
     commands = dict(options_of(typer.main.get_command(planar_command)))
     for names in commands:
         assert f"`planar {' '.join(names)} [PATH]`" in text
-    assert documented == set().union(*commands.values())
-    serving, looking = rows[: rows.index("PATH", 1)], rows[rows.index("PATH", 1) :]
-    assert set(serving) == commands["dev",] == commands["prod",]
-    assert set(looking) == commands["config", "show"] == commands["config", "check"]
+    assert set(rows) == set().union(*commands.values())
+    only_prod = rows.index("--no-worker")
+    working = rows.index("PATH", 1)
+    looking = rows.index("PATH", working + 1)
+    assert set(rows[:only_prod]) == commands["dev",]
+    assert set(rows[:working]) == commands["prod",]
+    assert set(rows[working:looking]) == commands["worker",]
+    assert set(rows[looking:]) == commands["config", "show"] == commands["config", "check"]
 
 
 # -- states ---------------------------------------------------------------------------------------------------------------

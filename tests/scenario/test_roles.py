@@ -42,6 +42,16 @@ async def take_turns() -> int:
     return os.getpid()
 
 
+@step()
+async def hang() -> None:
+    await asyncio.sleep(3600)
+
+
+@workflow()
+async def hanging() -> None:
+    await hang()
+
+
 @workflow()
 async def told() -> int:
     return await executed_by()
@@ -58,7 +68,7 @@ async def long() -> int:
     return await take_turns()
 
 
-app = PlanarApp().register_workflow(told).register_workflow(awaiting).register_workflow(long)
+app = PlanarApp().register_workflow(told).register_workflow(awaiting).register_workflow(long).register_workflow(hanging)
 """
 
 SETTINGS = """
@@ -130,10 +140,11 @@ async def test_what_is_started_where_nobody_works_is_done_by_a_worker_and_handed
 
         serving = run("serving", *SERVE, "--no-worker")
         address = serving.address()
+        assert ", without a worker" in serving.output
         # Nobody works yet: that is no fault of this process, and a start is durable.
         assert checks_of(address)["worker"]["ok"]
         run_id = started(address, "told")
-        asleep, unwanted = started(address, "awaiting"), started(address, "awaiting")
+        asleep, unwanted = started(address, "awaiting"), started(address, "hanging")
         assert [status(address, waiting) for waiting in (run_id, asleep, unwanted)] == ["pending"] * 3
 
         one = run("one", "worker", "main.py", "--health-port", "0", "--health-host", "127.0.0.1", "--concurrency", "7")
@@ -144,12 +155,12 @@ async def test_what_is_started_where_nobody_works_is_done_by_a_worker_and_handed
         until(lambda: fetch(f"{health}/planar/v1/health/ready")[0] == 200, within=10)
         assert fetch(f"{health}{WORKFLOWS}")[0] == 404
 
-        until(lambda: {status(address, asleep), status(address, unwanted)} == {"suspended"}, within=10)
+        until(lambda: (status(address, asleep), status(address, unwanted)) == ("suspended", "running"), within=10)
         assert ask(address, "POST", f"{WORKFLOWS}/told/start?wait=10", {})["result"] in workers
-        ask(address, "POST", f"{WORKFLOWS}/awaiting/runs/{unwanted}/cancel")
+        ask(address, "POST", f"{WORKFLOWS}/hanging/runs/{unwanted}/cancel")
         ask(address, "POST", f"{WORKFLOWS}/events/emit", {"event_key": "go"})
         assert ended(address, "awaiting", asleep)["result"] in workers
-        assert ended(address, "awaiting", unwanted)["status"] == "cancelled"
+        assert ended(address, "hanging", unwanted)["status"] == "cancelled"
 
         long = started(address, "long")
         two.said("Planar worker is ready")

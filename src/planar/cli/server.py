@@ -94,7 +94,8 @@ def serve(
 
     def ready() -> None:
         address = web_address(listener) if listener is not None else None
-        on_ready(ready_line(app, address or "") if duty.serves else worker_line(duty, app, address))
+        line = ready_line(app, address or "") if duty.serves else worker_line(duty, app, address)
+        on_ready(line if duty.works else f"{line}, without a worker")
 
     shown = app if duty.serves else HealthOnly(app)
     server = PlanarServer(shown, limits, ready, root=duty.entry.root, told=app, is_alone=is_alone)

@@ -167,11 +167,12 @@ def test_show_prints_where_the_settings_come_from_and_masks_secrets(home: Path) 
     )
     answer = runner.invoke(app, ["config", "show", "--env", "prod"])
     assert answer.exit_code == 0
-    assert answer.output.splitlines()[:4] == [
+    assert answer.output.splitlines()[:5] == [
         "# environment: prod",
         f"# settings file: {home / 'planar.prod.yaml'}",
         f"# variables file: {home / '.env'}",
         "# database: postgresql+asyncpg://u:***@h/d",
+        "# connections: at most 26 in each process",
     ]
     assert "api_key: '**********'" in answer.output
     assert "geheim" not in answer.output
