@@ -1,6 +1,6 @@
 """How do several processes do the same duty? They share the listening socket; one that dies is replaced; the command ends with the last.
 
-Not uvicorn's own: that one starts a dead process again at once and for ever, and its processes outlive it when it is killed.
+Why not by uvicorn's own supervisor: ``docs/decisions/0006-processes-of-a-command.md``.
 """
 
 from __future__ import annotations
