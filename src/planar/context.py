@@ -37,6 +37,10 @@ class Services:
         """The service registered under *kind*, or None."""
         return cast("T | None", self._by_type.get(kind))
 
+    def remove(self, kind: type) -> None:
+        """Find nothing under *kind* any more."""
+        self._by_type.pop(kind, None)
+
     def get(self, kind: type[T]) -> T:
         """The service registered under *kind*.
 

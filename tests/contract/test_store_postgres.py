@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
 from planar.clock import SYSTEM_CLOCK
+from planar.db.config import PoolConfig
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
 from planar.engine.core.model import Reason, RunStatus
@@ -600,6 +601,28 @@ async def test_the_time_is_the_servers(world: PostgresWorld) -> None:
     await store._parts.heart.beat()
     (server,) = await ask(world, "select clock_timestamp()")
     assert abs((store.now() - server[0]).total_seconds()) < 1
+
+
+async def test_a_process_without_a_worker_asks_for_the_time_as_well(world: PostgresWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planar.engine.store.postgres.heart.IDLE_SECONDS", 0.01)
+    manager = DatabaseManager(world.url)
+    await manager.connect()
+    store = PostgresStore(manager)
+    world.processes.append((manager, store))
+    await store.open()
+    store._time.learn(0.0, (await ask(world, "select timestamptz '2030-01-01 12:00Z'"))[0][0], 0.0)
+    (server,) = await ask(world, "select clock_timestamp()")
+    await until(lambda: abs((store.now() - server[0]).total_seconds()) < 60, "the server's time to be learnt")
+
+
+async def test_the_engine_reads_on_as_many_connections_as_the_settings_say(world: PostgresWorld) -> None:
+    manager = DatabaseManager(world.url, pool=PoolConfig(engine_size=2))
+    await manager.connect()
+    store = PostgresStore(manager)
+    world.processes.append((manager, store))
+    await store.open()
+    assert store._parts is not None
+    assert store._parts.pool.get_max_size() == 2
 
 
 async def test_a_run_may_be_marked_while_a_session_of_its_step_is_open(here: Process, clock: HandClock) -> None:

@@ -102,10 +102,15 @@ class Command:
     def address(self, count: int = 1) -> str:
         """The address that was printed when the server was ready, for the *count*-th time."""
 
+        return self.said(r"Planar is ready: (\S+)", count)
+
+    def said(self, pattern: str, count: int = 1) -> str:
+        """What was printed and matches *pattern*, or its one group, for the *count*-th time; an error if the command ends before."""
+
         def found() -> str | None:
-            ready = re.findall(r"Planar is ready: (\S+)", self.output)
-            assert len(ready) >= count or self.process.poll() is None, self.output
-            return ready[count - 1] if len(ready) >= count else None
+            matches = re.findall(pattern, self.output)
+            assert len(matches) >= count or self.process.poll() is None, self.output
+            return matches[count - 1] if len(matches) >= count else None
 
         return until(found, within=STARTS_WITHIN)
 
@@ -120,14 +125,14 @@ class Command:
 
 
 @contextmanager
-def planar(*arguments: str, folder: Path) -> Iterator[Command]:
-    """Run `planar` with *arguments* in *folder*; whatever is left of it at the end is killed."""
-    output = folder / "output.txt"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PLANAR_")}
-    with output.open("wb") as sink:
+def planar(*arguments: str, folder: Path, output: str = "output.txt", **variables: str) -> Iterator[Command]:
+    """Run `planar` with *arguments* in *folder*, printing into its file *output*; whatever is left of it at the end is killed."""
+    sink_file = folder / output
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PLANAR_")} | variables
+    with sink_file.open("wb") as sink:
         process = subprocess.Popen([PLANAR, *arguments], cwd=folder, stdout=sink, stderr=subprocess.STDOUT, env=environment)
     try:
-        yield Command(process, output)
+        yield Command(process, sink_file)
     finally:
         # The server ends with its supervisor: that is what these tests are about.
         process.kill()

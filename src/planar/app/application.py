@@ -16,6 +16,7 @@ from planar.app.binding import BindingMiddleware
 from planar.app.docs import add_api_docs
 from planar.app.lifespan import OnStartup, running, script_session
 from planar.app.readiness import AppReadiness
+from planar.app.role import Role
 from planar.config import PlanarConfig, check_supported, load_environment_aware_config
 from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
@@ -141,6 +142,22 @@ class PlanarApp:
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
+    def take_role(self, *, works: bool = True, max_concurrent_runs: int | None = None) -> Self:
+        """Say, before the app starts, what this process does for it.
+
+        Args:
+            works: whether a worker executes runs here. Without one, runs are started, waited for, cancelled and sent events as
+                ever, and other processes execute them. ``planar prod --no-worker`` and ``planar worker`` call this.
+            max_concurrent_runs: how many runs the worker advances at once, if it is not what the settings say.
+
+        Raises:
+            RuntimeError: the app is running already.
+        """
+        if self._is_alive:
+            raise RuntimeError("The app is running: take_role has to be called before it starts.")
+        self.services.add(Role, Role(works, max_concurrent_runs))
+        return self
+
     async def run_standalone(self, func: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
         """Start the app without a server, await *func*, stop the app; what *func* returned.
 
@@ -184,10 +201,12 @@ class PlanarApp:
         """The worker, while the app runs.
 
         Raises:
-            RuntimeError: it does not.
+            RuntimeError: it does not, or has no worker in this process.
         """
         if self._running is None:
             raise RuntimeError("The app is not running: use it through a server, or through run_standalone.")
+        if self._running.worker is None:
+            raise RuntimeError("This process has no worker: it only serves, and other processes execute the runs.")
         return self._running.worker
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from planar.app.role import Role
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.config import Environment, PlanarConfig
 from planar.context import Services, current_actor
@@ -26,7 +27,8 @@ class Running:
 
     services: Services
     store: Store
-    worker: Worker
+    worker: Worker | None
+    """None if this process only serves."""
     client: Client
 
 
@@ -35,6 +37,7 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     services = Services()
     services.add(Clock, SYSTEM_CLOCK)
     services.add(PlanarConfig, config)
+    services.add(Role, Role())
     services.add(DatabaseManager, manager)
     services.add(Registry, registry)
     services.add(Authenticator, DevUser() if config.environment is Environment.DEV else Nobody())
@@ -47,7 +50,7 @@ def assemble(services: Services, notices: Notices) -> Running:
     config, manager, registry = services.get(PlanarConfig), services.get(DatabaseManager), services.get(Registry)
     opener = services.find(StoreOpener) or StoreOpener(partial(open_store, lease_seconds=config.workflows.lease_seconds))
     store = opener.open(manager, services.get(Clock))
-    worker = Worker(store, registry, notices, config.workflows, manager=manager, load_actor=load_principal)
+    worker = _worker(services, store, notices)
     client = Client(
         store,
         registry,
@@ -56,6 +59,17 @@ def assemble(services: Services, notices: Notices) -> Running:
         dump_actor=lambda: dump_principal(current_actor()),
         max_argument_bytes=config.workflows.max_argument_bytes,
     )
-    services.add(Worker, worker)
     services.add(Client, client)
     return Running(services, store, worker, client)
+
+
+def _worker(services: Services, store: Store, notices: Notices) -> Worker | None:
+    """The worker of this process, if its role is to have one."""
+    role, settings = services.get(Role), services.get(PlanarConfig).workflows
+    if not role.works:
+        services.remove(Worker)
+        return None
+    if role.max_concurrent_runs is not None:
+        settings = settings.model_copy(update={"max_concurrent_runs": role.max_concurrent_runs})
+    registry, manager = services.get(Registry), services.get(DatabaseManager)
+    return services.add(Worker, Worker(store, registry, notices, settings, manager=manager, load_actor=load_principal))

@@ -36,15 +36,16 @@ async def running(services: Services, notices: Notices, on_startup: OnStartup | 
         stack.callback(parts.client.close)
         stack.push_async_callback(locks_of(services).close)
         stack.enter_context(bind_services(services))
-        await parts.worker.start()
-        stack.push_async_callback(parts.worker.stop)
+        if parts.worker is not None:
+            await parts.worker.start()
+            stack.push_async_callback(parts.worker.stop)
         if on_startup is not None:
             async with script_session(services, "on_startup"):
                 starting = on_startup(manager.get_engine())
                 if not inspect.isawaitable(starting):
                     raise TypeError(f"on_startup is an `async def` that takes the database engine, not {on_startup!r}")
                 await starting
-        logger.info("app started", worker=parts.worker.id)
+        logger.info("app started", worker=parts.worker.id if parts.worker is not None else None)
         yield parts
         logger.info("app stops")
 

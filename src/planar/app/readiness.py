@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from planar.app.role import Role
 from planar.config import PlanarConfig
 from planar.context import Services
 from planar.engine.client import Client
@@ -20,11 +21,18 @@ class AppReadiness:
         self.stopping = False
         """The server was asked to stop: no more requests, please."""
 
+    @property
+    def works(self) -> bool:
+        """Whether this process has a worker, by its role."""
+        return self._services.get(Role).works
+
     async def checks(self) -> dict[str, Check]:
         """The worker's heartbeat, and whether the app stops."""
         return {"worker": self._worker(), "serving": self._serving()}
 
     def _worker(self) -> Check:
+        if not self.works:
+            return Check(ok=True, detail="This process has no worker: other processes execute the runs.")
         worker, client = self._services.find(Worker), self._services.find(Client)
         if worker is None or client is None or not worker.is_alive():
             return Check(ok=False, detail="The worker of this process does not run: look at the log, and restart the process.")

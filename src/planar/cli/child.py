@@ -1,32 +1,32 @@
-"""What runs in the process that `planar dev` starts and replaces? ``python -m planar.cli.child <order>``."""
+"""What runs in a process that `planar` starts and replaces? ``python -m planar.cli.child <order>``."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
-from pathlib import Path
 
-from planar.cli.entry import Entry
 from planar.cli.lifeline import Lifeline
 from planar.cli.order import Order
 from planar.cli.server import serve
 
 
 def main(text: str) -> int:
-    """Serve what the order *text* says, until asked to stop or until the supervisor is gone."""
+    """Do what the order *text* says, until asked to stop or until the supervisor is gone."""
     order = Order.from_text(text)
     lifeline = Lifeline(_inherited(order.lifeline))
     lifeline.hold()
-    listener = _inherited(order.listener)
-    os.register_at_fork(after_in_child=listener.close)
-    return serve(
-        Entry(Path(order.path), Path(order.root), order.module),
-        order.variable,
-        listener,
-        on_loaded=lambda limits: lifeline.tell_patience(limits.total),
-        on_ready=lifeline.tell_serving,
-    )
+    listener = None
+    if order.listener is not None:
+        listener = _inherited(order.listener)
+        os.register_at_fork(after_in_child=listener.close)
+
+    def ready(line: str) -> None:
+        if order.announces:
+            print(line, flush=True)
+        lifeline.tell_serving(line)
+
+    return serve(order.duty, listener, on_loaded=lambda limits: lifeline.tell_patience(limits.total), on_ready=ready, is_alone=False)
 
 
 def _inherited(number: int) -> socket.socket:

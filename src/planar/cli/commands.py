@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Protocol, TypeAlias, cast
+from typing import Annotated, Literal, Protocol, TypeAlias, cast
 
 import typer
 
 from planar._version import VERSION
-from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions
+from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions, WorkOptions
 from planar.errors import PlanarError
 
 RUN_DEV = "planar.cli.dev:run_dev"
 RUN_PROD = "planar.cli.prod:run_prod"
+RUN_WORKER = "planar.cli.worker:run_worker"
 SHOW_CONFIG = "planar.cli.config_commands:show"
 CHECK_CONFIG = "planar.cli.config_commands:check"
 RUN_DOCTOR = "planar.cli.doctor:run_doctor"
-TARGETS = (RUN_DEV, RUN_PROD, SHOW_CONFIG, CHECK_CONFIG, RUN_DOCTOR)
+TARGETS = (RUN_DEV, RUN_PROD, RUN_WORKER, SHOW_CONFIG, CHECK_CONFIG, RUN_DOCTOR)
 """The functions behind the commands, as ``module:name``."""
 
 app = typer.Typer(
@@ -39,6 +40,20 @@ Variable = Annotated[str, typer.Option("--app", help="The name of the app in its
 Script = Annotated[bool, typer.Option("--script", help="Run the file as a program instead of serving it.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Processes = Annotated[
+    int,
+    typer.Option("--workers", min=1, envvar="PLANAR_WORKERS", help="How many processes; each has a worker, if any has."),
+]
+NoWorker = Annotated[bool, typer.Option("--no-worker", help="Only serve: runs are started here, and executed by other processes.")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many runs a process advances at once. Without it: workflows.max_concurrent_runs of the settings."),
+]
+HealthPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="A port to answer health checks on; 0 takes a free one. Without it: none.")
+]
+HealthHost = Annotated[str, typer.Option(help="The address to answer health checks on.")]
+SettingsOf = Annotated[Literal["dev", "prod"], typer.Option("--env", help="Whose settings.")]
 EnvironmentName = Annotated[str | None, typer.Option("--env", help="dev or prod. Without it: PLANAR_ENV, else dev.")]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a report.")]
@@ -80,9 +95,26 @@ def prod(
     config: ConfigFile = None,
     variable: Variable = "app",
     script: Script = False,
+    no_worker: NoWorker = False,
+    workers: Processes = 1,
 ) -> None:
-    """Serve an app in production."""
-    _end_with(RUN_PROD, ServeOptions("prod", path, host, port, config, variable, script))
+    """Serve an app in production, and execute its runs."""
+    _end_with(RUN_PROD, ServeOptions("prod", path, host, port, config, variable, script, not no_worker, workers))
+
+
+@app.command()
+def worker(
+    path: AppPath = None,
+    config: ConfigFile = None,
+    variable: Variable = "app",
+    environment: SettingsOf = "prod",
+    concurrency: Concurrency = None,
+    workers: Processes = 1,
+    health_port: HealthPort = None,
+    health_host: HealthHost = "0.0.0.0",
+) -> None:
+    """Execute an app's runs, and serve nothing."""
+    _end_with(RUN_WORKER, WorkOptions(environment, path, config, variable, concurrency, workers, health_host, health_port))
 
 
 @app.command()
@@ -116,11 +148,12 @@ def main() -> None:
     app()
 
 
-AnyOptions: TypeAlias = ServeOptions | ConfigOptions | DoctorOptions
+Options: TypeAlias = ServeOptions | WorkOptions | ConfigOptions | DoctorOptions
+"""What a command was given."""
 
 
 class _Target(Protocol):
-    def __call__(self, options: AnyOptions, /) -> int: ...
+    def __call__(self, options: Options, /) -> int: ...
 
 
 def load_target(target: str) -> _Target:
@@ -129,7 +162,7 @@ def load_target(target: str) -> _Target:
     return cast("_Target", getattr(import_module(module), name))
 
 
-def _end_with(target: str, options: AnyOptions) -> None:
+def _end_with(target: str, options: Options) -> None:
     """Run a command's function and end with its code; an error that users cause is one message."""
     try:
         code = load_target(target)(options)

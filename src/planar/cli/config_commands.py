@@ -47,4 +47,12 @@ def _load(options: ConfigOptions) -> tuple[list[str], PlanarConfig]:
         f"settings file: {get_config_path() or 'none, the defaults hold'}",
         f"variables file: {variables or 'none'}",
         f"database: {config.connection_url().render_as_string(hide_password=True)}",
+        *_connections(config),
     ], config
+
+
+def _connections(config: PlanarConfig) -> list[str]:
+    """How many connections to PostgreSQL a process may need: the server allows a number for all together."""
+    if config.connection_url().get_backend_name() != "postgresql":
+        return []
+    return [f"connections: at most {config.pool().most_connections()} in each process"]

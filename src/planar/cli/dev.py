@@ -6,6 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from planar.cli.duty import Duty
 from planar.cli.errors import CommandFailed
 from planar.cli.listener import open_listener
 from planar.cli.options import ServeOptions
@@ -22,4 +23,4 @@ def run_dev(options: ServeOptions) -> int:
     config = os.environ.get("PLANAR_CONFIG")
     sources = Sources(entry.path, Path.cwd(), Path(config).absolute() if config else None)
     with open_listener(options.host, options.port) as listener:
-        return asyncio.run(Supervisor(entry, options.variable, listener, sources).run())
+        return asyncio.run(Supervisor(Duty(entry, options.variable), listener, sources).run())

@@ -42,9 +42,9 @@ class Lifeline:
         """Say how long a stop of this server may take."""
         self._tell(f"{PATIENCE} {seconds}")
 
-    def tell_serving(self) -> None:
-        """Say that requests are answered now."""
-        self._tell(SERVING)
+    def tell_serving(self, line: str = "") -> None:
+        """Say that this process does its duty now; *line* is what people are told of it."""
+        self._tell(f"{SERVING} {line}".rstrip())
 
     def _tell(self, line: str) -> None:
         # Without a supervisor there is nobody to tell, and this process is about to end.

@@ -23,6 +23,24 @@ class ServeOptions:
     config: Path | None
     variable: str
     script: bool
+    works: bool = True
+    """Whether runs are executed here as well."""
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class WorkOptions:
+    """What `planar worker` was given."""
+
+    environment: str
+    path: Path | None
+    config: Path | None
+    variable: str
+    concurrency: int | None
+    """How many runs each process advances at once; None leaves it to the settings."""
+    processes: int
+    health_host: str
+    health_port: int | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +88,7 @@ def find_entry_file(path: Path | None, folder: Path) -> Path:
     raise CommandFailed(f"Could not find app.py or main.py in {folder}. Give the file: planar dev path/to/file.py")
 
 
-def apply_serving(options: ServeOptions) -> Path:
+def apply_serving(options: ServeOptions | WorkOptions) -> Path:
     """Set the variables by which the app finds its settings.
 
     Returns:

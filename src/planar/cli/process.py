@@ -9,7 +9,7 @@ import socket
 import sys
 from contextlib import suppress
 
-from planar.cli.entry import Entry
+from planar.cli.duty import Duty
 from planar.cli.lifeline import PATIENCE, SERVING
 from planar.cli.order import Order
 
@@ -28,21 +28,33 @@ class ServerProcess:
         self._lifeline = lifeline
         self._patience = _PATIENCE_BEFORE_TOLD
         self.served = asyncio.Event()
-        """Set when it has answered that requests are taken."""
+        """Set when it has answered that it does its duty."""
+        self.ready_line = ""
+        """What it said of that, for people."""
         self.ended = asyncio.create_task(self._until_ended())
         """Done when the process is gone; the result is its exit code, negative for a signal."""
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
     @classmethod
-    async def start(cls, entry: Entry, variable: str, listener: socket.socket) -> ServerProcess:
-        """Start a server for *entry* on *listener*, tied to this process."""
+    async def start(cls, duty: Duty, listener: socket.socket | None, *, announces: bool = True) -> ServerProcess:
+        """Start a process for *duty*, on *listener* if it answers requests, tied to this process.
+
+        Args:
+            announces: whether it prints that it is ready.
+        """
         ours, theirs = socket.socketpair()
-        order = Order(str(entry.path), str(entry.root), entry.module, variable, listener.fileno(), theirs.fileno())
+        port = listener.fileno() if listener is not None else None
+        order = Order(duty, port, theirs.fileno(), announces)
         try:
             # -P: imports start where the entry says, not in the current directory because of -m.
             # The same process group: a debugger in the app can read the terminal.
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "planar.cli.child", order.to_text()),
-                pass_fds=(listener.fileno(), theirs.fileno()),
+                pass_fds=(theirs.fileno(),) if port is None else (port, theirs.fileno()),
                 env=dict(os.environ),
             )
         except BaseException:
@@ -90,6 +102,7 @@ class ServerProcess:
                 if word == PATIENCE:
                     self._patience = float(value)
                 elif word == SERVING:
+                    self.ready_line = value
                     self.served.set()
         except ConnectionError:
             return

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import NoReturn
 
 from planar.cli.entry import Entry, entry_of
-from planar.cli.options import ServeOptions, apply_serving
+from planar.cli.options import ServeOptions, WorkOptions, apply_serving
 
 
-def begin(options: ServeOptions) -> Entry:
+def begin(options: ServeOptions | WorkOptions) -> Entry:
     """Set the variables of the process and say what is about to happen. With ``--script`` the file takes over the process.
 
     Raises:
         CommandFailed: a file that was named does not exist.
     """
     path = apply_serving(options)
+    script = isinstance(options, ServeOptions) and options.script
     entry = entry_of(path, Path.cwd())
-    print(f"Using script: {path}" if options.script else f"Using app: {entry.module}:{options.variable}")
+    print(f"Using script: {path}" if script else f"Using app: {entry.module}:{options.variable}")
     print(f"Starting Planar in {options.environment} mode", flush=True)
-    if options.script:
+    if script:
         _become_script(path)
     return entry
 

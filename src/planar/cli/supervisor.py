@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from planar.cli.entry import Entry
+from planar.cli.duty import Duty
 from planar.cli.outage import Outage
 from planar.cli.process import ServerProcess, describe_exit
 from planar.cli.watching import Look, Sources, forget_compiled
@@ -57,9 +57,8 @@ Event: TypeAlias = Changed | Ended | Stop | NoWatch
 class Supervisor:
     """One command's worth of servers, one at a time."""
 
-    def __init__(self, entry: Entry, variable: str, listener: socket.socket, sources: Sources) -> None:
-        self._entry = entry
-        self._variable = variable
+    def __init__(self, duty: Duty, listener: socket.socket, sources: Sources) -> None:
+        self._duty = duty
         self._listener = listener
         self._sources = sources
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -127,7 +126,7 @@ class Supervisor:
 
     async def _start(self) -> None:
         self._outage.close()
-        server = await ServerProcess.start(self._entry, self._variable, self._listener)
+        server = await ServerProcess.start(self._duty, self._listener)
         self._server = server
         server.ended.add_done_callback(lambda ended: self._tell_end(server, ended))
 

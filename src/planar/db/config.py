@@ -43,17 +43,28 @@ class SQLiteConfig(BaseModel):
         return URL.create(SQLITE_DRIVER, database=str(self.path))
 
 
+ENGINE_CONNECTIONS = 2
+"""What the engine has on PostgreSQL beside those that read."""
+
+
 class PoolConfig(BaseModel):
     """How many PostgreSQL connections one process keeps, and for how long."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     size: int = Field(default=10, ge=1)
+    """Connections that sessions keep."""
     max_overflow: int = Field(default=10, ge=0)
     timeout_seconds: float = Field(default=30, gt=0)
     recycle_seconds: float = Field(default=1800, gt=0)
     idle_in_transaction_seconds: float = Field(default=60, gt=0)
     """A transaction in which nothing happens for so long is ended by the server."""
+    engine_size: int = Field(default=4, ge=2)
+    """Connections on which the engine reads, at most. It has two more: one that writes, and one that hears of other processes."""
+
+    def most_connections(self) -> int:
+        """How many connections one process may hold at once."""
+        return self.size + self.max_overflow + self.engine_size + ENGINE_CONNECTIONS
 
 
 class PostgreSQLConfig(BaseModel):

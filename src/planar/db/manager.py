@@ -48,7 +48,8 @@ class DatabaseManager:
         self.url = _supported(url)
         self.client_id = uuid4().hex[:12]
         """By this the server's list of sessions tells those of this manager from others'."""
-        self._pool = pool or PoolConfig()
+        self.pool = pool or PoolConfig()
+        """How many PostgreSQL connections this process keeps."""
         self._retries = MAX_CONFLICT_RETRIES if max_conflict_retries is None else max_conflict_retries
         self._busy_seconds = _busy_seconds(self.url)
         self._engine: AsyncEngine | None = None
@@ -62,11 +63,6 @@ class DatabaseManager:
     def is_connected(self) -> bool:
         """Whether `connect` has succeeded and `disconnect` was not called since."""
         return self._engine is not None
-
-    @property
-    def most_connections(self) -> int:
-        """How many connections its sessions open at most, where each has its own."""
-        return self._pool.size + self._pool.max_overflow
 
     async def connect(self) -> None:
         """Open the database and ask it something. A second call does nothing.
@@ -146,7 +142,7 @@ class DatabaseManager:
     def _open(self) -> AsyncEngine:
         options = {RETRIES_OPTION: self._retries}
         if self.url.drivername == POSTGRESQL_DRIVER:
-            return postgres_engine(self.url, self._pool, options, self.client_id)
+            return postgres_engine(self.url, self.pool, options, self.client_id)
         self.sqlite_path = self._sqlite_file()
         return sqlite_engine(self.sqlite_path, busy_seconds=self._busy_seconds, gate=lambda: self.write_gate, options=options)
 

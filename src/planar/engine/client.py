@@ -29,6 +29,8 @@ from planar.logging import get_logger
 logger = get_logger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
+LOOK_ANYWAY_SECONDS = 60.0
+"""The net: news of an end may be lost, as when its process was killed between the commit and the telling."""
 
 
 class Client:
@@ -53,9 +55,12 @@ class Client:
         self._waiting: dict[UUID, set[asyncio.Future[Ending]]] = {}
         self._starting: set[UUID] = set()
         """The runs that are waited for and are not in the database yet."""
+        self._unlooked: set[UUID] = set()
+        """Those of them that were left out of a look: news came before the word that they are in the database."""
         self._stale = False
         """Another process wrote since the runs that are waited for were looked at."""
         self._looking: asyncio.Task[None] | None = None
+        self._looks_anyway: asyncio.TimerHandle | None = None
         self.endings = Endings(store, notices)
         """Tells listeners how runs ended."""
         if worker is not None:
@@ -68,6 +73,8 @@ class Client:
         self.endings.close()
         if self._looking is not None:
             self._looking.cancel()
+        if self._looks_anyway is not None:
+            self._looks_anyway.cancel()
 
     # -- start --------------------------------------------------------------------------------------------------------
 
@@ -156,12 +163,17 @@ class Client:
 
     def _started(self, run_id: UUID, end: asyncio.Future[Ending], inserting: asyncio.Future[Started]) -> None:
         self._starting.discard(run_id)
+        if run_id in self._unlooked:
+            self._unlooked.discard(run_id)
+            self._look_soon()
         error = asyncio.CancelledError() if inserting.cancelled() else inserting.exception()
         if error is not None and not end.done():
             end.set_exception(error)
 
     def _hearing(self, run_id: UUID) -> _Hearing:
         """A future for the end of a run, fulfilled by news until the block ends."""
+        if self._looks_anyway is None:
+            self._looks_anyway = asyncio.get_running_loop().call_later(LOOK_ANYWAY_SECONDS, self._look_anyway)
         return _Hearing(self._waiting, run_id)
 
     async def must_exist(self, run_id: UUID) -> None:
@@ -188,8 +200,18 @@ class Client:
             for waiting in self._waiting.get(run_id, ()):
                 if not waiting.done():
                     waiting.set_result(ending)
-        self._stale = self._stale or news.foreign
-        if news.foreign and self._waiting and (self._looking is None or self._looking.done()):
+        if news.foreign:
+            self._look_soon()
+
+    def _look_anyway(self) -> None:
+        self._looks_anyway = None
+        if self._waiting:
+            self._looks_anyway = asyncio.get_running_loop().call_later(LOOK_ANYWAY_SECONDS, self._look_anyway)
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        self._stale = True
+        if self._waiting and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
@@ -197,6 +219,7 @@ class Client:
         while self._stale and self._waiting:
             self._stale = False
             try:
+                self._unlooked.update(self._starting)
                 awaited = [run_id for run_id in self._waiting if run_id not in self._starting]
                 found = await self.store.load_runs(awaited)
                 for run_id in awaited:

@@ -20,6 +20,11 @@ class Check(BaseModel):
 class Readiness(Protocol):
     """What a running app knows of its own fitness. Found among its services."""
 
+    @property
+    def works(self) -> bool:
+        """Whether this process is to have a worker."""
+        ...
+
     async def checks(self) -> dict[str, Check]:
         """The checks by name; ``worker`` is one of them."""
         ...

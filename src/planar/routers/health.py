@@ -128,6 +128,10 @@ async def _lag() -> Check:
     late = 0.0 if due is None else max(0.0, (services.get(Client).now() - due).total_seconds())
     if late <= LAG_SECONDS:
         return Check(ok=True, seconds=round(late, 3))
+    readiness = services.find(Readiness)
+    if readiness is not None and not readiness.works:
+        # This process does what it is for, and taking it out of service would help nobody.
+        return Check(ok=True, seconds=round(late, 3), detail="Due runs wait for a worker: start `planar worker`, or more of them.")
     return Check(
         ok=False, seconds=round(late, 3), detail="Due runs wait for a worker: start more of them, or look at why this one takes no runs."
     )

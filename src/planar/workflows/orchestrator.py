@@ -263,7 +263,7 @@ def _services_of(engine: AsyncEngine) -> Services | None:
     """The services of the app whose engine this is, if this task belongs to it."""
     services = find_services()
     manager = services.find(DatabaseManager) if services is not None else None
-    if services is None or manager is None or services.find(Worker) is None:
+    if services is None or manager is None or services.find(Client) is None:
         return None
     return services if manager.is_connected and manager.get_engine() is engine else None
 
@@ -276,7 +276,7 @@ def _find() -> WorkflowOrchestrator | None:
     if own is not None:
         return own
     manager = services.find(DatabaseManager)
-    is_app = manager is not None and manager.is_connected and services.find(Worker) is not None
+    is_app = manager is not None and manager.is_connected and services.find(Client) is not None
     return WorkflowOrchestrator(manager.get_engine()) if is_app and manager is not None else None
 
 

@@ -26,10 +26,12 @@ def open_app(tmp_path: Path) -> Opener:
     """`async with open_app(workflow, ..., max_parked_runs=0) as app:` in which code runs as in `run_standalone`."""
 
     @asynccontextmanager
-    async def opener(*workflows: WorkflowWrapper[..., Any], database: str = "app.db", **limits: Any) -> AsyncGenerator[PlanarApp]:
+    async def opener(
+        *workflows: WorkflowWrapper[..., Any], database: str = "app.db", role: dict[str, Any] | None = None, **limits: Any
+    ) -> AsyncGenerator[PlanarApp]:
         config = sqlite_config(str(tmp_path / database))
         config = config.model_copy(update={"workflows": config.workflows.model_copy(update=limits)})
-        app = PlanarApp(config=config)
+        app = PlanarApp(config=config).take_role(**(role or {}))
         for workflow in workflows:
             app.register_workflow(workflow)
         async with app._lifespan(app.fastapi):

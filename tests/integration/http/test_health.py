@@ -92,6 +92,8 @@ async def test_without_a_database_nothing_is_ready_and_nothing_is_told_of_it(ope
 
 async def test_an_app_without_a_worker_is_not_ready(open_api: OpenApi) -> None:
     class Stopping:
+        works = True
+
         async def checks(self) -> dict[str, Check]:
             return {"worker": Check(ok=False, detail="It stops.")}
 
@@ -100,6 +102,26 @@ async def test_an_app_without_a_worker_is_not_ready(open_api: OpenApi) -> None:
 
     async with open_api(prepare=prepare) as api:
         assert await failed_checks(api) == {"worker": {"ok": False, "detail": "It stops.", "seconds": None}}
+
+
+async def test_a_process_that_only_serves_is_ready_and_says_how_long_runs_wait(open_api: OpenApi) -> None:
+    async with open_api(prepare=lambda app: app.take_role(works=False)) as api:
+        run_id = await api.start("summing", left=1)
+        late = (utc_now() - timedelta(minutes=5)).replace(tzinfo=None).isoformat(" ", "microseconds")
+        await execute(api, "update workflow_claim set due_at = :due", due=late)
+        body = (await api.get("/health/ready")).json()
+        assert body["status"] == "ok"
+        assert body["checks"]["lag"]["ok"]
+        assert body["checks"]["lag"]["seconds"] > 200
+        assert "planar worker" in body["checks"]["lag"]["detail"]
+        assert body["checks"]["worker"] == {
+            "ok": True, "detail": "This process has no worker: other processes execute the runs.", "seconds": None
+        }  # fmt: skip
+        assert (await api.run(run_id))["status"] == "pending"
+        with pytest.raises(RuntimeError, match="only serves"):
+            _ = api.app.worker
+        with pytest.raises(RuntimeError, match="before it starts"):
+            api.app.take_role()
 
 
 async def test_system_info_counts_what_there_is(open_api: OpenApi) -> None:

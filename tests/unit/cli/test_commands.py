@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from planar import _version
 from planar.cli import app, commands
-from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions
+from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions, WorkOptions
 
 runner = CliRunner()
 
@@ -37,7 +38,7 @@ def test_the_version_is_that_of_the_package() -> None:
 def test_the_bare_command_shows_its_help() -> None:
     answer = runner.invoke(app, [])
     assert answer.exit_code == 0
-    assert all(word in answer.output for word in ("Usage", "dev", "prod", "config", "--version"))
+    assert all(word in answer.output for word in ("Usage", "dev", "prod", "worker", "config", "--version"))
 
 
 @pytest.mark.parametrize("target", commands.TARGETS)
@@ -54,6 +55,34 @@ def test_the_function_behind_every_command_exists(target: str) -> None:
             ["dev", "a/b.py", "--port", "1", "--host", "h", "--config", "c.yaml", "--app", "x", "--script"],
             commands.RUN_DEV,
             ServeOptions("dev", Path("a/b.py"), "h", 1, Path("c.yaml"), "x", True),
+        ),
+        (
+            ["prod", "--no-worker", "--workers", "3"],
+            commands.RUN_PROD,
+            ServeOptions("prod", None, "0.0.0.0", 8000, None, "app", False, works=False, processes=3),
+        ),
+        (["worker"], commands.RUN_WORKER, WorkOptions("prod", None, None, "app", None, 1, "0.0.0.0", None)),
+        (
+            [
+                "worker",
+                "a.py",
+                "--config",
+                "c.yaml",
+                "--app",
+                "x",
+                "--env",
+                "dev",
+                "--concurrency",
+                "9",
+                "--workers",
+                "2",
+                "--health-port",
+                "0",
+                "--health-host",
+                "h",
+            ],
+            commands.RUN_WORKER,
+            WorkOptions("dev", Path("a.py"), Path("c.yaml"), "x", 9, 2, "h", 0),
         ),
         (["config", "show"], commands.SHOW_CONFIG, ConfigOptions(None, None, None)),
         (
@@ -84,9 +113,38 @@ def test_what_is_typed_reaches_the_function_and_its_code_is_the_exit_code(
     assert answer.exit_code == 5
 
 
-@pytest.mark.parametrize("arguments", [["dev", "--port", "70000"], ["dev", "--nothing"], ["doctor", "--fail-on", "info"], ["else"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dev", "--port", "70000"],
+        ["dev", "--nothing"],
+        ["dev", "--no-worker"],
+        ["prod", "--workers", "0"],
+        ["worker", "--port", "1"],
+        ["worker", "--concurrency", "0"],
+        ["worker", "--env", "typo"],
+        ["doctor", "--fail-on", "info"],
+        ["else"],
+    ],
+)
 def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
     assert runner.invoke(app, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(("arguments", "processes"), [(["prod"], 4), (["worker"], 4), (["prod", "--workers", "2"], 2)])
+def test_the_number_of_processes_is_the_options_else_the_variables(
+    arguments: list[str], processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[Any] = []
+    monkeypatch.setattr(commands, "load_target", lambda name: lambda given: called.append(given) or 0)
+    assert runner.invoke(app, arguments, env={"PLANAR_WORKERS": "4"}).exit_code == 0
+    assert called[0].processes == processes
+
+
+def test_a_number_of_processes_that_is_none_is_told_with_its_variable() -> None:
+    answer = runner.invoke(app, ["prod"], env={"PLANAR_WORKERS": "many"})
+    assert answer.exit_code == 2
+    assert "PLANAR_WORKERS" in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -96,6 +154,7 @@ def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
         (["prod", "absent.py"], "Error: Specified app path absent.py not found or is not a file\n"),
         (["dev", "."], "Error: Specified app path . not found or is not a file\n"),
         (["dev", "--config", "absent.yaml"], "Error: Config file absent.yaml not found\n"),
+        (["worker", "absent.py"], "Error: Specified app path absent.py not found or is not a file\n"),
         (["dev", "--script"], "Error: Could not find app.py or main.py in "),
         (["config", "show", "--config", "absent.yaml"], "Error: Config file absent.yaml not found\n"),
         (["config", "check", "--env", "typo"], "Error: PLANAR_ENV is 'typo'; it must be one of: dev, prod.\n"),
@@ -115,11 +174,12 @@ def test_show_prints_where_the_settings_come_from_and_masks_secrets(home: Path) 
     )
     answer = runner.invoke(app, ["config", "show", "--env", "prod"])
     assert answer.exit_code == 0
-    assert answer.output.splitlines()[:4] == [
+    assert answer.output.splitlines()[:5] == [
         "# environment: prod",
         f"# settings file: {home / 'planar.prod.yaml'}",
         f"# variables file: {home / '.env'}",
         "# database: postgresql+asyncpg://u:***@h/d",
+        "# connections: at most 26 in each process",
     ]
     assert "api_key: '**********'" in answer.output
     assert "geheim" not in answer.output

@@ -3,9 +3,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from planar.cli.duty import Duty
+from planar.cli.entry import Entry
 from planar.cli.lifeline import ORPHANED
 from planar.cli.order import Order
 
@@ -42,5 +45,6 @@ def test_a_server_ends_with_its_supervisor_whatever_it_is_doing(then: str) -> No
 
 
 def test_an_order_survives_its_way() -> None:
-    order = Order("/a b/main.py", "/a b", "main", "app", 3, 4)
+    duty = Duty(Entry(Path("/a b/main.py"), Path("/a b"), "main"), "app", serves=False, works=True, concurrency=7)
+    order = Order(duty, None, 4, announces=False)
     assert Order.from_text(order.to_text()) == order

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from planar.cli.server import PlanarServer, StopLimits, ready_line, stop_limits
+from planar.cli.duty import Duty
+from planar.cli.entry import Entry
+from planar.cli.server import PlanarServer, StopLimits, ready_line, stop_limits, worker_line
 from planar.config import sqlite_config
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +41,20 @@ def test_an_app_without_settings_is_stopped_by_the_defaults() -> None:
 )
 def test_the_ready_line_names_the_docs_if_there_are_any(app: object, line: str) -> None:
     assert ready_line(app, "http://h") == line
+
+
+@pytest.mark.parametrize(
+    ("app", "concurrency", "address", "line"),
+    [
+        (SimpleNamespace(config=sqlite_config("x.db")), None, None, "Planar worker is ready: a.b:x, up to 1000 runs at once"),
+        (SimpleNamespace(config=sqlite_config("x.db")), 7, None, "Planar worker is ready: a.b:x, up to 7 runs at once"),
+        (object(), None, "http://h", "Planar worker is ready: a.b:x (health: http://h/planar/v1/health/ready)"),
+    ],
+)
+def test_a_worker_says_what_it_executes_and_where_its_health_is(
+    app: object, concurrency: int | None, address: str | None, line: str
+) -> None:
+    assert worker_line(Duty(Entry(Path(), Path(), "a.b"), "x", serves=False, concurrency=concurrency), app, address) == line
 
 
 def test_the_server_is_configured_as_decided() -> None:

@@ -106,6 +106,13 @@ def test_zero_retries_are_not_the_default() -> None:
     assert "app.max_db_conflict_retries" in refusal(MINIMAL.replace("app}", "app, max_db_conflict_retries: -1}"))
 
 
+@pytest.mark.parametrize("seconds", ["0.9", "0", "-1", ".nan", ".inf"])
+def test_a_lease_that_would_be_lost_all_the_time_is_refused_with_what_to_do(seconds: str) -> None:
+    told = refusal(f"{MINIMAL}workflows:\n  lease_seconds: {seconds}\n")
+    assert "line 4: workflows.lease_seconds: a lease is at least 1 second" in told
+    assert "default of 5" in told
+
+
 def test_storage_may_be_null() -> None:
     assert load_config(MINIMAL + "storage: null").storage is None
 
@@ -146,6 +153,8 @@ def test_the_active_connection_must_be_defined() -> None:
 def test_pool_settings_come_from_the_active_connection() -> None:
     given = load_config("db_connections: {a: {driver: postgresql, db: d, pool: {size: 3}}}\napp: {db_connection: a}")
     assert given.pool().size == 3
+    assert (given.pool().engine_size, given.pool().most_connections()) == (4, 3 + 10 + 4 + 2)
+    assert "engine_size: " in refusal("db_connections: {a: {driver: postgresql, db: d, pool: {engine_size: 1}}}\napp: {db_connection: a}")
     assert load_config("db_connections: {a: 'postgresql://h/d'}\napp: {db_connection: a}").pool().size == 10
 
 

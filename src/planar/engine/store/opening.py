@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.db.manager import DatabaseManager
+from planar.engine.config import DEFAULT_LEASE_SECONDS
 from planar.engine.errors import StoreNotAvailable
 from planar.engine.store.facts import Facts
 from planar.engine.store.port import Store
@@ -16,13 +17,14 @@ from planar.engine.store.sqlite import SqliteStore
 from planar.engine.store.sqlite_facts import read_sqlite_facts
 
 
-def open_store(manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK, lease_seconds: float = 5.0) -> Store:
+def open_store(manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK, lease_seconds: float = DEFAULT_LEASE_SECONDS) -> Store:
     """The store for the database of *manager*. It is not opened yet: call its ``open()``.
 
     Args:
         manager: the application's connection.
         clock: the time; the host's stands for the database's own.
-        lease_seconds: how long a worker on PostgreSQL is believed to live after its last sign of life.
+        lease_seconds: how long a worker on PostgreSQL is believed to live after its last sign of life. Nothing on SQLite, where a
+            locked file tells.
 
     Raises:
         StoreNotAvailable: no store for this kind of database exists.

@@ -20,9 +20,6 @@ SETTINGS = {
     "jit": "off",
 }
 
-READERS = 4
-"""How many connections read, and say that workers live."""
-
 READ_ATTEMPTS = 5
 
 ANSWER_SECONDS = 30.0
@@ -56,9 +53,11 @@ class Connector:
         idle_seconds: a transaction in which nothing happens for so long is ended by the server: a stopped process must not keep
             others from taking over.
         client_id: by which the server's list of sessions tells these connections from others'.
+        readers: how many connections a pool has at most: they read, notify, and say that workers live.
     """
 
-    def __init__(self, arguments: Mapping[str, Any], idle_seconds: float, client_id: str) -> None:
+    def __init__(self, arguments: Mapping[str, Any], idle_seconds: float, client_id: str, readers: int) -> None:
+        self._readers = readers
         given = {name: value for name, value in arguments.items() if name not in _OF_SQLALCHEMY}
         if arguments.get("prepared_statement_cache_size") == 0:
             given["statement_cache_size"] = 0
@@ -74,7 +73,7 @@ class Connector:
 
     async def open_pool(self) -> Any:
         """A pool of the driver's, which replaces connections that were lost."""
-        return await lazy.asyncpg().create_pool(min_size=1, max_size=READERS, reset=_keep, **self._arguments)
+        return await lazy.asyncpg().create_pool(min_size=1, max_size=self._readers, reset=_keep, **self._arguments)
 
 
 _OF_SQLALCHEMY = frozenset({"prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn", "command_timeout"})

@@ -9,14 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from planar.clock import SYSTEM_CLOCK
 from planar.db.manager import DatabaseManager
 from planar.engine.store.facts import Facts, IdleSession, ServerFacts, SnapshotHolder, TableFacts
-from planar.engine.store.postgres.connection import READERS
 from planar.engine.store.questions import Ask, Words, read_runs, read_workers
 
 PATIENCE = "60s"
 """How long one question may take."""
-
-ENGINE_CONNECTIONS = READERS + 2
-"""How many one process opens besides those of its sessions: its readers, the lane, and the one that hears."""
 
 
 def _seconds_since(moment: str) -> str:
@@ -89,7 +85,7 @@ async def read_postgres_facts(manager: DatabaseManager, lease_seconds: float) ->
             migration,
             now,
             lease_seconds,
-            manager.most_connections + ENGINE_CONNECTIONS,
+            manager.pool.most_connections(),
             workers=await read_workers(ask, WORDS, migration.current, lambda _: None) if has_tables else (),
             runs=await read_runs(ask, WORDS) if has_tables else None,
             server=await _read_server(ask, ahead, uncertain),

@@ -1,7 +1,8 @@
 """How does a worker prove that it lives, and what time is it? A beat, three times in each lease, asks and tells both.
 
 A worker that holds no run has nothing that others could take over: it rests, and beats now and then. Before anything is written in its
-name it is roused. Leases are measured by the server's clock alone; the clocks of hosts are never compared.
+name it is roused. Leases are measured by the server's clock alone; the clocks of hosts are never compared. A process without a worker
+needs the time as well, and asks for it now and then.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ BEATS_PER_LEASE = 3
 RETRY_SECONDS = 0.2
 SHORTEST_WAIT = 1.0
 """How many seconds an answer is waited for, however short a lease is."""
-
+IDLE_SECONDS = 30.0
+"""Between two questions for the time, while there is no worker here. Two clocks that run drift by less than a millisecond meanwhile."""
 
 Asking = Callable[..., Awaitable[Sequence[Any]]]
 
@@ -86,12 +88,16 @@ class Heart:
         self._workers: dict[UUID, WorkerLease] = {}
         self._task: asyncio.Task[None] | None = None
 
+    def start(self) -> None:
+        """Ask for the time now and then, until `close`; more often while there are workers to beat for."""
+        self._task = asyncio.create_task(self._work(), name="planar-heart")
+
     def hold(self, worker_id: UUID, lease: WorkerLease, registered: float) -> None:
         """Beat for *worker_id* from now on, and tell *lease*; it had itself registered at the moment *registered* or later."""
         self._workers[worker_id] = lease
         lease.renew(registered + self._lease_seconds)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._work(), name="planar-heart")
+        self._resting = False
+        self._roused.set()
 
     def note_return(self, worker_id: UUID, registered: float) -> None:
         """*worker_id* had been taken for dead, and registered again at the moment *registered* or later."""
@@ -158,21 +164,28 @@ class Heart:
     async def _work(self) -> None:
         # Soon again rather than long: an answer that is too late for the lease is of no use.
         briefly = partial(ask_once, within=max(self._seconds, SHORTEST_WAIT))
-        await self._rest(self._seconds)
-        while self._workers:
+        failed = False
+        while True:
+            await self._rest(failed)
             try:
                 await self.beat(briefly)
             except Exception as error:
-                logger.warning("a worker could not say that it lives; it tries again", error=repr(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                failed = True
+                logger.warning("workers could not say that they live; that is tried again", workers=len(self._workers), error=repr(error))
             else:
-                await self._rest(REST_IN_LEASES * self._lease_seconds if self._resting else self._seconds)
+                failed = False
 
-    async def _rest(self, seconds: float) -> None:
-        """Until the next beat; a worker that is roused has just beaten."""
+    async def _rest(self, failed: bool) -> None:
+        """Until the next beat is due. A worker that was registered, or is roused, has just beaten."""
+        if failed:
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        if self._workers and not self._resting:
+            await asyncio.sleep(self._seconds)
+            return
         self._roused.clear()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(REST_IN_LEASES * self._lease_seconds if self._workers else IDLE_SECONDS):
                 await self._roused.wait()
         except TimeoutError:
             return

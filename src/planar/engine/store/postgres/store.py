@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from planar.clock import SYSTEM_CLOCK, Clock, when_moved
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
+from planar.engine.config import DEFAULT_LEASE_SECONDS
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.joining import publish_with_commit
@@ -38,8 +39,6 @@ from planar.logging import get_logger
 
 logger = get_logger(__name__)
 
-LEASE_SECONDS = 5.0
-
 LOAD_STEPS = f"select {STEP_COLUMNS} from planar.workflow_step where workflow_id = any($1::uuid[]) order by workflow_id, seq nulls first"
 
 
@@ -58,12 +57,12 @@ class PostgresStore:
     """The engine's tables in the application's own PostgreSQL database.
 
     Args:
-        manager: the application's connection.
+        manager: the application's connection. Its pool's settings say how many connections the engine has for itself.
         clock: the time, if it is not to be the server's.
         lease_seconds: how long after its last beat a worker is taken for dead; the same for all workers of one database.
     """
 
-    def __init__(self, manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK, lease_seconds: float = DEFAULT_LEASE_SECONDS) -> None:
         self._manager = manager
         self._clock = clock
         self._time = ServerTime()
@@ -80,7 +79,7 @@ class PostgresStore:
     async def open(self) -> None:
         engine = self._manager.get_engine()
         _, arguments = engine.dialect.create_connect_args(self._manager.url)
-        connector = Connector(arguments, self._lease_seconds, self._manager.client_id)
+        connector = Connector(arguments, self._lease_seconds, self._manager.client_id, self._manager.pool.engine_size)
         pool = await connector.open_pool()
         telling = Telling(connector, pool, self._heard)
         heart = Heart(pool, self._time, self._lease_seconds, self._come_again, self._sweep_all, (CHANNEL, telling.name))
@@ -93,9 +92,14 @@ class PostgresStore:
             await telling.close()
             await close_pool(pool)
             raise
+        heart.start()
         unsubscribe = when_moved(self._clock, lambda: self._publish(News(due=True)))
         self._parts = _Open(pool, lane, telling, heart, unsubscribe)
-        await self._sweep_left_over()
+        try:
+            await self._sweep_left_over()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         parts = self._parts
