@@ -1,15 +1,84 @@
-"""What every test may use. Nothing here that a user of Planar could not have in a test suite of their own."""
+"""What every test may use, and which tests run.
+
+No fixture here that a user of Planar could not have in a test suite of their own.
+"""
 
 from __future__ import annotations
+
+import os
+from collections import Counter
 
 import pytest
 from hypothesis import settings
 
+from tests import postgres_server, stores
+
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
+
+_choice = pytest.StashKey[stores.Choice]()
+_left_out = pytest.StashKey[Counter[str]]()
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """Planar runs on asyncio only."""
     return "asyncio"
+
+
+# -- the stores -----------------------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{stores.NEEDS}(name): needs this store")
+    config.addinivalue_line("markers", f"{stores.INDEPENDENT}: tests what happens above the store's port, the same on every store")
+    try:
+        config.stash[_choice] = stores.Choice.of(os.environ)
+    except stores.SenselessChoice as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[_left_out] = Counter()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return config.stash[_choice].described(_server)
+
+
+def _server() -> str:
+    try:
+        return postgres_server.origin()
+    except postgres_server.NoServer as error:
+        return str(error)
+
+
+@pytest.hookimpl(trylast=True)  # what -k and -m leave out needs no server
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    choice, counted = config.stash[_choice], config.stash[_left_out]
+    kept: list[pytest.Item] = []
+    removed: list[pytest.Item] = []
+    for item in items:
+        reason = choice.reason_against(_needed(item), item.get_closest_marker(stores.INDEPENDENT) is not None)
+        if reason is None:
+            kept.append(item)
+        else:
+            removed.append(item)
+            counted[reason] += 1
+    if removed:
+        config.hook.pytest_deselected(items=removed)
+        items[:] = kept
+    if any(stores.POSTGRESQL in _needed(item) for item in kept):
+        try:
+            postgres_server.origin()
+        except postgres_server.NoServer as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+def _needed(item: pytest.Item) -> set[str]:
+    return {str(name) for mark in item.iter_markers(stores.NEEDS) for name in mark.args}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counted = config.stash[_left_out]
+    if counted:
+        terminalreporter.section("what did not run")
+        for reason, number in sorted(counted.items()):
+            terminalreporter.write_line(f"{number} tests. {reason}")

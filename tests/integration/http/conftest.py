@@ -6,14 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 
-from planar import PlanarApp, sqlite_config
+from planar import PlanarApp
 from planar.workflows import WorkflowWrapper
+from tests.databases import Databases
 from tests.integration.http import sample
 
 V1 = "/planar/v1"
@@ -67,7 +67,7 @@ OpenApi = Callable[..., AbstractAsyncContextManager[Api]]
 
 
 @pytest.fixture
-def open_api(tmp_path: Path) -> OpenApi:
+def open_api(databases: Databases) -> OpenApi:
     """`async with open_api() as api:` serves the sample workflows, or those given; `limits` are settings of the worker."""
 
     @asynccontextmanager
@@ -77,9 +77,7 @@ def open_api(tmp_path: Path) -> OpenApi:
         prepare: Callable[[PlanarApp], object] | None = None,
         **limits: Any,
     ) -> AsyncGenerator[Api]:
-        config = sqlite_config(str(tmp_path / "app.db"))
-        config = config.model_copy(update={"workflows": config.workflows.model_copy(update=limits)})
-        app = PlanarApp(config=config, title="Tested", description="An app of the tests")
+        app = PlanarApp(config=await databases.config(**limits), title="Tested", description="An app of the tests")
         for workflow in workflows:
             app.register_workflow(workflow)
         if prepare is not None:
