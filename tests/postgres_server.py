@@ -143,13 +143,18 @@ async def migrated_database() -> AsyncIterator[str]:
     try:
         yield _url(name)
     finally:
-        connection = await connect(_url(name))
-        try:
-            await connection.execute(END_OTHERS)
-            await connection.execute(EMPTY.format(kept=sorted(PLANAR_APPLICATION_METADATA.tables)))
-        finally:
-            await connection.close()
+        await empty(_url(name))
         _free.append(name)
+
+
+async def empty(url: str) -> None:
+    """Leave only empty tables in the database at *url*, and nobody in it."""
+    connection = await connect(url)
+    try:
+        await connection.execute(END_OTHERS)
+        await connection.execute(EMPTY.format(kept=sorted(PLANAR_APPLICATION_METADATA.tables)))
+    finally:
+        await connection.close()
 
 
 END_OTHERS = """

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests import stores
+from tests.postgres_server import migrated_database
 from tests.scenario.crashes.harness import Points, Scenario, Stage, crash_everywhere
+from tests.scenario.crashes.postgres_world import PostgresWorld, make_tables
 from tests.scenario.crashes.virtual_time import make_time_exact
-from tests.scenario.crashes.world import make_template
+from tests.scenario.crashes.world import MemoryWorld, SqliteWorld, World, make_template
 
-LONG = "PLANAR_LONG"
-"""Set in the environment, every point is tried on SQLite as well of the scenarios that are played in memory, where all always are."""
+SHORT = {stores.MEMORY: 1, stores.SQLITE: 3, stores.POSTGRESQL: 17}
+"""In the short form one point in so many is tried of the scenarios that are played in memory, by turns before and after a write."""
 
-SHORT_EVERY = 3
-"""Else one in so many, by turns before and after a write."""
+SHORT_WITH_SESSIONS = {stores.SQLITE: 1, stores.POSTGRESQL: 9}
+"""And of those that use sessions, which the memory store has not."""
 
 Everywhere = Callable[[Scenario], Points]
 
@@ -45,26 +48,50 @@ def exact_time(monkeypatch: pytest.MonkeyPatch) -> None:
     make_time_exact(monkeypatch)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def everywhere(request: pytest.FixtureRequest, folder: Path, template: Path) -> Everywhere:
-    """Play a scenario with a crash at every write, in memory and, at one in three if the time is short, on SQLite."""
-    thinned = request.param == "sqlite" and not os.environ.get(LONG)
-    return _player(request, folder, template, request.param, SHORT_EVERY if thinned else 1)
+@pytest.fixture(scope="session")
+def server_database() -> Iterator[str]:
+    """The URL of a PostgreSQL database in which every table stands. It is emptied between two tellings."""
+    with asyncio.Runner() as runner:
+        database = migrated_database()
+        url = runner.run(database.__aenter__())
+        runner.run(make_tables(url))
+        yield url
+        runner.run(database.__aexit__(None, None, None))
 
 
-@pytest.fixture
-def everywhere_on_sqlite(request: pytest.FixtureRequest, folder: Path, template: Path) -> Everywhere:
+@pytest.fixture(params=stores.kinds(*stores.STORES))
+def everywhere(request: pytest.FixtureRequest, folder: Path) -> Everywhere:
+    """Play a scenario with a crash at every write, in memory and, at some of them if the time is short, on the other stores."""
+    return _player(request, folder, SHORT)
+
+
+@pytest.fixture(params=stores.kinds(stores.SQLITE, stores.POSTGRESQL))
+def everywhere_with_sessions(request: pytest.FixtureRequest, folder: Path) -> Everywhere:
     """The same for what uses sessions, which the memory store has not."""
-    return _player(request, folder, template, "sqlite", 1)
+    return _player(request, folder, SHORT_WITH_SESSIONS)
 
 
-def _player(request: pytest.FixtureRequest, folder: Path, template: Path, database: str, every: int) -> Everywhere:
+def _player(request: pytest.FixtureRequest, folder: Path, short: Mapping[str, int]) -> Everywhere:
+    store = request.param
+    stage = Stage(folder, _world_maker(request, store))
+    every = 1 if os.environ.get(stores.LONG) else short[store]
+
     def play(scenario: Scenario) -> Points:
-        points = crash_everywhere(scenario, Stage(folder, template if database == "sqlite" else None), every)
-        request.config.stash.setdefault(_figures, {})[(scenario.name, database)] = points
+        points = crash_everywhere(scenario, stage, every)
+        request.config.stash.setdefault(_figures, {})[(scenario.name, store)] = points
         return points
 
     return play
+
+
+def _world_maker(request: pytest.FixtureRequest, store: str) -> Callable[[Path], World]:
+    if store == stores.MEMORY:
+        return lambda _: MemoryWorld()
+    if store == stores.SQLITE:
+        template: Path = request.getfixturevalue("template")
+        return lambda folder: SqliteWorld(folder, template)
+    url: str = request.getfixturevalue("server_database")
+    return lambda _: PostgresWorld(url)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -73,5 +100,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("crashes at every write")
     for (scenario, database), points in sorted(figures.items()):
-        terminalreporter.write_line(f"{scenario:<28} {database:<8} {points.writes:>4} writes {len(points.tried):>5} crashes")
-    terminalreporter.write_line(f"{'in all':<28} {'':<8} {'':>11} {sum(len(points.tried) for points in figures.values()):>5} crashes")
+        terminalreporter.write_line(
+            f"{scenario:<28} {database:<10} {points.writes:>4} writes {len(points.tried):>5} crashes{_of_all(points)}"
+        )
+    terminalreporter.write_line(f"{'in all':<28} {'':<10} {'':>11} {sum(len(points.tried) for points in figures.values()):>5} crashes")
+
+
+def _of_all(points: Points) -> str:
+    return "" if points.every == 1 else f", one point in {points.every}; {stores.LONG}=1 tries all"

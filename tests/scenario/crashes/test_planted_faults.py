@@ -22,6 +22,7 @@ from tests.scenario.crashes.test_retries import attempts_are_counted, crash_pers
 from tests.scenario.crashes.test_steps import crash_ordering
 from tests.scenario.crashes.test_transactions import crash_booking
 from tests.scenario.crashes.test_waiting import OTHER, correspondence
+from tests.scenario.crashes.world import MemoryWorld, SqliteWorld
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -124,7 +125,7 @@ def test_a_planted_fault_is_found(
 ) -> None:
     plant(monkeypatch)
     with pytest.raises(AssertionError, match=found):
-        crash_everywhere(scenario, Stage(folder, template if on_sqlite else None))
+        crash_everywhere(scenario, Stage(folder, (lambda made: SqliteWorld(made, template)) if on_sqlite else lambda _: MemoryWorld()))
 
 
 def test_a_run_that_nobody_takes_over_is_found_to_be_stuck(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,4 +133,4 @@ def test_a_run_that_nobody_takes_over_is_found_to_be_stuck(folder: Path, monkeyp
     # The worker goes on looking every second whether the dead one is still dead.
     monkeypatch.setattr(harness, "STUCK_SECONDS", 600.0)
     with pytest.raises(TimeoutError):
-        crash_everywhere(STEPS, Stage(folder, None))
+        crash_everywhere(STEPS, Stage(folder, lambda _: MemoryWorld()))
