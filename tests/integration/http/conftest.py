@@ -23,9 +23,10 @@ ENDED = {"succeeded", "failed", "cancelled"}
 class Api:
     """One app and a client of it."""
 
-    def __init__(self, app: PlanarApp, client: httpx.AsyncClient) -> None:
+    def __init__(self, app: PlanarApp, client: httpx.AsyncClient, databases: Databases) -> None:
         self.app = app
         self.client = client
+        self.databases = databases
 
     async def get(self, path: str, **params: Any) -> httpx.Response:
         return await self.client.get(V1 + path, params=params)
@@ -84,7 +85,7 @@ def open_api(databases: Databases) -> OpenApi:
             prepare(app)
         transport = httpx.ASGITransport(app)
         async with app._lifespan(app.fastapi), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            yield Api(app, client)
+            yield Api(app, client, databases)
 
     return opener
 

@@ -17,10 +17,10 @@ from tests.scenario.crashes.postgres_world import PostgresWorld, make_tables
 from tests.scenario.crashes.virtual_time import make_time_exact
 from tests.scenario.crashes.world import MemoryWorld, SqliteWorld, World, make_template
 
-SHORT = {stores.MEMORY: 1, stores.SQLITE: 3, stores.POSTGRESQL: 17}
+SHORT = {stores.MEMORY: 1, stores.SQLITE: 3, stores.POSTGRESQL: 23}
 """In the short form one point in so many is tried of the scenarios that are played in memory, by turns before and after a write."""
 
-SHORT_WITH_SESSIONS = {stores.SQLITE: 1, stores.POSTGRESQL: 9}
+SHORT_WITH_SESSIONS = {stores.SQLITE: 1, stores.POSTGRESQL: 13}
 """And of those that use sessions, which the memory store has not."""
 
 Everywhere = Callable[[Scenario], Points]
