@@ -17,7 +17,7 @@ from planar.workflows.lock import lock_resource
 from planar.workflows.tracing import LoggingTracer, TraceArg, Tracer, trace, tracer_context, tracer_var
 from tests.integration.engine.conftest import Opener, until_status
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store_independent]
 
 
 class Recorder(Tracer):
