@@ -24,6 +24,7 @@ SHORT_WITH_SESSIONS = {stores.SQLITE: 1, stores.POSTGRESQL: 13}
 """And of those that use sessions, which the memory store has not."""
 
 Everywhere = Callable[[Scenario], Points]
+StageOn = Callable[[str], Stage]
 
 _figures = pytest.StashKey[dict[tuple[str, str], Points]]()
 
@@ -59,21 +60,27 @@ def server_database() -> Iterator[str]:
         runner.run(database.__aexit__(None, None, None))
 
 
+@pytest.fixture
+def stage_on(request: pytest.FixtureRequest, folder: Path) -> StageOn:
+    """Where a scenario is played on the store that is named."""
+    return lambda store: Stage(folder, _world_maker(request, store))
+
+
 @pytest.fixture(params=stores.kinds(*stores.STORES))
-def everywhere(request: pytest.FixtureRequest, folder: Path) -> Everywhere:
+def everywhere(request: pytest.FixtureRequest, stage_on: StageOn) -> Everywhere:
     """Play a scenario with a crash at every write, in memory and, at some of them if the time is short, on the other stores."""
-    return _player(request, folder, SHORT)
+    return _player(request, stage_on, SHORT)
 
 
 @pytest.fixture(params=stores.kinds(stores.SQLITE, stores.POSTGRESQL))
-def everywhere_with_sessions(request: pytest.FixtureRequest, folder: Path) -> Everywhere:
+def everywhere_with_sessions(request: pytest.FixtureRequest, stage_on: StageOn) -> Everywhere:
     """The same for what uses sessions, which the memory store has not."""
-    return _player(request, folder, SHORT_WITH_SESSIONS)
+    return _player(request, stage_on, SHORT_WITH_SESSIONS)
 
 
-def _player(request: pytest.FixtureRequest, folder: Path, short: Mapping[str, int]) -> Everywhere:
+def _player(request: pytest.FixtureRequest, stage_on: StageOn, short: Mapping[str, int]) -> Everywhere:
     store = request.param
-    stage = Stage(folder, _world_maker(request, store))
+    stage = stage_on(store)
     every = 1 if os.environ.get(stores.LONG) else short[store]
 
     def play(scenario: Scenario) -> Points:
