@@ -311,7 +311,7 @@ async def test_when_sqlite_undoes_the_transaction_itself_nothing_is_written_besi
 async def test_foreign_keys_are_enforced(either: DatabaseManager) -> None:
     async with either.get_session() as session:
         session.add(Booking(text="gift", account_id="nobody"))
-        with pytest.raises(IntegrityError, match="(?i)foreign key"):
+        with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
             await session.commit()
 
 
