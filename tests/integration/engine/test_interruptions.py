@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from planar.engine.execution import steps
 from planar.workflows import WorkflowStatus, step, workflow
 from planar.workflows.exceptions import StepInterrupted
 from tests.databases import Databases
@@ -69,6 +71,34 @@ async def test_an_attempt_that_a_crash_interrupted_counts_and_the_last_one_ends_
         assert "died in the last of 2 attempts" in await interrupted.wait_for_completion(run.id)
         assert [(each.status.value, each.retry_count) for each in await steps_of(run.id)] == [("failed", 2)]
     assert len(CALLS) == 2
+
+
+async def test_an_attempt_whose_process_died_between_its_mark_and_its_body_counts(
+    open_app: Opener, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds the mark cannot tell whether the body had begun."""
+    mark_first = steps._mark_first
+
+    async def mark_and_hang(step: Any) -> None:
+        await mark_first(step)
+        await asyncio.get_running_loop().create_future()
+
+    async with open_app(interrupted, drain_seconds=0):
+        run = await interrupted.start(True)
+        await until(lambda: _is_marked(run.id, 1))
+    await die(databases)
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "_mark_first", mark_and_hang)
+        async with open_app(interrupted, drain_seconds=0):
+            await until(lambda: _has_retry_count(run.id, 1))
+    await die(databases)
+    async with open_app(interrupted):
+        assert "died in the last of 2 attempts" in await interrupted.wait_for_completion(run.id)
+    assert len(CALLS) == 1
+
+
+async def _has_retry_count(run_id: UUID, count: int) -> bool:
+    return [(each.status.value, each.retry_count) for each in await steps_of(run_id)] == [("running", count)]
 
 
 async def test_a_stop_in_the_middle_of_a_step_counts_for_nothing(open_app: Opener) -> None:

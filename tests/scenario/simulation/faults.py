@@ -72,8 +72,7 @@ async def _slow(world: World, process: Process, seconds: float) -> None:
     await asyncio.sleep(seconds)
     process.slow -= 1
     # What was on its way is still on its way, and as slow as it was.
-    await asyncio.sleep(3.0)
-    process.feel_well()
+    await process.recover(3.0)
 
 
 async def _deaf(world: World, process: Process, seconds: float) -> None:
@@ -81,8 +80,7 @@ async def _deaf(world: World, process: Process, seconds: float) -> None:
     process.feel_well()
     await asyncio.sleep(seconds)
     process.deaf -= 1
-    await asyncio.sleep(1.5)
-    process.feel_well()
+    await process.recover(1.5)
 
 
 async def _outage(world: World, process: Process, seconds: float) -> None:
@@ -92,8 +90,7 @@ async def _outage(world: World, process: Process, seconds: float) -> None:
     await asyncio.sleep(seconds)
     process.cut_off -= 1
     # Whatever was refused is tried again after a moment.
-    await asyncio.sleep(2.5)
-    process.feel_well()
+    await process.recover(2.5)
 
 
 async def _stop(world: World, process: Process, seconds: float) -> None:

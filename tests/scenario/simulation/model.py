@@ -116,19 +116,23 @@ class Model:
         """Whether the step succeeded, after as many attempts as its policy and the crashes allow."""
         record = self._record(place)
         executions = self._world.ledger.at(place.run.id, place.path)
-        interrupted = sum(not execution.settled for execution in executions)
+        never_begun = self._world.ledger.never_begun(place.run.id, place.path)
+        attempts = len(executions) + never_begun
+        interrupted = sum(not execution.settled for execution in executions) + never_begun
         where = f"step {place.path} of run {place.run.id}, which fails {fails} times and has {retries} retries,"
-        if len(executions) - interrupted > retries + 1:
-            raise Broken(f"{where} was tried {len(executions)} times, of which {interrupted} were interrupted")
+        if attempts - interrupted > retries + 1:
+            raise Broken(f"{where} was tried {attempts} times, of which {interrupted} were interrupted")
         succeeded = record.status is StepStatus.SUCCEEDED
         if succeeded and len(executions) <= fails:
             raise Broken(f"{where} succeeded at attempt {len(executions)}")
-        if not succeeded and len(executions) <= retries:
-            raise Broken(f"{where} failed for good after {len(executions)} attempts")
+        if not succeeded and attempts <= retries:
+            raise Broken(f"{where} failed for good after {attempts} attempts")
         if not succeeded and fails <= retries and not interrupted:
             raise Broken(f"{where} failed for good: {record.error}")
         if _type_of(record.error) == "StepInterrupted" and not interrupted:
             raise Broken(f"{where} is said to have been interrupted, and was not")
+        if _type_of(record.error) == "StepInterrupted" and not self._world.ledger.has_died(place.run.id):
+            raise Broken(f"{where} is said to have been interrupted, and nobody died")
         return succeeded
 
     # -- operations ---------------------------------------------------------------------------------------------------------

@@ -6,20 +6,20 @@ the way between a process and its database.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
+from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import RunStatus, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.memory.database import RunClaim
 from planar.engine.store.memory.entries import MemoryEntries
-from planar.engine.store.port import Holder, News, Sleep, Slept, wait_keys
+from planar.engine.store.port import Holder, News, Sleep, Slept
 from tests.scenario.simulation.program import drawn_more_often
 from tests.scenario.simulation.store import Lane, SimulatedStore, is_bad
 from tests.scenario.simulation.world import World
@@ -29,6 +29,7 @@ Plant = Callable[[], AbstractContextManager[Any]]
 _held = MemoryEntries._held
 _write_step = MemoryEntries._write_step
 _sleep = MemoryEntries._sleep
+_wake = MemoryEntries._wake
 _apply = SimulatedStore.apply
 _seems_dead = World.seems_dead
 
@@ -36,7 +37,7 @@ _seems_dead = World.seems_dead
 def no_epoch_check() -> AbstractContextManager[Any]:
     """A write is accepted from whoever once held the run."""
 
-    def held(self: MemoryEntries, holder: Holder, what: str) -> RunClaim:
+    def held(self: MemoryEntries, holder: Holder, what: str, after: Sequence[str] = ()) -> RunClaim:
         claim = self._db.claims.get(holder.run_id)
         if claim is None:
             raise StaleEpoch(what)
@@ -67,29 +68,30 @@ def lost_acknowledgement_taken_as_failure() -> AbstractContextManager[Any]:
 
 
 def wait_stored_after_the_check() -> AbstractContextManager[Any]:
-    """Whether the event is there is asked first, and that the run waits for it is written a moment later."""
+    """Whether the event is there is asked first, and what the run waits for is written a moment later: what comes between wakes nobody."""
+    stored_at: dict[UUID, datetime] = {}
 
     def sleep(self: MemoryEntries, entry: Sleep, news: News) -> Slept:
-        claim = _held(self, entry.holder, "The sleep of")
-        before = replace(claim)
         slept = _sleep(self, entry, news)
-        if slept.asleep and entry.waits:
-            _restore(claim, before)
-            asyncio.get_running_loop().call_later(0.01, _fall_asleep, self, entry)
+        if slept.asleep:
+            stored_at[entry.holder.run_id] = self._db.clock.now() + timedelta(seconds=0.01)
         return slept
 
-    return patch.object(MemoryEntries, "_sleep", sleep)
+    def wake(self: MemoryEntries, key: str, only: UUID | None, news: News) -> int:
+        now = self._db.clock.now()
+        unseen = [claim for claim in self._db.claims.values() if claim.waits and stored_at[claim.run_id] > now]
+        waits = [claim.waits for claim in unseen]
+        for claim in unseen:
+            claim.waits = frozenset()
+        woken = _wake(self, key, only, news)
+        for claim, hidden in zip(unseen, waits, strict=True):
+            claim.waits = hidden
+        return woken
 
-
-def _restore(claim: RunClaim, before: RunClaim) -> None:
-    claim.worker_id, claim.due_at, claim.reason, claim.waits = before.worker_id, before.due_at, before.reason, before.waits
-
-
-def _fall_asleep(entries: MemoryEntries, entry: Sleep) -> None:
-    claim = entries._db.claims.get(entry.holder.run_id)
-    if claim is not None and (claim.worker_id, claim.epoch) == (entry.holder.worker_id, entry.holder.epoch):
-        claim.worker_id, claim.due_at, claim.reason = None, entry.due_at, entry.reason
-        claim.waits = frozenset(wait_keys(entry))
+    both = ExitStack()
+    both.enter_context(patch.object(MemoryEntries, "_sleep", sleep))
+    both.enter_context(patch.object(MemoryEntries, "_wake", wake))
+    return both
 
 
 def timer_by_a_local_clock() -> AbstractContextManager[Any]:
@@ -104,9 +106,9 @@ def timer_by_a_local_clock() -> AbstractContextManager[Any]:
 def childs_end_not_told() -> AbstractContextManager[Any]:
     """A run ends, and who waits for it is not woken."""
 
-    def close(self: MemoryEntries, run_id: UUID, status: RunStatus, result: str | None, error: str | None, news: News) -> None:
+    def close(self: MemoryEntries, run_id: UUID, ending: Ending, news: News) -> None:
         with patch.object(MemoryEntries, "_wake"):
-            _close(self, run_id, status, result, error, news)
+            _close(self, run_id, ending, news)
 
     _close = MemoryEntries._close
     return patch.object(MemoryEntries, "_close", close)
@@ -150,11 +152,11 @@ def heartbeat_stops_under_load() -> AbstractContextManager[Any]:
 def record_written_after_a_cancelled_end() -> AbstractContextManager[Any]:
     """A run that was cancelled has no claim any more, and that is not taken as a reason to refuse."""
 
-    def held(self: MemoryEntries, holder: Holder, what: str) -> RunClaim:
+    def held(self: MemoryEntries, holder: Holder, what: str, after: Sequence[str] = ()) -> RunClaim:
         run = self._db.runs.get(holder.run_id)
         if run is not None and run.status is RunStatus.CANCELLED:
             return RunClaim(run.id, run.workflow, None, holder.worker_id, holder.epoch)
-        return _held(self, holder, what)
+        return _held(self, holder, what, after)
 
     return patch.object(MemoryEntries, "_held", held)
 

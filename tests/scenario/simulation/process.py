@@ -51,6 +51,8 @@ class Process:
         self.slow = 0
         self.deaf = 0
         self.cut_off = 0
+        self.recovering = 0
+        """Faults that are over, and whose consequences are not."""
         self.doom: Literal["before", "after"] | None = None
         """When it dies: at its next commit."""
         self.loses_ack = False
@@ -95,8 +97,15 @@ class Process:
 
     def feel_well(self) -> None:
         """Something that held it up is over."""
-        held_up = self.paused or self.dead or self.stopping or self.slow or self.deaf or self.cut_off or not self.is_up
+        held_up = self.paused or self.dead or self.stopping or self.slow or self.deaf or self.cut_off or self.recovering or not self.is_up
         self.well_since = None if held_up else self.world.loop.time()
+
+    async def recover(self, seconds: float) -> None:
+        """A fault is over: for *seconds* it may still hold up what it met, and no other fault's end makes that well."""
+        self.recovering += 1
+        await asyncio.sleep(seconds)
+        self.recovering -= 1
+        self.feel_well()
 
     # -- how long things take -----------------------------------------------------------------------------------------------
 

@@ -52,12 +52,14 @@ def _play(world: World) -> Played:
     except Stuck:
         world.fail("nothing is ready, and nothing ever will be")
     except RuntimeError:
-        if world.violation is None:
+        if world.violation is None and world.mistake is None:
             raise
     finally:
         _LOG.world = None
         loop.unwind()
         loop.close()
+    if world.mistake is not None:
+        raise world.mistake
     figures = world.figures + Counter(seeds=1, events=loop.events)
     return Played(world.seed, world.violation, loop.events, loop.time(), world.schedule.random(), figures, world.trace or [])
 

@@ -16,6 +16,7 @@ from uuid import UUID
 from planar.engine.core.model import Run, StepRecord
 from planar.engine.store.memory import MemoryStore
 from planar.engine.store.port import Entry, Found, News, SaveStep, Wait
+from planar.errors import PlanarError
 from tests.scenario.simulation.program import POISON
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class SimulatedStore(MemoryStore):
 
     def _apply_one(self, entry: Entry, news: News) -> Any:
         outcome = ValueError("this record cannot be stored") if is_bad(entry) else self._outcome(entry, news)
+        if isinstance(outcome, Exception) and not isinstance(outcome, PlanarError | ValueError):
+            self.process.world.break_down(outcome)
         self.process.world.watch.applied(self.process, entry, outcome)
         return outcome
 

@@ -32,6 +32,13 @@ REPLAYED = [
 ]
 """Branches in branches, taken up again after a wait."""
 
+FOUND = {
+    10895: "a process died between the mark and the body of an attempt that counts",
+    13762: "a process was taken for well while what a slow store had delayed was on its way",
+    15433: "the first attempt failed and was not recorded, the second died between its mark and its body",
+}
+"""Seeds that were said to violate a promise, and why."""
+
 
 @pytest.mark.parametrize("part", range(4))
 def test_no_seed_violates_a_promise(part: int) -> None:
@@ -60,6 +67,10 @@ def test_what_was_found_before_is_not_found_again(program: str) -> None:
     """Each was once drawn by a seed, and cut down to what went wrong without any fault, at a replay."""
     with simulated_surroundings():
         assert {seed: violation for seed in range(10) if (violation := play_program(program, seed).violation)} == {}
+
+
+def test_seeds_that_were_found_before_are_clean() -> None:
+    assert play_batch(FOUND).violations == []
 
 
 def test_a_seed_is_played_the_same_again() -> None:

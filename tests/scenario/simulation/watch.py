@@ -12,7 +12,7 @@ from uuid import UUID
 from planar.engine.core.model import ENDED, RunStatus, StepRecord, StepStatus
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.memory.database import RunClaim
-from planar.engine.store.port import Cancel, Claims, Emit, EndRun, Entry, Holder, Release, RetireWorker, SaveStep, Sleep, Wait
+from planar.engine.store.port import Cancel, ClaimDue, Claims, Emit, EndRun, Entry, Holder, Release, RetireWorker, SaveStep, Sleep, Wait
 from tests.scenario.simulation.clock import seconds_of
 from tests.scenario.simulation.ledger import Execution
 
@@ -93,6 +93,10 @@ class Watch:
                 self._asked_to_end(entry)
             case RetireWorker(worker_id, died):
                 self._retired(process, worker_id, died)
+            case ClaimDue():
+                for claim in outcome.claims:
+                    if claim.crashed:
+                        world.ledger.die(claim.run.id, claim.epoch - 1)
             case _:
                 pass
         self._runs_stay_ended()
@@ -112,6 +116,7 @@ class Watch:
 
     def _record(self, holder: Holder, record: StepRecord) -> None:
         if record.seq is None:
+            self._marked(holder, record)
             return
         now = self._world.loop.time()
         recorded = self.recorded.setdefault(holder.run_id, {})
@@ -126,12 +131,18 @@ class Watch:
         if record.qualname == "suspend" and record.status is StepStatus.SUCCEEDED and due is not None and now < due - 1e-5:
             self._fail(f"P7: a timer of run {holder.run_id} ended {due - now:.3f} s early")
 
+    def _marked(self, holder: Holder, mark: StepRecord) -> None:
+        """An attempt runs, or has failed and there will be another."""
+        if mark.status is StepStatus.FAILED:
+            self._world.ledger.settle(holder.run_id, mark.path, holder.epoch)
+        elif mark.status is StepStatus.RUNNING:
+            self._world.ledger.announce(holder.run_id, mark.path, holder.epoch)
+
     def _slept(self, entry: Sleep) -> None:
         run_id = entry.holder.run_id
         self._waits[run_id] = entry.waits
         for mark in entry.marks:
-            if mark.status is StepStatus.FAILED:
-                self._world.ledger.settle(run_id, mark.path, entry.holder.epoch)
+            self._marked(entry.holder, mark)
             if mark.qualname == "suspend" and mark.wakeup_at is not None:
                 due = seconds_of(mark.wakeup_at)
                 if self.due.setdefault((run_id, mark.path), due) != due:

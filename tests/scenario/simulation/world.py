@@ -45,6 +45,8 @@ class World:
         self.only = only
         self.trace: list[str] | None = [] if traced else None
         self.violation: str | None = None
+        self.mistake: Exception | None = None
+        """What the database raised that none refuses with: the code of the database is wrong, or that of a plant."""
         self.figures: Counter[str] = Counter()
         # Streams of their own, so that what is drawn for one does not move the others.
         self.schedule = Random(f"{seed}/schedule")
@@ -102,6 +104,11 @@ class World:
             self.violation = what
             self.note("VIOLATION", what)
             self.loop.stop()
+
+    def break_down(self, mistake: Exception) -> None:
+        """The simulation's own code is wrong, and what it says of the engine means nothing."""
+        self.mistake = self.mistake or mistake
+        self.loop.stop()
 
     def new_id(self) -> UUID:
         """An id that the seed gives."""

@@ -35,6 +35,8 @@ class Turns:
         self._handing = False
         """A record is on its way to a strand."""
         self._ticking = False
+        self._patience = 0
+        """For how many more turns of the event loop code that does not rest is waited for."""
         self._ended: deque[asyncio.Future[None]] = deque()
         """Strands whose step has ended, in that order, before it is recorded."""
         self._called: dict[str, tuple[Strand, asyncio.Future[bool]]] = {}
@@ -63,7 +65,7 @@ class Turns:
         """*strand* executes workflow code."""
         if not strand.in_code:
             strand.in_code = True
-            self._in_code += 1
+            self._begin_code()
 
     def leave_code(self, strand: Strand) -> None:
         """The code of *strand* came to rest."""
@@ -75,7 +77,13 @@ class Turns:
     def begin(self, *, in_code: bool) -> None:
         """A new strand begins, in code unless in the body of a step."""
         self._active += 1
-        self._in_code += int(in_code)
+        if in_code:
+            self._begin_code()
+
+    def _begin_code(self) -> None:
+        """Each strand has all the patience: with what another left of it, the order would hang on how long that one took."""
+        self._in_code += 1
+        self._patience = PATIENCE_IN_TURNS
 
     def block(self) -> None:
         """A strand that does not execute code can only be woken from outside, or has ended."""
@@ -176,12 +184,13 @@ class Turns:
         if self._in_code <= 0:
             self._next()
         elif not self._ticking:
-            self._ticking = True
-            asyncio.get_running_loop().call_soon(self._tick, PATIENCE_IN_TURNS)
+            self._ticking, self._patience = True, PATIENCE_IN_TURNS
+            asyncio.get_running_loop().call_soon(self._tick)
 
-    def _tick(self, patience: int) -> None:
-        if patience > 0:
-            asyncio.get_running_loop().call_soon(self._tick, patience - 1)
+    def _tick(self) -> None:
+        if self._patience > 0:
+            self._patience -= 1
+            asyncio.get_running_loop().call_soon(self._tick)
             return
         self._ticking = False
         if not self._handing:
