@@ -21,13 +21,19 @@ from tests.databases import Databases
 Opener = Callable[..., AbstractAsyncContextManager[PlanarApp]]
 
 
+class _AppWithoutRoutes(PlanarApp):
+    """Nobody asks it over HTTP, and to build the framework's routes takes ten times as long as to start it."""
+
+    def _add_routes(self) -> None: ...
+
+
 @pytest.fixture
 def open_app(databases: Databases) -> Opener:
     """`async with open_app(workflow, ..., max_parked_runs=0) as app:` in which code runs as in `run_standalone`."""
 
     @asynccontextmanager
     async def opener(*workflows: WorkflowWrapper[..., Any], database: str = "app", **limits: Any) -> AsyncGenerator[PlanarApp]:
-        app = PlanarApp(config=await databases.config(database, **limits))
+        app = _AppWithoutRoutes(config=await databases.config(database, **limits))
         for workflow in workflows:
             app.register_workflow(workflow)
         async with app._lifespan(app.fastapi):
