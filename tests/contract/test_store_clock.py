@@ -15,6 +15,7 @@ from planar.engine.store.memory import MemoryDatabase, MemoryStore
 from planar.engine.store.opening import open_store
 from planar.engine.store.port import News, Store
 from planar.testing import ManualClock
+from tests import stores
 from tests.postgres_server import migrated_database
 
 pytestmark = pytest.mark.anyio
@@ -22,13 +23,13 @@ pytestmark = pytest.mark.anyio
 Maker = Callable[[Clock], Store]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=stores.kinds(*stores.STORES))
 async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Maker]:
-    if request.param == "memory":
+    if request.param == stores.MEMORY:
         yield lambda clock: MemoryStore(MemoryDatabase(clock))
         return
     async with AsyncExitStack() as stack:
-        if request.param == "postgres":
+        if request.param == stores.POSTGRESQL:
             manager = DatabaseManager(await stack.enter_async_context(migrated_database()))
         else:
             manager = DatabaseManager(f"sqlite:///{tmp_path}/app.db")

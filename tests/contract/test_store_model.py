@@ -346,6 +346,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "app.db"
 
 
+@pytest.mark.store("sqlite")
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_the_same_entries_mean_the_same_in_memory_and_on_sqlite(seed: int, empty: Path, tmp_path: Path) -> None:
     shutil.copy(empty, tmp_path / "app.db")
@@ -362,6 +363,7 @@ async def test_the_same_entries_mean_the_same_in_memory_and_on_sqlite(seed: int,
         await world.close()
 
 
+@pytest.mark.store("postgresql")
 @pytest.mark.parametrize("seed", POSTGRES_SEEDS)
 async def test_the_same_entries_mean_the_same_in_memory_and_on_postgresql(seed: int) -> None:
     """But for who is dead: there a worker that registers lives until its lease is over."""

@@ -55,7 +55,7 @@ from tests.contract.store_world import (
 )
 from tests.postgres_server import connect, migrated_database
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store("postgresql")]
 
 Process = tuple[DatabaseManager, PostgresStore]
 

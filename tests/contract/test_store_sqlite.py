@@ -43,7 +43,7 @@ from tests.contract.store_world import (
     wait_for,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store("sqlite")]
 
 
 async def write(session: PlanarSession) -> None:

@@ -33,7 +33,7 @@ from planar.engine.store.port import (
 from planar.engine.store.sql import SqlEntries
 from tests.contract.store_world import Held, SqliteWorld, begin, done, mark, new_event, new_run, wait_for
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store("sqlite")]
 
 FINISHED = 2000
 WORKER = uuid7()

@@ -354,16 +354,30 @@ class Worker:
                 seconds = min(seconds, max(0.0, (due - self._store.now()).total_seconds()))
         look_around = self._seconds_to_look_around()
         self._news.clear()
+        if await self._hear_within(min(seconds, look_around)) or look_around < seconds:
+            return
+        self._due = True
+        if seconds == poll:
+            self._miss_nothing()
+
+    async def _hear_within(self, seconds: float) -> bool:
+        """Wait for news; whether there was any before the time was over.
+
+        Without a timeout, which cancels this task for a moment: a run that looked just then would take the event loop for torn down.
+        """
+        is_over = False
+
+        def end() -> None:
+            nonlocal is_over
+            is_over = True
+            self._news.set()
+
+        timer = asyncio.get_running_loop().call_later(seconds, end)
         try:
-            # Not wait_for, which on Python 3.11 swallows a cancellation that comes together with the news: a stop would wait for ever.
-            async with asyncio.timeout(min(seconds, look_around)):
-                await self._news.wait()
-        except TimeoutError:
-            if look_around < seconds:
-                return
-            self._due = True
-            if seconds == poll:
-                self._miss_nothing()
+            await self._news.wait()
+        finally:
+            timer.cancel()
+        return not is_over
 
     def _miss_nothing(self) -> None:
         """The net: whatever was to be heard may have been lost."""

@@ -142,7 +142,7 @@ class FaultyStore:
     async def abandon(self) -> None:
         """What an operating system does for a process that died: its transactions end, its files are closed. For another loop."""
         for connection in self._connections:
-            await connection.close()
+            await _hang_up(connection)
         if self._gate is not None:
             self._gate.abandon()
         await self.inner.close()
@@ -301,6 +301,16 @@ class FaultyStore:
     async def _unless_dead(self) -> None:
         if self._faults.dead:
             await for_ever()
+
+
+async def _hang_up(connection: Any) -> None:
+    """Close a driver's connection that was used in a loop which stands still."""
+    terminate = getattr(connection, "terminate", None)
+    if terminate is None:
+        # SQLite's, which lives in a thread.
+        await connection.close()
+    else:
+        terminate()
 
 
 def _pass_on(done: Future[Any], future: Future[Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from planar.db import DatabaseManager
+from tests.databases import Databases
 from tests.integration.db.accounts import Accounts
 
 
@@ -50,6 +51,16 @@ class DiaryTurn:
 @pytest.fixture
 async def manager(tmp_path: Path) -> AsyncIterator[DatabaseManager]:
     manager = DatabaseManager(f"sqlite:///{tmp_path}/app.db")
+    await manager.connect()
+    await manager.migrate(application=[Accounts.metadata])
+    yield manager
+    await manager.disconnect()
+
+
+@pytest.fixture
+async def either(databases: Databases) -> AsyncIterator[DatabaseManager]:
+    """The same on SQLite and on PostgreSQL, for what does not depend on SQLite's one lock."""
+    manager = DatabaseManager(await databases.url())
     await manager.connect()
     await manager.migrate(application=[Accounts.metadata])
     yield manager

@@ -15,7 +15,7 @@ from tests.integration.db.accounts import Accounts
 from tests.integration.db.test_migrations import TABLES, VIEWS, finish, start_migration
 from tests.postgres_server import database
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store("postgresql")]
 
 
 @pytest.fixture

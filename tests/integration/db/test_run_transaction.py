@@ -39,12 +39,12 @@ async def test_it_returns_what_the_function_returned_and_commits(manager: Databa
         assert await balance(session, "ada") == 5
 
 
-async def test_no_update_is_lost_between_reading_and_writing(manager: DatabaseManager) -> None:
+async def test_no_update_is_lost_between_reading_and_writing(either: DatabaseManager) -> None:
     async def one() -> None:
-        async with manager.get_session() as session:
+        async with either.get_session() as session:
             await session.run_transaction(deposit, session, 1)
 
-    async with manager.get_session() as session:
+    async with either.get_session() as session:
         await session.run_transaction(open_account, session)
         await asyncio.gather(*(one() for _ in range(20)))
         assert await balance(session, "ada") == 20
@@ -61,8 +61,8 @@ async def test_the_lock_is_held_from_the_first_statement_also_if_it_reads(manage
         assert gate.held == 0
 
 
-async def test_uncommitted_work_of_the_caller_is_refused_and_kept(manager: DatabaseManager) -> None:
-    async with manager.get_session() as session:
+async def test_uncommitted_work_of_the_caller_is_refused_and_kept(either: DatabaseManager) -> None:
+    async with either.get_session() as session:
         session.add(Account(owner="bob"))
         with pytest.raises(UncommittedWork, match="Commit it or roll it back"):
             await session.run_transaction(open_account, session)
@@ -70,18 +70,18 @@ async def test_uncommitted_work_of_the_caller_is_refused_and_kept(manager: Datab
         with pytest.raises(UncommittedWork):
             await session.run_transaction(open_account, session)
         await session.commit()
-    assert await owners(manager) == {"bob"}
+    assert await owners(either) == {"bob"}
 
 
-async def test_what_the_caller_only_read_is_no_obstacle(manager: DatabaseManager) -> None:
-    async with manager.get_session() as session:
+async def test_what_the_caller_only_read_is_no_obstacle(either: DatabaseManager) -> None:
+    async with either.get_session() as session:
         await session.exec(select(Account))
         await session.run_transaction(open_account, session)
-    assert await owners(manager) == {"ada"}
+    assert await owners(either) == {"ada"}
 
 
-async def test_one_transaction_does_not_run_in_another(manager: DatabaseManager) -> None:
-    async with manager.get_session() as session:
+async def test_one_transaction_does_not_run_in_another(either: DatabaseManager) -> None:
+    async with either.get_session() as session:
 
         async def nested() -> None:
             await session.run_transaction(open_account, session)
@@ -94,7 +94,7 @@ async def test_one_transaction_does_not_run_in_another(manager: DatabaseManager)
             with pytest.raises(UncommittedWork):
                 await session.run_transaction(fn)
         await session.run_transaction(open_account, session)
-    assert await owners(manager) == {"ada"}
+    assert await owners(either) == {"ada"}
 
 
 async def test_an_error_undoes_everything_and_is_not_repeated(manager: DatabaseManager, gate: DiaryGate) -> None:

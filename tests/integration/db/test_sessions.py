@@ -19,8 +19,8 @@ from tests.integration.db.conftest import DiaryGate
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_reader_does_not_wait_for_an_open_write_and_does_not_see_it(manager: DatabaseManager) -> None:
-    async with manager.get_session() as writer, manager.get_session() as reader:
+async def test_a_reader_does_not_wait_for_an_open_write_and_does_not_see_it(either: DatabaseManager) -> None:
+    async with either.get_session() as writer, either.get_session() as reader:
         writer.add(Account(owner="ada"))
         await writer.flush()
         async with asyncio.timeout(2):
@@ -29,18 +29,18 @@ async def test_a_reader_does_not_wait_for_an_open_write_and_does_not_see_it(mana
         assert (await reader.exec(select(func.count()).select_from(Account))).one() == 1
 
 
-async def test_a_session_that_read_may_write_after_somebody_else_wrote(manager: DatabaseManager) -> None:
-    async with manager.get_session() as first, manager.get_session() as second:
+async def test_a_session_that_read_may_write_after_somebody_else_wrote(either: DatabaseManager) -> None:
+    async with either.get_session() as first, either.get_session() as second:
         await first.exec(select(Account))
         second.add(Account(owner="ada"))
         await second.commit()
         first.add(Account(owner="bob"))
         await first.commit()
-    assert await owners(manager) == {"ada", "bob"}
+    assert await owners(either) == {"ada", "bob"}
 
 
-async def test_wrote_is_true_from_the_first_write_to_the_end_of_the_transaction(manager: DatabaseManager) -> None:
-    async with manager.get_session() as session:
+async def test_wrote_is_true_from_the_first_write_to_the_end_of_the_transaction(either: DatabaseManager) -> None:
+    async with either.get_session() as session:
         await session.exec(select(Account))
         session.add(Account(owner="ada"))
         assert not session.wrote
@@ -308,10 +308,10 @@ async def test_when_sqlite_undoes_the_transaction_itself_nothing_is_written_besi
     assert await owners(manager) == {"ada"}
 
 
-async def test_foreign_keys_are_enforced(manager: DatabaseManager) -> None:
-    async with manager.get_session() as session:
+async def test_foreign_keys_are_enforced(either: DatabaseManager) -> None:
+    async with either.get_session() as session:
         session.add(Booking(text="gift", account_id="nobody"))
-        with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
             await session.commit()
 
 
@@ -328,16 +328,16 @@ async def test_many_rows_are_written_in_one_transaction(manager: DatabaseManager
     assert len(gate.diary) == 3
 
 
-async def test_objects_can_be_read_after_a_commit(manager: DatabaseManager) -> None:
-    async with manager.get_session() as session:
+async def test_objects_can_be_read_after_a_commit(either: DatabaseManager) -> None:
+    async with either.get_session() as session:
         account = Account(owner="ada")
         session.add(account)
         await session.commit()
         assert account.owner == "ada"
 
 
-async def test_begin_read_leaves_an_outer_transaction_alone(manager: DatabaseManager) -> None:
-    async with manager.get_session() as session:
+async def test_begin_read_leaves_an_outer_transaction_alone(either: DatabaseManager) -> None:
+    async with either.get_session() as session:
         async with session.begin_read() as same:
             assert same is session
             await session.exec(select(Account))
@@ -349,18 +349,18 @@ async def test_begin_read_leaves_an_outer_transaction_alone(manager: DatabaseMan
             await session.exec(select(Account))
         assert session.wrote
         await session.rollback()
-    assert await owners(manager) == set()
+    assert await owners(either) == set()
 
 
-async def test_begin_read_undoes_after_an_error(manager: DatabaseManager) -> None:
-    async with manager.get_session() as session:
+async def test_begin_read_undoes_after_an_error(either: DatabaseManager) -> None:
+    async with either.get_session() as session:
         with pytest.raises(ZeroDivisionError):
             async with session.begin_read():
                 session.add(Account(owner="ada"))
                 await session.flush()
                 raise ZeroDivisionError
         assert not session.in_transaction()
-    assert await owners(manager) == set()
+    assert await owners(either) == set()
 
 
 async def test_explain_says_nothing_on_sqlite(manager: DatabaseManager) -> None:
@@ -387,10 +387,10 @@ async def test_the_session_of_a_scope_opens_at_its_first_use(manager: DatabaseMa
     await scope.close()
 
 
-async def test_without_a_scope_the_error_says_where_a_session_is(manager: DatabaseManager) -> None:
+async def test_without_a_scope_the_error_says_where_a_session_is(either: DatabaseManager) -> None:
     with pytest.raises(SessionNotBound, match="in a step"):
         get_session()
-    with bind_session(SessionScope(manager, label="outer")), bind_session(None):
+    with bind_session(SessionScope(either, label="outer")), bind_session(None):
         assert current_scope() is None
         with pytest.raises(LookupError):
             get_session()

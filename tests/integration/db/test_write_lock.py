@@ -16,7 +16,7 @@ from planar.db.session import SessionScope
 from tests.integration.db.accounts import Account, Accounts, owners
 from tests.integration.db.conftest import DiaryGate
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store("sqlite")]
 
 
 @pytest.fixture

@@ -1,37 +1,35 @@
-"""An app on a real SQLite file, opened and closed as often as a test likes: closing and opening is a restart."""
+"""An app on a real database, opened and closed as often as a test likes: closing and opening is a restart."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlmodel import col, select
 
-from planar import PlanarApp, sqlite_config
+from planar import PlanarApp
 from planar.context import current_services
 from planar.db.manager import DatabaseManager
 from planar.engine.client import Client
 from planar.workflows import Workflow, WorkflowStatus, WorkflowStep, WorkflowWrapper
+from tests.databases import Databases
 
 Opener = Callable[..., AbstractAsyncContextManager[PlanarApp]]
 
 
 @pytest.fixture
-def open_app(tmp_path: Path) -> Opener:
+def open_app(databases: Databases) -> Opener:
     """`async with open_app(workflow, ..., max_parked_runs=0) as app:` in which code runs as in `run_standalone`."""
 
     @asynccontextmanager
     async def opener(
-        *workflows: WorkflowWrapper[..., Any], database: str = "app.db", role: dict[str, Any] | None = None, **limits: Any
+        *workflows: WorkflowWrapper[..., Any], database: str = "app", role: dict[str, Any] | None = None, **limits: Any
     ) -> AsyncGenerator[PlanarApp]:
-        config = sqlite_config(str(tmp_path / database))
-        config = config.model_copy(update={"workflows": config.workflows.model_copy(update=limits)})
-        app = PlanarApp(config=config).take_role(**(role or {}))
+        app = PlanarApp(config=await databases.config(database, **limits)).take_role(**(role or {}))
         for workflow in workflows:
             app.register_workflow(workflow)
         async with app._lifespan(app.fastapi):

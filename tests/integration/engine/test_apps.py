@@ -30,7 +30,7 @@ def make_greeting(text: str) -> WorkflowWrapper[..., Any]:
 
 async def test_two_apps_in_one_process_share_nothing(open_app: Opener) -> None:
     hello, bonjour = make_greeting("Hello"), make_greeting("Bonjour")
-    async with open_app(hello, database="one.db") as one, open_app(bonjour, database="two.db") as two:
+    async with open_app(hello, database="one") as one, open_app(bonjour, database="two") as two:
         with bind_services(one.services):
             mine = await hello.start("Ann")
             assert await hello.wait_for_completion(mine.id) == "Hello, Ann"

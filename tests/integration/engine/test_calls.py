@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,6 +14,7 @@ from planar.engine.core.model import Run, RunStatus
 from planar.engine.store.port import News
 from planar.workflows import step, suspend, workflow
 from planar.workflows.exceptions import RunNotFound
+from tests.databases import Databases
 from tests.integration.engine.conftest import Opener, client, run_of, steps_of, until, until_status
 
 pytestmark = pytest.mark.anyio
@@ -149,14 +148,12 @@ async def test_a_sleep_is_a_step_and_is_as_long_as_it_says(open_app: Opener) -> 
         assert sleep.updated_at - sleep.created_at >= timedelta(seconds=0.05)
 
 
-async def test_a_run_that_kills_its_worker_again_and_again_is_given_up(open_app: Opener, tmp_path: Path) -> None:
+async def test_a_run_that_kills_its_worker_again_and_again_is_given_up(open_app: Opener, databases: Databases) -> None:
     async with open_app(sleeping):
         run = await sleeping.start(0.05)
         await until_status(run.id, "suspended")
     # As if three workers had died of it.
-    with sqlite3.connect(tmp_path / "app.db") as database:
-        assert database.execute("update workflow_claim set recoveries = 3").rowcount == 1
-    database.close()
+    assert len(await databases.ask("update {planar}workflow_claim set recoveries = 3 returning run_id")) == 1
     async with open_app(sleeping, max_recoveries=2):
         ended = await until_status(run.id, "failed", "succeeded")
         assert ended.status.value == "failed"

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,13 +16,13 @@ from planar.context import current_services
 from planar.db.manager import DatabaseManager
 from planar.db.session import SessionScope, bind_session, get_session
 from planar.engine.catalog import Registry
-from planar.engine.store.sqlite import SqliteStore
 from planar.modeling.orm import PlanarBaseEntity
 from planar.workflows import Workflow, cancel, emit_event, execute, gather, step, suspend, wait_for_event, workflow
 from planar.workflows.exceptions import LockResourceFailed, RunCancelled, RunNotFound, WorkflowNotRegistered
 from planar.workflows.execution import lock_and_execute
 from planar.workflows.orchestrator import WorkflowOrchestrator, orchestrator_context
 from planar.workflows.step_core import Suspend
+from tests.databases import Databases
 from tests.integration.engine.conftest import Opener, client, run_of, status_of, steps_of, until
 
 pytestmark = pytest.mark.anyio
@@ -128,9 +127,9 @@ async def driving_another() -> str:
 
 
 @asynccontextmanager
-async def nobody_executes(tmp_path: Path) -> AsyncGenerator[DatabaseManager]:
+async def nobody_executes(databases: Databases) -> AsyncGenerator[DatabaseManager]:
     """Workflows can be started, and there is no worker."""
-    manager = DatabaseManager(f"sqlite:///{tmp_path}/app.db")
+    manager = DatabaseManager(await databases.url())
     await manager.connect()
     try:
         await manager.migrate()
@@ -151,8 +150,8 @@ async def workers() -> list[UUID]:
     return await client().store.other_workers(uuid4())
 
 
-async def test_a_run_is_executed_for_its_caller_and_gives_its_result_as_what_it_is(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_a_run_is_executed_for_its_caller_and_gives_its_result_as_what_it_is(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await halving.start(Decimal(3))
         assert await status_of(run.id) == "pending"
         assert await lock_and_execute(run) == Decimal("1.5")
@@ -163,8 +162,8 @@ async def test_a_run_is_executed_for_its_caller_and_gives_its_result_as_what_it_
         assert DONE == ["halving"]
 
 
-async def test_what_a_run_raised_is_raised_now_and_ever_after(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_what_a_run_raised_is_raised_now_and_ever_after(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await failing.start()
         for _ in range(2):
             with pytest.raises(LookupError, match="nothing there"):
@@ -172,8 +171,8 @@ async def test_what_a_run_raised_is_raised_now_and_ever_after(tmp_path: Path) ->
         assert (await run_of(run.id)).status == "failed"
 
 
-async def test_a_run_that_sleeps_is_answered_for_and_stays_asleep(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_a_run_that_sleeps_is_answered_for_and_stays_asleep(databases: Databases) -> None:
+    async with nobody_executes(databases):
         began = datetime.now(UTC)
         run = await sleeping.start(3600)
         paused = await lock_and_execute(run)
@@ -187,8 +186,8 @@ async def test_a_run_that_sleeps_is_answered_for_and_stays_asleep(tmp_path: Path
         assert await workers() == []
 
 
-async def test_a_run_goes_on_when_its_time_has_come(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_a_run_goes_on_when_its_time_has_come(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await sleeping.start(0.1)
         assert isinstance(await lock_and_execute(run), Suspend)
 
@@ -199,8 +198,8 @@ async def test_a_run_goes_on_when_its_time_has_come(tmp_path: Path) -> None:
         assert DONE == ["before", "after"]
 
 
-async def test_a_run_that_waits_for_an_event_goes_on_with_it(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_a_run_that_waits_for_an_event_goes_on_with_it(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await waiting.start()
         paused = await lock_and_execute(run)
         assert paused.event_key == "go"
@@ -210,8 +209,8 @@ async def test_a_run_that_waits_for_an_event_goes_on_with_it(tmp_path: Path) -> 
         assert await lock_and_execute(run) == {"answer": 42}
 
 
-async def test_a_parent_waits_for_its_child_and_goes_on_after_it(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_a_parent_waits_for_its_child_and_goes_on_after_it(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await parent.start()
         assert await lock_and_execute(run) == Suspend()
         (call,) = await steps_of(run.id)
@@ -220,14 +219,14 @@ async def test_a_parent_waits_for_its_child_and_goes_on_after_it(tmp_path: Path)
         assert await lock_and_execute(run) == Decimal("1.5")
 
 
-async def test_branches_that_wait_beside_a_step_are_woken(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_branches_that_wait_beside_a_step_are_woken(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await side_by_side.start()
         assert await asyncio.wait_for(lock_and_execute(run), 5) == ["slept", "toiled"]
 
 
-async def test_of_two_callers_one_executes_and_the_other_gets_the_outcome(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_of_two_callers_one_executes_and_the_other_gets_the_outcome(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await toiling.start()
         callers = [asyncio.create_task(lock_and_execute(run)) for _ in range(2)]
         await at_work()
@@ -236,8 +235,8 @@ async def test_of_two_callers_one_executes_and_the_other_gets_the_outcome(tmp_pa
         assert DONE == ["toil"]
 
 
-async def test_patience_ends_while_somebody_else_executes_the_run(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_patience_ends_while_somebody_else_executes_the_run(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await toiling.start()
         first = asyncio.create_task(lock_and_execute(run))
         await at_work()
@@ -270,8 +269,8 @@ async def test_a_run_that_falls_asleep_elsewhere_is_answered_for(open_app: Opene
         assert paused.wakeup_at is not None
 
 
-async def test_the_apps_worker_goes_on_with_what_was_driven_by_hand(open_app: Opener, tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_the_apps_worker_goes_on_with_what_was_driven_by_hand(open_app: Opener, databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await sleeping.start(0.2)
         assert isinstance(await lock_and_execute(run), Suspend)
         async with open_app(sleeping):
@@ -279,8 +278,8 @@ async def test_the_apps_worker_goes_on_with_what_was_driven_by_hand(open_app: Op
         assert DONE == ["before", "after"]
 
 
-async def test_a_caller_that_gives_up_hands_the_run_over(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_a_caller_that_gives_up_hands_the_run_over(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await toiling_on.start()
         caller = asyncio.create_task(lock_and_execute(run))
         await at_work()
@@ -294,8 +293,8 @@ async def test_a_caller_that_gives_up_hands_the_run_over(tmp_path: Path) -> None
         assert DONE == ["toil", "after"]
 
 
-async def test_a_run_that_is_cancelled_while_it_is_driven_ends(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_a_run_that_is_cancelled_while_it_is_driven_ends(databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await toiling.start()
         caller = asyncio.create_task(lock_and_execute(run))
         await at_work()
@@ -304,8 +303,8 @@ async def test_a_run_that_is_cancelled_while_it_is_driven_ends(tmp_path: Path) -
             await asyncio.wait_for(caller, 5)
 
 
-async def test_a_run_is_cancelled_from_another_process_while_it_is_driven(open_app: Opener, tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_a_run_is_cancelled_from_another_process_while_it_is_driven(open_app: Opener, databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await toiling.start()
         caller = asyncio.create_task(lock_and_execute(run))
         await at_work()
@@ -315,17 +314,15 @@ async def test_a_run_is_cancelled_from_another_process_while_it_is_driven(open_a
             await asyncio.wait_for(caller, 5)
 
 
-async def test_after_a_crash_the_apps_worker_takes_over(open_app: Opener, tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path):
+async def test_after_a_crash_the_apps_worker_takes_over(open_app: Opener, databases: Databases) -> None:
+    async with nobody_executes(databases):
         run = await toiling.start()
         caller = asyncio.create_task(lock_and_execute(run))
         await at_work()
         GATE.at_work.clear()
-        # The process of the caller dies: the system closes its files, and nothing else happens.
-        store = client().store
-        assert isinstance(store, SqliteStore)
-        assert store._alive is not None
-        store._alive.forget()
+        # The process of the caller dies.
+        (worker_id,) = await workers()
+        await databases.kill(client().store, worker_id)
         async with open_app(toiling):
             await at_work()
             GATE.may_end.set()
@@ -335,8 +332,8 @@ async def test_after_a_crash_the_apps_worker_takes_over(open_app: Opener, tmp_pa
         assert DONE == ["toil", "toil"]
 
 
-async def test_a_session_that_has_written_is_committed_first(tmp_path: Path) -> None:
-    async with nobody_executes(tmp_path) as manager:
+async def test_a_session_that_has_written_is_committed_first(databases: Databases) -> None:
+    async with nobody_executes(databases) as manager:
         run = await halving.start(Decimal(3))
         scope = SessionScope(manager, label="script")
         with bind_session(scope):
@@ -345,13 +342,13 @@ async def test_a_session_that_has_written_is_committed_first(tmp_path: Path) -> 
         await scope.close()
 
 
-async def test_what_cannot_be_driven_says_why(open_app: Opener, tmp_path: Path) -> None:
+async def test_what_cannot_be_driven_says_why(open_app: Opener, databases: Databases) -> None:
     async with open_app(driving_another, halving):
         with pytest.raises(RuntimeError, match="from outside"):
             await driving_another()
         with pytest.raises(RunNotFound):
             await lock_and_execute(Workflow(id=uuid4(), function_name="halving"))
-    async with nobody_executes(tmp_path):
+    async with nobody_executes(databases):
         run = await halving.start(Decimal(3))
         current_services().get(Registry).find = lambda name: None  # type: ignore[method-assign]
         with pytest.raises(WorkflowNotRegistered):

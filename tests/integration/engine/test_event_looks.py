@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from planar.workflows import emit_event, step, suspend, wait_for_event, workflow
+from planar.workflows import emit_event, step, wait_for_event, workflow
 from planar.workflows.contrib import get_deadline
 from planar.workflows.events import check_event_exists, get_latest_event
 from tests.integration.engine.conftest import Opener, until_status
@@ -57,13 +57,16 @@ SEEN: list[datetime] = []
 @workflow()
 async def having_a_deadline() -> None:
     SEEN.append(await get_deadline(60))
-    await suspend(interval=timedelta(seconds=0.05))
+    await wait_for_event("go on")
 
 
 async def test_a_deadline_is_kept_by_a_replay(open_app: Opener) -> None:
     SEEN.clear()
     async with open_app(having_a_deadline, max_parked_runs=0):
-        await having_a_deadline()
+        run = await having_a_deadline.start()
+        await until_status(run.id, "suspended")
+        await emit_event("go on")
+        await having_a_deadline.wait_for_completion(run.id)
     assert len(SEEN) == 2
     assert SEEN[0] == SEEN[1]
     assert timedelta() < SEEN[0] - datetime.now(UTC) < timedelta(seconds=60)

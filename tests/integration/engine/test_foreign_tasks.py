@@ -32,7 +32,7 @@ from planar.workflows import (
 from planar.workflows.exceptions import ForeignTaskError
 from tests.integration.engine.conftest import Opener, steps_of, until_status
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store_independent]
 
 BODIES: list[str] = []
 

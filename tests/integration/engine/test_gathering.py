@@ -13,7 +13,7 @@ from planar.workflows import WorkflowStatus, cancel, emit_event, gather, map, ra
 from planar.workflows.exceptions import NonDeterministicStepCallError
 from tests.integration.engine.conftest import Opener, run_of, steps_of, until, until_status
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store_independent]
 
 DONE: list[str] = []
 

@@ -37,6 +37,7 @@ async def telling(name: str) -> list[Any]:
     return [str(each) for each in told]
 
 
+@pytest.mark.store_independent
 @pytest.mark.parametrize("name", STORIES)
 async def test_a_story_is_told_the_same_on_replay(open_app: Opener, name: str) -> None:
     async with open_app(telling, max_parked_runs=0), asyncio.timeout(30):
@@ -76,6 +77,7 @@ async def _pass_turns(turns: int) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.store_independent
 @pytest.mark.parametrize("turns", [1, 3, 9, 20, 40, 100, 300])
 async def test_a_story_that_is_cancelled_ends(open_app: Opener, turns: int) -> None:
     async with open_app(telling), asyncio.timeout(30):
@@ -124,6 +126,7 @@ async def interrupting(name: str, turns: int) -> list[str]:
     return told
 
 
+@pytest.mark.store_independent
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
 async def test_a_story_that_is_interrupted_anywhere_is_the_same_on_replay(open_app: Opener, turns: int) -> None:
     TOLD.clear()
@@ -198,6 +201,7 @@ async def gathering_beside_a_swallowing_body() -> list[str]:
 SWALLOWERS = [gathering_beside_a_swallower, racing_beside_a_swallower, gathering_beside_a_swallowing_body]
 
 
+@pytest.mark.store_independent
 @pytest.mark.parametrize("flow", SWALLOWERS, ids=lambda flow: flow.name)
 async def test_what_a_branch_makes_of_a_stop_is_not_its_result(open_app: Opener, flow: Any) -> None:
     BUSY.update({name: asyncio.Event() for name in ("begun", "released", "stopping", "reached")})
@@ -266,6 +270,7 @@ async def diverging_beside_a_body() -> list[str]:
     return list(await gather(body_that_goes_on(), beside()))
 
 
+@pytest.mark.store_independent
 @pytest.mark.parametrize(
     "flow", [diverging_in_a_body, diverging_in_a_body_in_a_branch, diverging_beside_a_body], ids=lambda flow: flow.name
 )
@@ -380,6 +385,7 @@ def current_live() -> Any:
     return frame.run
 
 
+@pytest.mark.store_independent
 async def test_after_everything_only_the_workflow_itself_is_active_and_nothing_piles_up(open_app: Opener) -> None:
     async with open_app(counting), asyncio.timeout(60):
         most, *counts = await counting(500)

@@ -10,8 +10,9 @@ import pytest
 
 from planar.engine.client import Client
 from planar.engine.config import WorkerConfig
-from planar.engine.store.sqlite import SqliteStore
 from planar.workflows import step, workflow
+from tests import stores
+from tests.databases import Databases
 from tests.integration.engine.conftest import Opener, until
 
 pytestmark = pytest.mark.anyio
@@ -59,6 +60,7 @@ class Trace:
             self._loop.call_soon_threadsafe(self._looked.set)
 
 
+@stores.only(stores.SQLITE)
 async def test_an_idle_app_asks_the_database_nothing_but_whether_others_wrote(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = Trace(monkeypatch)
     async with open_app(shouting_once):
@@ -71,6 +73,7 @@ async def test_an_idle_app_asks_the_database_nothing_but_whether_others_wrote(op
         assert trace.statements == []
 
 
+@stores.only(stores.SQLITE)
 async def test_two_idle_workers_ask_the_database_nothing_of_each_other(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = Trace(monkeypatch)
     async with open_app(shouting_once) as first, open_app(shouting_once) as second:
@@ -86,7 +89,7 @@ async def test_two_idle_workers_ask_the_database_nothing_of_each_other(open_app:
         assert trace.statements == []
 
 
-async def test_a_worker_that_dies_is_taken_over_from_without_news_of_it(open_app: Opener) -> None:
+async def test_a_worker_that_dies_is_taken_over_from_without_news_of_it(open_app: Opener, databases: Databases) -> None:
     async with open_app(shouting_once) as first, open_app(shouting_once) as second:
 
         async def know_each_other() -> bool:
@@ -96,10 +99,7 @@ async def test_a_worker_that_dies_is_taken_over_from_without_news_of_it(open_app
             return first.worker._others == []
 
         await until(know_each_other)
-        store = second.services.get(Client).store
-        assert isinstance(store, SqliteStore)
-        assert store._alive is not None
-        store._alive.forget()
+        await databases.kill(second.services.get(Client).store, second.worker.id)
         await until(is_alone, 3)
         assert await first.services.get(Client).store.other_workers(first.worker.id) == []
 

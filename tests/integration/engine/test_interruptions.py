@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +11,7 @@ import pytest
 from planar.engine.execution import steps
 from planar.workflows import WorkflowStatus, step, workflow
 from planar.workflows.exceptions import StepInterrupted
+from tests.databases import Databases
 from tests.integration.engine.conftest import Opener, run_of, steps_of, until, until_status
 
 pytestmark = pytest.mark.anyio
@@ -53,22 +52,21 @@ async def _is_marked(run_id: UUID, calls: int) -> bool:
     return len(CALLS) == calls and [each.status.value for each in await steps_of(run_id)] == ["running"]
 
 
-def die(database: Path) -> None:
+async def die(databases: Databases) -> None:
     """Make the stop before look like a death: the workers are gone, and what they held was not given back."""
-    with sqlite3.connect(database) as connection:
-        assert connection.execute("update workflow_claim set crashed = 1, recoveries = recoveries + 1").rowcount == 1
-    connection.close()
+    statement = "update {planar}workflow_claim set crashed = 1, recoveries = recoveries + 1 returning run_id"
+    assert len(await databases.ask(statement)) == 1
 
 
-async def test_an_attempt_that_a_crash_interrupted_counts_and_the_last_one_ends_the_step(open_app: Opener, tmp_path: Path) -> None:
+async def test_an_attempt_that_a_crash_interrupted_counts_and_the_last_one_ends_the_step(open_app: Opener, databases: Databases) -> None:
     async with open_app(interrupted, drain_seconds=0):
         run = await interrupted.start(True)
         await until(lambda: _is_marked(run.id, 1))
-    die(tmp_path / "app.db")
+    await die(databases)
     async with open_app(interrupted, drain_seconds=0):
         await until(lambda: _is_marked(run.id, 2))
         assert [each.retry_count for each in await steps_of(run.id)] == [1]
-    die(tmp_path / "app.db")
+    await die(databases)
     async with open_app(interrupted):
         assert "died in the last of 2 attempts" in await interrupted.wait_for_completion(run.id)
         assert [(each.status.value, each.retry_count) for each in await steps_of(run.id)] == [("failed", 2)]
@@ -76,7 +74,7 @@ async def test_an_attempt_that_a_crash_interrupted_counts_and_the_last_one_ends_
 
 
 async def test_an_attempt_whose_process_died_between_its_mark_and_its_body_counts(
-    open_app: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_app: Opener, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever finds the mark cannot tell whether the body had begun."""
     mark_first = steps._mark_first
@@ -88,12 +86,12 @@ async def test_an_attempt_whose_process_died_between_its_mark_and_its_body_count
     async with open_app(interrupted, drain_seconds=0):
         run = await interrupted.start(True)
         await until(lambda: _is_marked(run.id, 1))
-    die(tmp_path / "app.db")
+    await die(databases)
     with monkeypatch.context() as patch:
         patch.setattr(steps, "_mark_first", mark_and_hang)
         async with open_app(interrupted, drain_seconds=0):
             await until(lambda: _has_retry_count(run.id, 1))
-    die(tmp_path / "app.db")
+    await die(databases)
     async with open_app(interrupted):
         assert "died in the last of 2 attempts" in await interrupted.wait_for_completion(run.id)
     assert len(CALLS) == 1
@@ -113,12 +111,12 @@ async def test_a_stop_in_the_middle_of_a_step_counts_for_nothing(open_app: Opene
             assert [each.retry_count for each in await steps_of(run.id)] == [0]
 
 
-async def test_a_step_without_retries_is_repeated_after_a_crash(open_app: Opener, tmp_path: Path) -> None:
+async def test_a_step_without_retries_is_repeated_after_a_crash(open_app: Opener, databases: Databases) -> None:
     async with open_app(interrupted, drain_seconds=0):
         run = await interrupted.start(False)
         await until(lambda: _is_marked(run.id, 1))
     for calls in (2, 3):
-        die(tmp_path / "app.db")
+        await die(databases)
         async with open_app(interrupted, drain_seconds=0):
             await until(lambda calls=calls: _is_marked(run.id, calls))
             assert [each.retry_count for each in await steps_of(run.id)] == [0]

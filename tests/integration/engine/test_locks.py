@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +21,7 @@ from planar.modeling.orm import PlanarBaseEntity
 from planar.workflows import LockedResource, StepStatus, emit_event, step, wait_for_event, workflow
 from planar.workflows.holding import locks_of
 from planar.workflows.lock import LockLost, LockMisplaced, LockResourceFailed, lock_resource, lock_workflow
+from tests.databases import Databases
 from tests.integration.engine.conftest import Opener, client, steps_of, until, until_status
 
 pytestmark = pytest.mark.anyio
@@ -548,12 +548,9 @@ async def holding() -> None:
     await hold_within()
 
 
-async def test_the_lock_of_a_run_that_is_stopped_is_free(open_app: Opener) -> None:
-    async with open_app(holding, drain_seconds=0.0) as app:
+async def test_the_lock_of_a_run_that_is_stopped_is_free(open_app: Opener, databases: Databases) -> None:
+    async with open_app(holding, drain_seconds=0.0):
         await holding.start()
         await until(_has_entered)
-        path = app.db_manager.sqlite_path
-    assert path is not None
-    with closing(sqlite3.connect(path)) as connection:
-        (ends,) = connection.execute("select lock_until from locked_resource where lock_key = 'till'").fetchone()
-    assert ends.startswith("1970-01-01")
+    ((ends,),) = await databases.ask("select lock_until from {planar}locked_resource where lock_key = 'till'")
+    assert str(ends).startswith("1970-01-01")

@@ -14,7 +14,7 @@ from planar.db.manager import DatabaseManager
 from planar.workflows import Workflow, WorkflowStatus, gather, map, step, suspend, workflow
 from tests.integration.engine.conftest import Opener, run_of, steps_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store_independent]
 
 WOKEN: list[int] = []
 BODIES: list[int] = []

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,12 +13,12 @@ from uuid import UUID
 import pytest
 
 from planar import PlanarApp, sqlite_config
-from planar.context import ServiceNotFound, current_services
-from planar.db.manager import DatabaseManager
+from planar.context import ServiceNotFound
 from planar.db.session import SessionScope, bind_session, get_session
 from planar.modeling.orm import PlanarBaseEntity
 from planar.workflows import Workflow, WorkflowStep, cancel, emit_event, step, wait_for_event, workflow
 from planar.workflows.notifications import Notification, WorkflowNotification, step_notify, workflow_notification_context
+from tests.databases import Databases
 from tests.integration.engine.conftest import Opener, run_of, steps_of, until, until_status
 
 pytestmark = pytest.mark.anyio
@@ -107,16 +106,14 @@ async def test_what_is_told_are_rows_that_belong_to_no_session(open_app: Opener)
         assert (done.workflow_id, done.step_id, done.result, done.status) == (run.id, 1, "hello ann", "succeeded")
 
 
-async def test_a_step_is_told_of_when_everybody_can_read_it(open_app: Opener) -> None:
+async def test_a_step_is_told_of_when_everybody_can_read_it(open_app: Opener, databases: Databases) -> None:
     seen: list[bool] = []
 
     async with open_app(greeting):
-        path = current_services().get(DatabaseManager).sqlite_path
-        assert path is not None
 
         def look(notification: WorkflowNotification) -> None:
             if isinstance(notification.data, WorkflowStep):
-                seen.append(_is_stored(path, notification.data))
+                seen.append(_is_stored(databases, notification.data))
 
         async with workflow_notification_context(look):
             await greeting("ann")
@@ -194,13 +191,12 @@ async def test_a_cancellation_in_a_transaction_is_told_of_with_its_commit(open_a
         assert [each.data.id for each in heard] == [other.id]  # type: ignore[union-attr]
 
 
-async def test_a_run_that_is_given_up_is_told_of(open_app: Opener, tmp_path: Path) -> None:
+async def test_a_run_that_is_given_up_is_told_of(open_app: Opener, databases: Databases) -> None:
     async with open_app(waiting):
         run = await waiting.start()
         await until_status(run.id, "suspended")
     # As if its worker had died of it again and again.
-    with closing(sqlite3.connect(tmp_path / "app.db")) as database, database:
-        database.execute("update workflow_claim set recoveries = 99")
+    await databases.ask("update {planar}workflow_claim set recoveries = 99 returning run_id")
     heard = Heard()
     async with open_app(waiting), workflow_notification_context(heard):
         await emit_event("go")
@@ -252,9 +248,9 @@ async def test_nobody_is_told_after_the_block(open_app: Opener) -> None:
         assert not app.notices  # and while nobody listens, nothing is built
 
 
-async def test_the_apps_own_callback_hears_of_every_life_of_the_app(tmp_path: Path) -> None:
+async def test_the_apps_own_callback_hears_of_every_life_of_the_app(databases: Databases) -> None:
     heard = Heard()
-    app = PlanarApp(config=sqlite_config(str(tmp_path / "app.db")), on_workflow_notification=heard).register_workflow(greeting)
+    app = PlanarApp(config=await databases.config(), on_workflow_notification=heard).register_workflow(greeting)
     for name in ("ann", "bo"):
         assert await app.run_standalone(greeting, name) == f"hello {name}"
     assert [each.data.args for each in heard if each.kind is Notification.WORKFLOW_STARTED] == [["ann"], ["bo"]]  # type: ignore[union-attr]
@@ -297,7 +293,6 @@ def _answer(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
     return ask
 
 
-def _is_stored(path: Path, row: WorkflowStep) -> bool:
-    with closing(sqlite3.connect(path)) as connection:
-        query = "select status from workflow_step where workflow_id = ? and step_id = ?"
-        return connection.execute(query, (row.workflow_id.hex, row.step_id)).fetchall() == [("succeeded",)]
+def _is_stored(databases: Databases, row: WorkflowStep) -> bool:
+    query = f"select status from {{planar}}workflow_step where workflow_id = '{row.workflow_id.hex}' and step_id = {row.step_id}"
+    return [tuple(each) for each in databases.ask_at_once(query)] == [("succeeded",)]

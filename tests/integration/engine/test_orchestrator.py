@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +22,7 @@ from planar.workflows.execution import workflow_result
 from planar.workflows.lock import lock_resource
 from planar.workflows.notifications import Notification, WorkflowNotification
 from planar.workflows.orchestrator import WorkflowOrchestrator, orchestrator_context
+from tests.databases import Databases
 from tests.integration.engine.conftest import Opener, run_of, status_of, until_status
 
 pytestmark = pytest.mark.anyio
@@ -33,9 +33,9 @@ class OrchestratorNote(PlanarBaseEntity, table=True):
 
 
 @asynccontextmanager
-async def database(tmp_path: Path) -> AsyncGenerator[DatabaseManager]:
+async def database(databases: Databases) -> AsyncGenerator[DatabaseManager]:
     """A database with its tables, and no app."""
-    manager = DatabaseManager(f"sqlite:///{tmp_path}/alone.db")
+    manager = DatabaseManager(await databases.url("alone"))
     await manager.connect()
     try:
         await manager.migrate()
@@ -81,8 +81,8 @@ async def test_an_app_has_its_worker_for_an_orchestrator(open_app: Opener) -> No
             assert same.services is app.services
 
 
-async def test_without_an_app_one_is_made_for_the_session_s_database(tmp_path: Path) -> None:
-    async with database(tmp_path) as manager:
+async def test_without_an_app_one_is_made_for_the_session_s_database(databases: Databases) -> None:
+    async with database(databases) as manager:
         scope = SessionScope(manager, label="script")
         with bind_session(scope):
             async with WorkflowOrchestrator.ensure_started(poll_interval=1, max_concurrent_workflows=4) as orchestrator:
@@ -98,9 +98,9 @@ async def test_without_an_app_one_is_made_for_the_session_s_database(tmp_path: P
         assert find_services() is None
 
 
-async def test_it_can_be_a_task_beside_the_code_that_starts_workflows(tmp_path: Path) -> None:
+async def test_it_can_be_a_task_beside_the_code_that_starts_workflows(databases: Databases) -> None:
     heard: list[WorkflowNotification] = []
-    async with database(tmp_path) as manager:
+    async with database(databases) as manager:
         orchestrator = WorkflowOrchestrator(manager.get_engine()).register_workflow(halving)
         async with orchestrator_context(orchestrator):
             run = await halving.start(Decimal(1))
@@ -118,8 +118,8 @@ async def test_it_can_be_a_task_beside_the_code_that_starts_workflows(tmp_path: 
         assert Notification.WORKFLOW_SUCCEEDED in [each.kind for each in heard]
 
 
-async def test_what_one_began_the_next_one_ends(tmp_path: Path) -> None:
-    async with database(tmp_path) as manager:
+async def test_what_one_began_the_next_one_ends(databases: Databases) -> None:
+    async with database(databases) as manager:
         orchestrator = WorkflowOrchestrator(manager.get_engine()).register_workflow(waiting)
         async with orchestrator_context(orchestrator):
             async with WorkflowOrchestrator.ensure_started() as started:
@@ -132,7 +132,7 @@ async def test_what_one_began_the_next_one_ends(tmp_path: Path) -> None:
                 assert await waiting.wait_for_completion(run.id) == "1"
 
 
-async def test_of_two_workflows_of_one_name_the_registered_one_is_served(tmp_path: Path) -> None:
+async def test_of_two_workflows_of_one_name_the_registered_one_is_served(databases: Databases) -> None:
     def make(answer: str) -> WorkflowWrapper[..., Any]:
         async def answering() -> str:
             return answer
@@ -141,7 +141,7 @@ async def test_of_two_workflows_of_one_name_the_registered_one_is_served(tmp_pat
         return workflow(name="answering")(answering)
 
     mine, yours = make("mine"), make("yours")
-    async with database(tmp_path) as manager:
+    async with database(databases) as manager:
         orchestrator = WorkflowOrchestrator(manager.get_engine())
         async with orchestrator_context(orchestrator), WorkflowOrchestrator.ensure_started():
             with pytest.raises(WorkflowNameTaken, match="register"):
@@ -152,8 +152,8 @@ async def test_of_two_workflows_of_one_name_the_registered_one_is_served(tmp_pat
                 orchestrator.register_workflow(yours)
 
 
-async def test_set_and_reset_bind_one_for_a_task(tmp_path: Path) -> None:
-    async with database(tmp_path) as manager:
+async def test_set_and_reset_bind_one_for_a_task(databases: Databases) -> None:
+    async with database(databases) as manager:
         orchestrator = WorkflowOrchestrator(manager.get_engine())
         assert not WorkflowOrchestrator.is_set()
         token = WorkflowOrchestrator.set(orchestrator)
@@ -193,8 +193,8 @@ async def asking() -> None:
 
 
 @pytest.mark.parametrize("options", [{"poll_interval": 0}, {"max_concurrent_workflows": 0}, {"lock_duration": timedelta(0)}])
-async def test_senseless_numbers_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
-    async with database(tmp_path) as manager:
+async def test_senseless_numbers_are_refused(databases: Databases, options: dict[str, object]) -> None:
+    async with database(databases) as manager:
         with pytest.raises(ValueError, match="greater than"):
             await WorkflowOrchestrator(manager.get_engine()).run(**options)  # type: ignore[arg-type]
 

@@ -30,7 +30,7 @@ from planar.workflows.exceptions import RunCancelled
 from tests.integration.engine.conftest import client, run_of, steps_of, until, until_status
 from tests.postgres_server import connect, migrated_database
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store("postgresql")]
 
 ROOT = Path(__file__).parents[3]
 LEASE = 1.0

@@ -11,7 +11,7 @@ from planar.workflows import emit_event, workflow
 from planar.workflows.step_core import Suspend, suspend_workflow
 from tests.integration.engine.conftest import Opener, steps_of, until_status
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store_independent]
 
 NO_TIME = timedelta(milliseconds=10)
 

@@ -37,3 +37,13 @@ async def test_a_run_that_goes_to_sleep_while_the_worker_stops_does_not_delay_it
                 await asyncio.sleep(0)
     async with open_app(going_to_sleep):
         await until_status(run.id, "suspended")
+
+
+async def test_a_worker_whose_time_to_look_has_come_is_never_taken_for_torn_down(open_app: Opener) -> None:
+    """Whoever was asked at that moment would let go of a run in the middle of a step."""
+    async with open_app(going_to_sleep, poll_seconds=0.005) as app, asyncio.timeout(10):
+        looked = set[Any]()
+        while len(looked) < 5:
+            looked.add(app.worker.last_look)
+            assert not app.worker.is_torn_down()
+            await asyncio.sleep(0)

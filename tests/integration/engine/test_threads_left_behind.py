@@ -17,6 +17,7 @@ from planar.db.thread_session import get_sync_session
 from planar.engine.execution.threads import MAX_THREADS
 from planar.modeling.orm import PlanarBaseEntity
 from planar.workflows import map, race, step, workflow
+from tests import stores
 from tests.integration.engine.conftest import Opener
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +102,7 @@ async def _until(gate: threading.Event) -> None:
     await asyncio.to_thread(gate.wait, 10)
 
 
+@stores.only(stores.SQLITE)  # there is no such lock elsewhere
 @pytest.mark.parametrize("flow", [late_writer, lost_writer], ids=lambda flow: flow.name)
 async def test_a_thread_left_behind_while_it_waits_for_the_write_lock_hurts_nobody(open_app: Opener, flow: Any) -> None:
     async with open_app(flow, holding, writing), asyncio.timeout(8):

@@ -17,7 +17,7 @@ from planar.workflows.lock import lock_resource
 from planar.workflows.tracing import LoggingTracer, TraceArg, Tracer, trace, tracer_context, tracer_var
 from tests.integration.engine.conftest import Opener, until_status
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store_independent]
 
 
 class Recorder(Tracer):
@@ -192,7 +192,7 @@ async def test_an_app_logs_its_trace_points_at_debug_at_first(open_app: Opener, 
 
 async def test_two_apps_have_tracers_of_their_own(open_app: Opener) -> None:
     mine, yours = Recorder(), Recorder()
-    async with open_app(database="one.db") as one, open_app(database="two.db") as two:
+    async with open_app(database="one") as one, open_app(database="two") as two:
         one.tracer, two.tracer = mine, yours
         with bind_services(one.services):
             await trace("one")

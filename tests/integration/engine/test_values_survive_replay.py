@@ -20,9 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from planar import PlanarApp, sqlite_config
+from planar import PlanarApp, PlanarConfig
 from planar.testing import WorkflowObserver
 from planar.workflows import emit_event, step, wait_for_event, workflow
+from tests import stores
+from tests.databases import databases_of
 from tests.unit.engine.codec_shapes import (
     Animal,
     Box,
@@ -196,11 +198,9 @@ class Sighting:
 
 
 class Journey:
-    """One app over a real SQLite file, in which each run is evicted at its wait."""
+    """One app over a real database, in which each run is evicted at its wait."""
 
-    def __init__(self, runner: asyncio.Runner, folder: Path) -> None:
-        config = sqlite_config(str(folder / "app.db"))
-        config = config.model_copy(update={"workflows": config.workflows.model_copy(update={"max_parked_runs": 0})})
+    def __init__(self, runner: asyncio.Runner, config: PlanarConfig) -> None:
         self._observer = WorkflowObserver()
         self._app = PlanarApp(config=config, on_workflow_notification=self._observer.on_workflow_notification)
         self._lifespan = self._app._lifespan(self._app.fastapi)
@@ -250,19 +250,22 @@ def _made_for(hint: Any) -> tuple[Any, list[Sighting], list[Any]]:
 
 
 @contextmanager
-def journey(folder: Path) -> Iterator[Journey]:
+def journey(store: str, folder: Path) -> Iterator[Journey]:
     with asyncio.Runner() as runner:
-        one = Journey(runner, folder)
+        lent = databases_of(store, folder)
+        databases = runner.run(lent.__aenter__())
+        one = Journey(runner, runner.run(databases.config(max_parked_runs=0)))
         one.open()
         try:
             yield one
         finally:
             one.close()
+            runner.run(lent.__aexit__(None, None, None))
 
 
-@pytest.fixture(scope="module")
-def traveller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    with journey(tmp_path_factory.mktemp("values")) as one:
+@pytest.fixture(scope="module", params=stores.kinds(stores.SQLITE, stores.POSTGRESQL))
+def traveller(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    with journey(request.param, tmp_path_factory.mktemp("values")) as one:
         yield one
 
 
@@ -339,6 +342,7 @@ def test_an_edge_is_the_same_on_replay(traveller: Journey, hint: Any, value: Any
     check(traveller, hint, value)
 
 
+@pytest.mark.store_independent
 @pytest.mark.parametrize("hint", [pytest.param(hint, id=getattr(hint, "__name__", str(hint))) for hint in ALL])
 def test_each_single_type_is_the_same_on_replay(traveller: Journey, hint: Any) -> None:
     @settings(derandomize=True, deadline=None, max_examples=6, database=None)
@@ -349,6 +353,7 @@ def test_each_single_type_is_the_same_on_replay(traveller: Journey, hint: Any) -
     passing()
 
 
+@pytest.mark.store_independent
 def test_nested_types_are_the_same_on_replay(traveller: Journey) -> None:
     @settings(derandomize=True, deadline=None, max_examples=150, database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(pairs)

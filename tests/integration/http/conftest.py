@@ -6,14 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
 
-from planar import PlanarApp, sqlite_config
+from planar import PlanarApp
 from planar.workflows import WorkflowWrapper
+from tests.databases import Databases
 from tests.integration.http import sample
 
 V1 = "/planar/v1"
@@ -23,9 +23,10 @@ ENDED = {"succeeded", "failed", "cancelled"}
 class Api:
     """One app and a client of it."""
 
-    def __init__(self, app: PlanarApp, client: httpx.AsyncClient) -> None:
+    def __init__(self, app: PlanarApp, client: httpx.AsyncClient, databases: Databases) -> None:
         self.app = app
         self.client = client
+        self.databases = databases
 
     async def get(self, path: str, **params: Any) -> httpx.Response:
         return await self.client.get(V1 + path, params=params)
@@ -67,7 +68,7 @@ OpenApi = Callable[..., AbstractAsyncContextManager[Api]]
 
 
 @pytest.fixture
-def open_api(tmp_path: Path) -> OpenApi:
+def open_api(databases: Databases) -> OpenApi:
     """`async with open_api() as api:` serves the sample workflows, or those given; `limits` are settings of the worker."""
 
     @asynccontextmanager
@@ -77,16 +78,14 @@ def open_api(tmp_path: Path) -> OpenApi:
         prepare: Callable[[PlanarApp], object] | None = None,
         **limits: Any,
     ) -> AsyncGenerator[Api]:
-        config = sqlite_config(str(tmp_path / "app.db"))
-        config = config.model_copy(update={"workflows": config.workflows.model_copy(update=limits)})
-        app = PlanarApp(config=config, title="Tested", description="An app of the tests")
+        app = PlanarApp(config=await databases.config(**limits), title="Tested", description="An app of the tests")
         for workflow in workflows:
             app.register_workflow(workflow)
         if prepare is not None:
             prepare(app)
         transport = httpx.ASGITransport(app)
         async with app._lifespan(app.fastapi), httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            yield Api(app, client)
+            yield Api(app, client, databases)
 
     return opener
 

@@ -15,7 +15,7 @@ from planar.security.authorization import Decision
 from planar.security.resources import ResourceDescriptor
 from tests.integration.http.conftest import V1, OpenApi, problem_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.store_independent]
 
 ANN = {"X-Planar-Dev-User": "ann"}
 UNKNOWN = uuid4()

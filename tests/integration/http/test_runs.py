@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
 
 from planar.clock import Clock
 from planar.testing.clock import ManualClock
@@ -58,15 +57,12 @@ async def test_a_run_whose_workflow_nobody_here_knows_says_so(open_api: OpenApi)
     async with open_api() as api:
         run_id = await api.start("summing", left=1)
         await api.until(run_id, "succeeded")
-        async with api.app.db_manager.get_session() as session:
-            await session.connection()
-            for statement in (
-                "update workflow_run set function_name = 'gone', status = 'pending' where id = :id",
-                "insert into workflow_claim (run_id, function_name, due_at, epoch, reason)"
-                " select id, 'gone', created_at, 0, 'ready' from workflow_run where id = :id",
-            ):
-                await session.exec(text(statement), params={"id": run_id.replace("-", "")})
-            await session.commit()
+        stored = UUID(run_id).hex
+        await api.databases.ask(f"update {{planar}}workflow_run set function_name = 'gone', status = 'pending' where id = '{stored}'")
+        await api.databases.ask(
+            "insert into {planar}workflow_claim (run_id, function_name, due_at, epoch, reason)"
+            f" select id, 'gone', created_at, 0, 'ready' from {{planar}}workflow_run where id = '{stored}'"
+        )
         run = await api.run(run_id)
         assert (run["status"], run["reason"]) == ("pending", "unknown_workflow")
         assert (await api.get("/workflows/gone/runs")).json()["items"][0]["reason"] == "unknown_workflow"

@@ -19,6 +19,7 @@ from planar.context import ServiceNotFound, current_services
 from planar.db.manager import DatabaseManager
 from planar.testing import ManualClock, PlanarTestClient, SynchronizableTracer, WorkflowObserver, planar_test_client
 from planar.workflows import Workflow, emit_event, wait_for_event, workflow
+from tests.databases import Databases
 
 pytestmark = pytest.mark.anyio
 
@@ -173,8 +174,8 @@ async def test_startup_code_runs_on_the_tests_database(database: Path) -> None:
     assert str(database) not in seen[0]
 
 
-async def test_an_observer_hears_also_what_an_earlier_process_left_to_do(app: PlanarApp, tmp_path: Path) -> None:
-    url, observer = f"sqlite:///{tmp_path}/shared.db", WorkflowObserver()
+async def test_an_observer_hears_also_what_an_earlier_process_left_to_do(app: PlanarApp, databases: Databases) -> None:
+    url, observer = await databases.url(), WorkflowObserver()
     async with planar_test_client(app, url):
         run = await wait_for_go.start()
     async with planar_test_client(app, url, observer) as client:

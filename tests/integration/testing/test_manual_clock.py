@@ -14,6 +14,7 @@ from planar.db.session import get_session
 from planar.testing import ManualClock, NothingDue, WaitTimeout, planar_test_client
 from planar.workflows import Workflow, emit_event, step, suspend, wait_for_event, workflow
 from planar.workflows.exceptions import EventTimeout
+from tests.databases import Databases
 
 pytestmark = pytest.mark.anyio
 
@@ -213,8 +214,8 @@ async def test_what_a_session_has_written_is_committed_before_time_goes_on() -> 
         assert await yearly.wait_for_completion(run.id) == "done"
 
 
-async def test_a_run_that_a_stop_interrupted_sleeps_on_by_the_same_time(tmp_path_factory: pytest.TempPathFactory) -> None:
-    database = f"sqlite:///{tmp_path_factory.mktemp('restart') / 'app.db'}"
+async def test_a_run_that_a_stop_interrupted_sleeps_on_by_the_same_time(databases: Databases) -> None:
+    database = await databases.url()
     app, clock = make_app(yearly), ManualClock()
     async with planar_test_client(app, database, clock=clock):
         run = await yearly.start()

@@ -11,6 +11,7 @@ from planar import PlanarApp, sqlite_config
 from planar.errors import PlanarError
 from planar.testing import WaitFailed, WaitTimeout, WorkflowObserver, planar_test_client
 from planar.workflows import Notification, cancel, emit_event, step, wait_for_event, workflow
+from tests.databases import Databases
 
 pytestmark = pytest.mark.anyio
 
@@ -145,8 +146,8 @@ async def test_the_observer_says_how_long_waits_take_by_default(app: PlanarApp) 
             await observer.wait_for_status(run, "succeeded")
 
 
-async def test_a_run_of_an_earlier_process_is_known_from_its_row(app: PlanarApp, tmp_path_factory: pytest.TempPathFactory) -> None:
-    url = f"sqlite:///{tmp_path_factory.mktemp('earlier') / 'app.db'}"
+async def test_a_run_of_an_earlier_process_is_known_from_its_row(app: PlanarApp, databases: Databases) -> None:
+    url = await databases.url()
     async with planar_test_client(app, url) as client:
         run = await talk.start()
         await client.observer.wait_for_status(run, "suspended")

@@ -25,8 +25,7 @@ from planar.testing.crashes import Process
 from planar.testing.faults import Crash, Faults, ProcessDied
 from planar.workflows import WorkflowWrapper
 from tests.scenario.crashes.ledger import Ledger, Place, close_ledger, open_ledger
-from tests.scenario.crashes.virtual_time import JumpingLoop
-from tests.scenario.crashes.world import MemoryWorld, Snapshot, SqliteWorld, World
+from tests.scenario.crashes.world import Snapshot, World
 
 STUCK_SECONDS = 30 * 24 * 3600.0
 """Of virtual time: a story that has not ended by then waits for something that never comes."""
@@ -135,16 +134,21 @@ def two_runs(workflow: WorkflowWrapper[..., Any], *args: Any) -> Story:
 
 
 class Stage:
-    """Where scenarios are played: on one kind of database."""
+    """Where scenarios are played: on one kind of database.
 
-    def __init__(self, folder: Path, template: Path | None) -> None:
+    Args:
+        folder: where each telling has a folder of its own.
+        make_world: makes its database, perhaps in that folder.
+    """
+
+    def __init__(self, folder: Path, make_world: Callable[[Path], World]) -> None:
         self._folder = folder
-        self._template = template
+        self._make_world = make_world
 
     def play(self, scenario: Scenario, crash: Crash | None = None) -> Played:
         """Tell the story; with *crash* a second process tells it again."""
         folder = Path(mkdtemp(dir=self._folder))
-        world: World = SqliteWorld(folder, self._template) if self._template is not None else MemoryWorld()
+        world = self._make_world(folder)
         ledger = open_ledger(folder / "ledger.db")
         processes: list[Process] = []
         try:
@@ -153,6 +157,7 @@ class Stage:
             close_ledger()
             for process in processes:
                 process.bury()
+            world.close()
             shutil.rmtree(folder)
 
     def _play(self, scenario: Scenario, crash: Crash | None, world: World, ledger: Ledger, processes: list[Process]) -> Played:
@@ -177,7 +182,7 @@ class Stage:
 
 
 def _tell(scenario: Scenario, crash: Crash | None, world: World, processes: list[Process]) -> Outcomes:
-    process = Process(Faults(crash), lambda: JumpingLoop(world.time))
+    process = Process(Faults(crash), world.make_loop)
     processes.append(process)
 
     async def main() -> Outcomes:

@@ -57,8 +57,8 @@ def one_at_a_time(played: Played) -> None:
         inside = float(at)
 
 
-def test_a_lock_is_held_by_one_and_free_again_when_its_lease_ends(everywhere_on_sqlite: Everywhere) -> None:
-    everywhere_on_sqlite(
+def test_a_lock_is_held_by_one_and_free_again_when_its_lease_ends(everywhere_with_sessions: Everywhere) -> None:
+    everywhere_with_sessions(
         Scenario(
             "locks",
             two_runs(crash_cashier),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,10 @@ from planar.engine.store.memory.entries import MemoryEntries
 from planar.engine.store.port import Entry, News, RetireWorker, SaveStep, Sleep
 from planar.testing.faults import FaultyStore
 from planar.workflows import waiting
+from tests import stores
 from tests.scenario.crashes import harness
-from tests.scenario.crashes.harness import Scenario, Stage, crash_everywhere, two_runs
+from tests.scenario.crashes.conftest import StageOn
+from tests.scenario.crashes.harness import Scenario, crash_everywhere, two_runs
 from tests.scenario.crashes.test_children import crash_parent
 from tests.scenario.crashes.test_retries import attempts_are_counted, crash_persevering
 from tests.scenario.crashes.test_steps import crash_ordering
@@ -110,26 +111,36 @@ def a_record_apart_from_what_its_step_wrote(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "scenario", "on_sqlite", "found"),
+    ("plant", "scenario", "store", "found"),
     [
-        (no_barrier_before_a_body, STEPS, False, "more steps ran again than were open"),
-        (retries_counted_in_memory, RETRIES, False, "ran 5 times, without a crash 3"),
-        (a_child_started_before_its_mark, CHILDREN, False, "children: the process died"),
-        (events_without_a_place, EVENTS, False, "events: the process died"),
-        (a_record_apart_from_what_its_step_wrote, BOOKING, True, "transactional steps: the process died"),
+        (no_barrier_before_a_body, STEPS, stores.MEMORY, "more steps ran again than were open"),
+        (retries_counted_in_memory, RETRIES, stores.MEMORY, "ran 5 times, without a crash 3"),
+        (a_child_started_before_its_mark, CHILDREN, stores.MEMORY, "children: the process died"),
+        (events_without_a_place, EVENTS, stores.MEMORY, "events: the process died"),
+        *(
+            pytest.param(
+                a_record_apart_from_what_its_step_wrote,
+                BOOKING,
+                store,
+                "transactional steps: the process died",
+                marks=pytest.mark.store(store),
+            )
+            for store in (stores.SQLITE, stores.POSTGRESQL)
+        ),
     ],
 )
 def test_a_planted_fault_is_found(
-    plant: Plant, scenario: Scenario, on_sqlite: bool, found: str, folder: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+    plant: Plant, scenario: Scenario, store: str, found: str, stage_on: StageOn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stage = stage_on(store)
     plant(monkeypatch)
     with pytest.raises(AssertionError, match=found):
-        crash_everywhere(scenario, Stage(folder, template if on_sqlite else None))
+        crash_everywhere(scenario, stage)
 
 
-def test_a_run_that_nobody_takes_over_is_found_to_be_stuck(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_nobody_takes_over_is_found_to_be_stuck(stage_on: StageOn, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody_takes_over(monkeypatch)
     # The worker goes on looking every second whether the dead one is still dead.
     monkeypatch.setattr(harness, "STUCK_SECONDS", 600.0)
     with pytest.raises(TimeoutError):
-        crash_everywhere(STEPS, Stage(folder, None))
+        crash_everywhere(STEPS, stage_on(stores.MEMORY))

@@ -49,8 +49,8 @@ async def crash_booking(label: str) -> list[int]:
     return [await book(label), await count_bookings(label), await book_and_fail(label), await count_bookings(label)]
 
 
-def test_what_a_step_writes_through_its_session_is_there_exactly_once(everywhere_on_sqlite: Everywhere) -> None:
-    everywhere_on_sqlite(Scenario("transactional steps", two_runs(crash_booking), dict.fromkeys(("A", "B"), "succeeded: [1,1,2,2]")))
+def test_what_a_step_writes_through_its_session_is_there_exactly_once(everywhere_with_sessions: Everywhere) -> None:
+    everywhere_with_sessions(Scenario("transactional steps", two_runs(crash_booking), dict.fromkeys(("A", "B"), "succeeded: [1,1,2,2]")))
 
 
 @step()
@@ -77,8 +77,8 @@ async def crash_nested_booking(label: str) -> list[int]:
     return [await book_at_a_price(label), await count_bookings(label)]
 
 
-def test_steps_within_a_transactional_step_commit_by_themselves(everywhere_on_sqlite: Everywhere) -> None:
-    everywhere_on_sqlite(
+def test_steps_within_a_transactional_step_commit_by_themselves(everywhere_with_sessions: Everywhere) -> None:
+    everywhere_with_sessions(
         Scenario(
             "nested transactional steps",
             two_runs(crash_nested_booking),
@@ -120,8 +120,8 @@ async def announcements() -> Outcomes:
     return outcomes
 
 
-def test_events_and_runs_of_a_transactional_step_come_with_its_writes(everywhere_on_sqlite: Everywhere) -> None:
-    everywhere_on_sqlite(
+def test_events_and_runs_of_a_transactional_step_come_with_its_writes(everywhere_with_sessions: Everywhere) -> None:
+    everywhere_with_sessions(
         Scenario(
             "events and starts in sessions",
             announcements,
@@ -151,5 +151,5 @@ async def orders() -> Outcomes:
     return await both_end()
 
 
-def test_a_run_that_was_started_in_a_transaction_is_there_with_it(everywhere_on_sqlite: Everywhere) -> None:
-    everywhere_on_sqlite(Scenario("start in a transaction", orders, dict.fromkeys(("A", "B"), "succeeded: [2,1]")))
+def test_a_run_that_was_started_in_a_transaction_is_there_with_it(everywhere_with_sessions: Everywhere) -> None:
+    everywhere_with_sessions(Scenario("start in a transaction", orders, dict.fromkeys(("A", "B"), "succeeded: [2,1]")))

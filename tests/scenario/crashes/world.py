@@ -1,7 +1,8 @@
-"""A database, and the processes that one after the other live on it: in memory, and in an SQLite file."""
+"""A database, and the processes that one after the other live on it: in memory, and in an SQLite file. `postgres_world` has another."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from collections.abc import AsyncGenerator, Mapping
@@ -93,7 +94,15 @@ class World(Protocol):
         """An app on this database, in *process*, while the block runs."""
         ...
 
+    def make_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of a process."""
+        ...
+
     def snapshot(self) -> Snapshot: ...
+
+    def close(self) -> None:
+        """Nobody needs this database any more."""
+        ...
 
 
 @asynccontextmanager
@@ -118,6 +127,18 @@ async def _parts(world: World, store: FaultyStore, manager: DatabaseManager | No
         yield services
 
 
+@asynccontextmanager
+async def app_with_sessions(world: World, store: FaultyStore, manager: DatabaseManager) -> AsyncGenerator[Services]:
+    """An app whose caller has a session."""
+    async with _parts(world, store, manager) as services:
+        scope = SessionScope(manager, label="the caller")
+        try:
+            with bind_session(scope):
+                yield services
+        finally:
+            await scope.close()
+
+
 def _loop_of(process: Process, store: FaultyStore) -> None:
     assert isinstance(process.loop, JumpingLoop)
     process.loop.busy = lambda: store.is_busy
@@ -129,6 +150,11 @@ class MemoryWorld:
     def __init__(self) -> None:
         self.time = VirtualTime()
         self.database = MemoryDatabase(self.time)
+
+    def make_loop(self) -> asyncio.AbstractEventLoop:
+        return JumpingLoop(self.time)
+
+    def close(self) -> None: ...
 
     @asynccontextmanager
     async def app(self, process: Process) -> AsyncGenerator[Services]:
@@ -177,18 +203,18 @@ class SqliteWorld:
         self.path = folder / "app.db"
         shutil.copy(template, self.path)
 
+    def make_loop(self) -> asyncio.AbstractEventLoop:
+        return JumpingLoop(self.time)
+
+    def close(self) -> None: ...
+
     @asynccontextmanager
     async def app(self, process: Process) -> AsyncGenerator[Services]:
         manager = DatabaseManager(f"sqlite:///{self.path}")
         store = process.store(_KilledStore(process, manager, self.time), manager)
         _loop_of(process, store)
-        async with _parts(self, store, manager) as services:
-            scope = SessionScope(manager, label="the caller")
-            try:
-                with bind_session(scope):
-                    yield services
-            finally:
-                await scope.close()
+        async with app_with_sessions(self, store, manager) as services:
+            yield services
 
     def snapshot(self) -> Snapshot:
         with closing(sqlite3.connect(self.path)) as connection:

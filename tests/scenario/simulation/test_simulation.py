@@ -16,6 +16,7 @@ from tests.scenario.simulation.faults import FAULTS
 from tests.scenario.simulation.plants import PLANTS
 from tests.scenario.simulation.search import first_violation, play_batch
 from tests.scenario.simulation.seed import play, play_program, simulated_surroundings
+from tests.scenario.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS = range(400)
@@ -52,6 +53,13 @@ def test_the_seeds_of_the_gate_contain_every_fault_and_what_it_leads_to() -> Non
     faults = set(FAULTS)
     consequences = {"takeovers", "refused", "bad records", "deaths"}
     assert faults | consequences <= set(figures)
+
+
+def test_the_seeds_of_the_gate_have_two_to_five_workers() -> None:
+    worlds = [World(seed) for seed in range(60)]
+    for world in worlds:
+        world.loop.close()
+    assert {world.slots for world in worlds} == {2, 3, 4, 5}
 
 
 @pytest.mark.parametrize("name", PLANTS)

@@ -326,7 +326,7 @@ async def _attempt(step: OpenStep) -> Any:
         if scope is not None:
             scope.end()
             if scope.session is not None:
-                await undisturbed(live, strand, _quietly(scope.close()))
+                await undisturbed(live, strand, _quietly(scope.close))
 
 
 async def _mark_first(step: OpenStep) -> None:
@@ -374,12 +374,12 @@ async def commit_point(frame: Frame, inner: str) -> None:
 async def _undo(step: OpenStep) -> None:
     scope = step.scope
     if scope is not None and scope.session is not None:
-        await undisturbed(step.live, step.caller.strand, _quietly(scope.rollback()))
+        await undisturbed(step.live, step.caller.strand, _quietly(scope.rollback))
 
 
-async def _quietly(ending: Coroutine[Any, Any, None]) -> None:
+async def _quietly(end: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """How the step ended is decided: a session that cannot even be ended in order does not change it."""
     try:
-        await ending
+        await end()
     except Exception:
         logger.exception("the session of a step did not end in order")
