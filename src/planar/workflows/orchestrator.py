@@ -130,7 +130,7 @@ class WorkflowOrchestrator:
         Args:
             poll_interval: seconds between looks for due runs of which no news came; news comes at once.
             max_concurrent_workflows: how many runs to advance at once.
-            lock_duration: how long after the last sign of life of this worker its runs are taken over.
+            lock_duration: how long after the last sign of life of this worker its runs are taken over; at least a second.
             notification_callback: called with everything that happens to runs and steps here.
 
         Raises:
