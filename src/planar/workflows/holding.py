@@ -64,12 +64,16 @@ class Locks:
 
     async def close(self) -> None:
         """Wait for what is still being given back, but not for ever."""
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=CLOSING_SECONDS)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=CLOSING_SECONDS)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CLOSING_SECONDS
+        # A lock that is taken when its taker is gone is given back by a further task.
+        while self._tasks and loop.time() < deadline:
+            await asyncio.wait(self._tasks, timeout=deadline - loop.time())
+        late = list(self._tasks)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CLOSING_SECONDS)
 
     async def _take(self, key: str, duration: timedelta) -> Taken | None:
         taking = self.spawn(self.leases.take(key, duration))

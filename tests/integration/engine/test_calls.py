@@ -150,10 +150,11 @@ async def test_a_sleep_is_a_step_and_is_as_long_as_it_says(open_app: Opener) -> 
 
 async def test_a_run_that_kills_its_worker_again_and_again_is_given_up(open_app: Opener, databases: Databases) -> None:
     async with open_app(sleeping):
-        run = await sleeping.start(0.05)
+        run = await sleeping.start(3600)
         await until_status(run.id, "suspended")
-    # As if three workers had died of it.
-    assert len(await databases.ask("update {planar}workflow_claim set recoveries = 3 returning run_id")) == 1
+    # As if three workers had died of it, and it were due.
+    died = "update {planar}workflow_claim set recoveries = 3, due_at = (select created_at from {planar}workflow_run) returning run_id"
+    assert len(await databases.ask(died)) == 1
     async with open_app(sleeping, max_recoveries=2):
         ended = await until_status(run.id, "failed", "succeeded")
         assert ended.status.value == "failed"
