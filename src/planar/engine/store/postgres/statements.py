@@ -249,10 +249,12 @@ order by 1
 DEAD = """
 select w.id from planar.workflow_worker w
 where w.id <> $1 and w.beat_at < clock_timestamp() - $2::double precision * interval '1 second'
+    and (w.beat_at = '-infinity' or pg_postmaster_start_time() < clock_timestamp() - $2::double precision * interval '1 second')
     and (w.alive or exists (select 1 from planar.workflow_claim c where c.worker_id = w.id))
 union
 select c.worker_id from planar.workflow_claim c
 where c.worker_id is not null and c.worker_id <> $1 and not exists (select 1 from planar.workflow_worker w where w.id = c.worker_id)
 order by 1
 """
+"""While the server was away nobody could beat: each has a lease's time for that once it is back, or all would take over from all."""
 CANCEL_REQUESTS = "select run_id, cancel_reason from planar.workflow_claim where worker_id = $1 and cancel_reason is not null"
