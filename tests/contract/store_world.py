@@ -145,7 +145,7 @@ class PostgresWorld:
 
     async def _end_lease(self, worker_id: UUID) -> None:
         connection = await connect(self.url)
-        await connection.execute("update planar.workflow_worker set beat_at = beat_at - interval '1 hour' where id = $1", worker_id)
+        await connection.execute("update planar.workflow_worker set beat_at = '-infinity' where id = $1", worker_id)
         await connection.close()
 
     async def close(self) -> None:

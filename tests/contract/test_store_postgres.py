@@ -35,6 +35,7 @@ from planar.engine.store.port import (
     StartRun,
 )
 from planar.engine.store.postgres import PostgresStore
+from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.takeover import end_transactions
 from tests.contract.store_world import (
     ALL,
@@ -539,6 +540,22 @@ async def test_a_worker_lives_as_long_as_its_heart_beats(world: PostgresWorld) -
     async with asyncio.timeout(5):
         while await there.dead_workers(two) != [one]:
             pass
+
+
+async def test_nobody_is_dead_before_the_server_has_been_back_for_a_lease(world: PostgresWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it was away nobody could beat, and each worker would take over from all others."""
+    here, there = await world.store(), await world.store()
+    silent = uuid7()
+    await here.enlist(silent)
+    assert here._parts is not None
+    here._parts.heart.release(silent)
+    await ask(world, "update planar.workflow_worker set beat_at = clock_timestamp() - interval '1 hour'")
+    started = sql.OTHERS_LIVES
+    assert started.count("pg_postmaster_start_time()") == 1
+    monkeypatch.setattr(sql, "OTHERS_LIVES", started.replace("pg_postmaster_start_time()", "(clock_timestamp() - interval '4 seconds')"))
+    assert await there.dead_workers(uuid7()) == []
+    monkeypatch.setattr(sql, "OTHERS_LIVES", started.replace("pg_postmaster_start_time()", "(clock_timestamp() - interval '6 seconds')"))
+    assert await there.dead_workers(uuid7()) == [silent]
 
 
 async def test_a_beat_tells_the_lease_and_a_worker_that_was_written_off_comes_back_in_a_new_term(world: PostgresWorld) -> None:

@@ -15,10 +15,8 @@ from tests.integration.engine.conftest import Opener
 pytestmark = pytest.mark.anyio
 
 begun: list[str] = []
-
-
-class stale:  # noqa: N801 - a place for what a test hands to a body
-    lease: WorkerLease
+lent: list[WorkerLease] = []
+"""The lease that runs out in a body."""
 
 
 @step()
@@ -31,7 +29,7 @@ async def begin(name: str) -> str:
 async def fail_late(name: str) -> str:
     begun.append(name)
     if len(begun) == 1:
-        stale.lease.renew(SYSTEM_CLOCK.monotonic() - 1)
+        lent[0].renew(SYSTEM_CLOCK.monotonic() - 1)
         raise ConnectionError("whoever takes the run over has ended the transaction")
     return name
 
@@ -88,7 +86,8 @@ async def test_a_run_that_was_taken_over_meanwhile_begins_nothing_more_here(open
 
 async def test_how_a_step_failed_counts_only_if_the_run_is_still_this_workers(open_app: Opener, waiting: asyncio.Event) -> None:
     async with open_app(failing) as app:
-        lease = stale.lease = app.worker._lease
+        lease = app.worker._lease
+        lent[:] = [lease]
         run = await failing.start("one")
         await asyncio.wait_for(waiting.wait(), 10)
         lease.lose()

@@ -168,8 +168,24 @@ class World:
         try:
             await until(ended, "the runs to end", within)
         except AssertionError as error:
-            raise AssertionError(f"{error}: {len(left)} have not, as {list(left.items())[:3]}") from None
+            raise AssertionError(f"{error}: {len(left)} have not, as {await self._why(next(iter(left)))}") from None
         return SYSTEM_CLOCK.monotonic() - began
+
+    async def _why(self, run: UUID) -> dict[str, Any]:
+        """What keeps a run from going on."""
+        claims = await self.ask("select * from planar.workflow_claim where run_id = $1", run)
+        waits = await self.ask("select key from planar.workflow_wait where run_id = $1", run)
+        steps = await self.ask("select path, status, seq from planar.workflow_step where workflow_id = $1 order by path", run)
+        events = await self.ask("select seq, event_key, timestamp from planar.workflow_event")
+        due = await self.ask("select count(*) from planar.workflow_claim where worker_id is null and due_at < clock_timestamp()")
+        waited = {row[0].removeprefix("event:") for row in waits}
+        return {
+            "claim": [dict(row) for row in claims],
+            "waits": [tuple(row) for row in waits],
+            "steps": [tuple(row) for row in steps],
+            "events": [tuple(row) for row in events if row[1] in waited],
+            "due": due[0][0],
+        }
 
 
 class SqliteWorld(World):
@@ -189,6 +205,9 @@ class SqliteWorld(World):
 
     async def ask(self, query: str, *arguments: Any) -> list[Any]:
         return self._connection.execute(query.replace("planar.", ""), arguments).fetchall()
+
+    async def _why(self, run: UUID) -> dict[str, Any]:
+        return {"claim": await self.ask("select * from workflow_claim where run_id = ?", run.hex)}
 
     async def recorded(self) -> dict[tuple[UUID, str], float]:
         rows = await self.ask("select workflow_id, path, updated_at from workflow_step where seq is not null")

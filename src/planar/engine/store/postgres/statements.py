@@ -263,7 +263,7 @@ union select worker_id from planar.workflow_claim where worker_id is not null an
 order by 1
 """
 OTHERS_LIVES = """
-select w.id, extract(epoch from w.beat_at - clock_timestamp())::double precision + $2, w.alive,
+select w.id, extract(epoch from greatest(w.beat_at, pg_postmaster_start_time()) - clock_timestamp())::double precision + $2, w.alive,
     (select 1 from planar.workflow_claim c where c.worker_id = w.id limit 1) is not null
 from planar.workflow_worker w where w.id <> $1
 union all
@@ -271,5 +271,8 @@ select distinct c.worker_id, '-infinity'::double precision, true, true from plan
 where c.worker_id is not null and c.worker_id <> $1 and not exists (select 1 from planar.workflow_worker w where w.id = c.worker_id)
 order by 1
 """
-"""Of each other worker: the seconds until its lease is over, whether it was taken for dead, and whether it holds runs."""
+"""Of each other worker: the seconds until its lease is over, whether it was taken for dead, and whether it holds runs.
+
+While the server was away nobody could beat: each has a lease's time for that once it is back, or all would take over from all.
+"""
 CANCEL_REQUESTS = "select run_id, cancel_reason from planar.workflow_claim where worker_id = $1 and cancel_reason is not null"

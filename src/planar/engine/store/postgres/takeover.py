@@ -17,8 +17,9 @@ logger = get_logger(__name__)
 
 END_TRANSACTIONS = """
 with gone as (
-    update planar.workflow_worker set alive = false
+    update planar.workflow_worker w set alive = false
     where id = any($1::uuid[]) and alive and beat_at < clock_timestamp() - 2 * $2::double precision * interval '1 second'
+        and exists (select 1 from planar.workflow_claim c where c.worker_id = w.id)
 )
 select s.pid, pg_terminate_backend(s.pid) from pg_stat_activity s
 where s.datname = current_database() and s.usename = current_user and s.pid <> pg_backend_pid()
@@ -29,7 +30,8 @@ where s.datname = current_database() and s.usename = current_user and s.pid <> p
         where w.id = any($1::uuid[]) and w.boot_id <> ''
     ))
 """
-"""*gone*: one that lives after all hears of it at its next beat, and does not take the end of a transaction for the end of a step."""
+"""*gone*: one that lives after all, and holds runs, hears of it at its next beat; it does not take the end of a transaction for that of
+a step."""
 APPLICATIONS = ["planar", "planar-engine"]
 """How a process names the connections of its sessions and of its engine, before its own id."""
 
