@@ -36,6 +36,7 @@ from planar.engine.store.port import (
 )
 from planar.engine.store.postgres import PostgresStore
 from planar.engine.store.postgres import statements as sql
+from planar.engine.store.postgres.others import Life
 from planar.engine.store.postgres.takeover import end_transactions
 from tests.contract.store_world import (
     ALL,
@@ -532,6 +533,7 @@ async def test_a_worker_lives_as_long_as_its_heart_beats(world: PostgresWorld) -
     one, two = uuid7(), uuid7()
     await here.enlist(one)
     await there.enlist(two)
+    assert (await here.submit(StartRun(new_run(world.clock), one))).created
     (began,) = await ask(world, "select clock_timestamp()")
     while (await ask(world, "select clock_timestamp() - $1 > interval '1.5 seconds'", began[0]))[0][0] is not True:
         assert await there.dead_workers(two) == []
@@ -542,11 +544,53 @@ async def test_a_worker_lives_as_long_as_its_heart_beats(world: PostgresWorld) -
             pass
 
 
+async def test_a_worker_without_runs_rests_and_beats_before_it_takes_one(world: PostgresWorld) -> None:
+    here, there = await world.store(), await world.store()
+    worker = uuid7()
+    await here.enlist(worker)
+    assert here._parts is not None
+    heart = here._parts.heart
+    await heart.beat()
+    assert heart._resting
+    await ask(world, "update planar.workflow_worker set beat_at = clock_timestamp() - interval '1 minute' where id = $1", worker)
+    assert await there.dead_workers(uuid7()) == [], "it has nothing that could be taken over"
+    heard = Heard(there)
+    started = await here.submit(StartRun(new_run(world.clock), worker))
+    assert started.created
+    assert not heart._resting
+    assert await there.dead_workers(uuid7()) == []
+    await until(lambda: heard.foreign > 0, "the others look at it again")
+    await heart.beat()
+    assert not heart._resting, "it holds a run"
+
+
+def test_a_worker_is_dead_a_lease_after_its_last_beat_and_long_after_that_if_it_holds_nothing() -> None:
+    assert Life(uuid7(), -0.1, alive=True, holds=True).is_dead(5.0)
+    assert Life(uuid7(), -0.1, alive=False, holds=True).is_dead(5.0)
+    assert not Life(uuid7(), 0.1, alive=True, holds=True).is_dead(5.0)
+    assert not Life(uuid7(), -84.9, alive=True, holds=False).is_dead(5.0)
+    assert Life(uuid7(), -85.1, alive=True, holds=False).is_dead(5.0)
+    assert not Life(uuid7(), -85.1, alive=False, holds=False).is_dead(5.0), "it was taken for dead before"
+
+
+async def test_who_died_is_asked_when_somebody_may_have(world: PostgresWorld) -> None:
+    here, there = await world.store(), await world.store()
+    mine, worker = uuid7(), uuid7()
+    await here.enlist(worker)
+    await here.submit(StartRun(new_run(world.clock), worker))
+    assert await there.dead_workers(mine, [worker]) == []
+    await ask(world, "update planar.workflow_worker set beat_at = '-infinity' where id = $1", worker)
+    assert await there.dead_workers(mine, [worker]) == [], "its lease was good, and nothing was heard since"
+    there._heard()
+    assert await there.dead_workers(mine, [worker]) == [worker]
+
+
 async def test_nobody_is_dead_before_the_server_has_been_back_for_a_lease(world: PostgresWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it was away nobody could beat, and each worker would take over from all others."""
     here, there = await world.store(), await world.store()
     silent = uuid7()
     await here.enlist(silent)
+    assert (await here.submit(StartRun(new_run(world.clock), silent))).created
     assert here._parts is not None
     here._parts.heart.release(silent)
     await ask(world, "update planar.workflow_worker set beat_at = clock_timestamp() - interval '1 hour'")

@@ -157,7 +157,8 @@ class Heart:
                 lease.lose()
                 self._written_off(worker_id)
         # What is being written, or was since, the answer may not know of.
-        self._resting = not holding and not self._writing and self._written < asked
+        may_rest = bool(workers) and not gone and not holding
+        self._resting = may_rest and not self._writing and self._written < asked
         if unseen:
             self._unseen()
 

@@ -263,7 +263,11 @@ union select worker_id from planar.workflow_claim where worker_id is not null an
 order by 1
 """
 OTHERS_LIVES = """
-select w.id, extract(epoch from greatest(w.beat_at, pg_postmaster_start_time()) - clock_timestamp())::double precision + $2, w.alive,
+select w.id,
+    case when w.beat_at = '-infinity' then '-infinity'
+        else extract(epoch from greatest(w.beat_at, pg_postmaster_start_time()) - clock_timestamp())::double precision + $2
+    end,
+    w.alive,
     (select 1 from planar.workflow_claim c where c.worker_id = w.id limit 1) is not null
 from planar.workflow_worker w where w.id <> $1
 union all
