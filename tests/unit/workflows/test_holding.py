@@ -27,7 +27,8 @@ class SlowLeases:
         return Taken(1, 0.0)
 
     async def give_back(self, key: str, number: int) -> bool:
-        await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
         self.given_back.append(number)
         return True
 
