@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -155,14 +155,14 @@ class World:
         await until(moved, f"{len(held)} runs to be claimed elsewhere", within)
         return SYSTEM_CLOCK.monotonic() - began
 
-    async def until_ended(self, within: float, *, but: Iterable[UUID] = ()) -> float:
-        """Wait until all runs have ended, *but* these; how long that took."""
-        began, others = SYSTEM_CLOCK.monotonic(), set(but)
+    async def until_ended(self, within: float) -> float:
+        """Wait until all runs have ended; how long that took."""
+        began = SYSTEM_CLOCK.monotonic()
         left: dict[UUID, Any] = {}
 
         async def ended() -> bool:
             left.clear()
-            left.update({run: claim for run, claim in (await self.claims()).items() if run not in others})
+            left.update(await self.claims())
             return not left
 
         try:
