@@ -337,7 +337,7 @@ EDGES: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "value"), [pytest.param(*edge, id=f"{edge[0]}-{edge[1]!r}"[:80]) for edge in EDGES])
+@pytest.mark.parametrize(("hint", "value"), [pytest.param(*edge, id=f"{number}-{edge[0]}"[:60]) for number, edge in enumerate(EDGES)])
 def test_an_edge_is_the_same_on_replay(traveller: Journey, hint: Any, value: Any) -> None:
     check(traveller, hint, value)
 
