@@ -167,7 +167,7 @@ async def fail(step: OpenStep, error: BaseException) -> Any:
         raise RunDetached
     if live.diverged is not None:
         raise live.diverged
-    if live.parts.lease.has_run_out():
+    if live.doubts_lease():
         # It may have failed because its transaction was ended by whoever takes this run over.
         await undisturbed(live, step.caller.strand, live.keep_lease())
     failure = capture_failure(error)
