@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
@@ -45,7 +44,8 @@ async def test_two_processes_over_one_file_that_are_killed_stopped_and_asked_to_
     stopped, _ = await busiest(world, fleet, IN_FLIGHT // 6)
     stopped.stop()
     held = await world.held_by(stopped.worker)
-    await until(lambda: _only_left(world, stopped.worker), "the other worker to have done all that it could", 60)
+    # Longer than two looks of the other. It may wait for the write lock meanwhile, if that is where the first was stopped.
+    await asyncio.sleep(2.5)
     assert await world.held_by(stopped.worker) == held
     stopped.go_on()
     await world.until_ended(60)
@@ -69,12 +69,6 @@ async def test_two_processes_over_one_file_that_are_killed_stopped_and_asked_to_
     report(f"SQLite: after kill -9 the runs went on elsewhere in {killed:.2f} s; {kept}")
     assert killed <= MARGIN
     assert kept.late == 0
-
-
-async def _only_left(world: SqliteWorld, worker: UUID) -> bool:
-    """Whether nobody holds anything but *worker*, and who sleeps waits for a child of its."""
-    query = "select count(*) from workflow_claim where worker_id is not ? and reason <> 'child'"
-    return (await world.ask(query, worker.hex))[0][0] == 0
 
 
 async def _stopped(world: SqliteWorld) -> bool:

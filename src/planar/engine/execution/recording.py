@@ -118,8 +118,23 @@ async def _commit_with(live: LiveRun, scope: SessionScope, entry: SaveStep) -> N
     except StaleEpoch as refusal:
         await scope.rollback()
         raise live.lose(refusal) from None
-    await scope.commit()
+    try:
+        await scope.commit()
+    except Exception:
+        if not await _is_recorded(live, entry.record):
+            raise
+        logger.warning("the answer to a step's commit was lost, and its record is there", workflow_id=live.id)
     live.tell(entry.record)
+
+
+async def _is_recorded(live: LiveRun, record: StepRecord) -> bool:
+    """Whether *record*, whose commit failed, is durable all the same: the answer may have been lost, and the body must not begin again."""
+    try:
+        records = (await live.parts.store.load_steps([live.id]))[live.id]
+    except Exception:
+        logger.warning("could not look whether a step was recorded", workflow_id=live.id, exc_info=True)
+        return False
+    return any(each.path == record.path and each.seq == record.seq for each in records)
 
 
 async def undisturbed(live: LiveRun, strand: Strand, committing: Coroutine[Any, Any, None]) -> None:
@@ -152,7 +167,7 @@ async def fail(step: OpenStep, error: BaseException) -> Any:
         raise RunDetached
     if live.diverged is not None:
         raise live.diverged
-    if live.parts.lease.has_run_out():
+    if live.doubts_lease():
         # It may have failed because its transaction was ended by whoever takes this run over.
         await undisturbed(live, step.caller.strand, live.keep_lease())
     failure = capture_failure(error)

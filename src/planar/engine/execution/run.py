@@ -188,8 +188,13 @@ class LiveRun:
         if self.diverged is not None:
             raise self.diverged
 
+    def doubts_lease(self) -> bool:
+        """Whether this worker's lease has run out by its own clock, or was lost since it claimed the run."""
+        lease = self.parts.lease
+        return lease.term != self._term or lease.has_run_out()
+
     async def keep_lease(self) -> None:
-        """The lease of this worker has run out by its own clock: wait until it is known whether the run is still this worker's.
+        """The lease of this worker is in doubt: wait until it is known whether the run is still this worker's.
 
         Raises:
             RunDetached: it is not.

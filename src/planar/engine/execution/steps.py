@@ -300,7 +300,7 @@ async def _attempt(step: OpenStep) -> Any:
     try:
         if live.crashed or step.call.at_most_once:
             await _mark_first(step)
-        if live.parts.lease.has_run_out():
+        if live.doubts_lease():
             await live.keep_lease()
             live.check(strand)
         with bind_frame(inner), bind_session(scope):
