@@ -155,6 +155,7 @@ async def test_a_run_that_does_not_listen_is_ended_when_its_time_is_over(open_ap
 
 
 async def test_a_run_whose_code_swallows_every_cancellation_ends_all_the_same(open_app: Opener) -> None:
+    DEAF_MAY_END.clear()
     async with open_app(deaf, cancel_seconds=0.1, drain_seconds=0.1):
         run = await deaf.start()
         await until_status(run.id, "running")
