@@ -47,11 +47,12 @@ create function audit.note() returns trigger language plpgsql as $$ begin
     insert into audit.written select extract(epoch from clock_timestamp()), current_setting('application_name'),
         new.workflow_id, new.path, new.seq is not null, tg_op = 'UPDATE' and old.seq is not null, c.worker_id, c.epoch
     from (select 1) one left join planar.workflow_claim c on c.run_id = new.workflow_id;
-    return null;
+    return new;
 end $$;
-create trigger note after insert or update on planar.workflow_step for each row execute function audit.note();
+create trigger note before insert or update on planar.workflow_step for each row execute function audit.note();
 """
-"""Who wrote each record, and who held the run at that moment: told by the server, not by the engine."""
+"""Who wrote each record, and who held the run at that moment: told by the server, not by the engine. Before the row is written: the same
+statement may end the run and take its claim away."""
 
 
 class Held(NamedTuple):
