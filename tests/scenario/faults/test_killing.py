@@ -12,12 +12,16 @@ from tests.scenario.faults.fleet import Fleet
 from tests.scenario.faults.load import busiest, start_orders
 from tests.scenario.faults.program import ORDER_EFFECTS, Setup
 from tests.scenario.faults.promises import check
-from tests.scenario.faults.world import World
+from tests.scenario.faults.world import World, until
 
 pytestmark = pytest.mark.anyio
 
 LEASE = 5.0 if LONG else 1.0
 IN_FLIGHT = 500 if LONG else 60
+IN_A_STEP = """
+select r.id from planar.workflow_run r join planar.workflow_step s on s.workflow_id = r.id join planar.workflow_claim c on c.run_id = r.id
+where r.function_name = 'lingering' and s.status = 'running' and c.worker_id = $1
+"""
 
 
 async def test_after_kill_9_all_runs_go_on_elsewhere_within_a_lease_and_a_second(
@@ -44,9 +48,16 @@ async def test_after_sigterm_runs_are_handed_over_between_steps_and_after_the_dr
         await world.start("busy", number, 150, result=number * 1500)
         await world.start("lingering", result="through the gate")
     victim, _ = await busiest(world, fleet, count // 2)
-    lingering = {row[0] for row in await world.ask("select id from planar.workflow_run where function_name = 'lingering'")}
+
+    async def is_in_a_step() -> bool:
+        return bool(await world.ask(IN_A_STEP, victim.worker))
+
+    await until(is_in_a_step, "a mark of a step that goes on")
+    lingering = {row[0] for row in await world.ask(IN_A_STEP, victim.worker)}
     held = await world.held_by(victim.worker)
-    between, inside = [each for each in held if each.run not in lingering], [each for each in held if each.run in lingering]
+    names = dict(await world.ask("select id, function_name from planar.workflow_run"))
+    between = [each for each in held if names[each.run] == "busy"]
+    inside = [each for each in held if each.run in lingering]
     assert between
     assert inside
     victim.terminate()
