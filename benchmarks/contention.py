@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from serving import run_as_served
 from sqlmodel import Field
 from workload import AT_ONCE, three_steps
 
@@ -91,7 +92,7 @@ def main() -> None:
         app = PlanarApp(config=sqlite_config(str(Path(name) / "contention.db")))
         for each in (three_steps, hold_the_lock, started_beside):
             app.register_workflow(each)
-        asyncio.run(app.run_standalone(measure, given.seconds))
+        run_as_served(app.run_standalone(measure, given.seconds))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def environment() -> Path:
     print("installing DBOS in an environment of its own …", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     quiet = ["--quiet", "--disable-pip-version-check"]
-    subprocess.run([str(python), "-m", "pip", "install", *quiet, "dbos"], check=True, stdout=sys.stderr)
+    subprocess.run([str(python), "-m", "pip", "install", *quiet, "dbos", "uvloop"], check=True, stdout=sys.stderr)
     ready.touch()
     return python
 

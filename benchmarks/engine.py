@@ -16,6 +16,7 @@ from pathlib import Path
 
 from floor import Floor, floor_run
 from latency import first_line, hand_over, idle, resume_long_run, resumption, traced
+from serving import run_as_served
 from table import ratio, row
 from workload import PAYLOAD, alone, many, note_end_of_history, note_event, note_first_line, one_step, three_payloads, three_steps
 
@@ -97,7 +98,7 @@ def run(folder: Path, what: Callable[..., Awaitable[None]], *given: object, name
     app = PlanarApp(config=sqlite_config(str(folder / name)))
     for each in WORKFLOWS:
         app.register_workflow(each)
-    asyncio.run(app.run_standalone(what, *given))
+    run_as_served(app.run_standalone(what, *given))
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from latency import SEEN, first_line, hand_over, idle, resume_long_run, resumpti
 from postgres_floor import Floor, floor_in, floor_run
 from postgres_statements import no_heartbeats, traced, transactions
 from postgres_workers import two_workers
+from serving import run_as_served
 from table import ratio, row
 from workload import (
     PAYLOAD,
@@ -171,12 +172,12 @@ def main() -> None:
     logging.disable(logging.WARNING)
     if given.flat or given.sleepers:
         if given.flat:
-            asyncio.run(on_new_database(postgres_scale.flat, given.flat))
-            asyncio.run(postgres_scale.claims(given.flat))
+            run_as_served(on_new_database(postgres_scale.flat, given.flat))
+            run_as_served(postgres_scale.claims(given.flat))
         if given.sleepers:
-            asyncio.run(postgres_scale.sleepers(given.sleepers))
+            run_as_served(postgres_scale.sleepers(given.sleepers))
         return
-    asyncio.run(quick(given.runs, None if given.no_peer else environment()))
+    run_as_served(quick(given.runs, None if given.no_peer else environment()))
 
 
 if __name__ == "__main__":

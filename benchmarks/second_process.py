@@ -10,6 +10,8 @@ import logging
 import sys
 import time
 
+from serving import run_as_served
+
 from planar import PlanarApp
 from planar.config import connection_string_config
 from planar.workflows import workflow
@@ -30,7 +32,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     app = PlanarApp(config=connection_string_config(sys.argv[1]))
     app.register_workflow(note_in_second_process)
-    asyncio.run(app.run_standalone(serve))
+    run_as_served(app.run_standalone(serve))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 from latency import SEEN
 from postgres_statements import no_heartbeats, traced
+from serving import run_as_served
 from workload import AT_ONCE, many, sleep_until, three_steps
 
 from planar import PlanarApp
@@ -64,7 +65,7 @@ def main() -> None:
         app = PlanarApp(config=connection_string_config(given.url))
         for each in (three_steps, sleep_until):
             app.register_workflow(each)
-        asyncio.run(app.run_standalone(serve))
+        run_as_served(app.run_standalone(serve))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from planar.cli.duty import Duty
 from planar.cli.entry import ASGIApp, describe_failure
 from planar.cli.health import READY, HealthOnly
 from planar.cli.listener import web_address
+from planar.cli.memory import keep_what_is_loaded
 from planar.cli.startup import ToldLifespan
 from planar.clock import SYSTEM_CLOCK
 from planar.logging import configure_logging, get_logger
@@ -187,6 +188,7 @@ class PlanarServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and not self.should_exit:
+            keep_what_is_loaded()
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

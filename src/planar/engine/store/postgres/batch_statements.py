@@ -54,11 +54,11 @@ class _Parameters:
         self._last = given
 
     def rows(self, name: str, columns: dict[str, str]) -> str:
-        """A common table of the rows that come as one array for each of *columns*, empty if the worker may not write."""
+        """A common table of the rows that come as one array for each of *columns*, in a text; empty if the worker may not write."""
         arrays: list[str] = []
         for kind in columns.values():
             self._last += 1
-            arrays.append(f"${self._last}::{kind}[]")
+            arrays.append(f"${self._last}::text::{kind}[]")
         return f"""{name} as materialized (
     select g.* from unnest({", ".join(arrays)}) with ordinality g({", ".join(columns)}, place) cross join fence
 )"""
@@ -74,8 +74,8 @@ def whole(*, fenced: bool, starts: str, records: str, ends: bool) -> str:
         records: ``""`` for none; ``lean``: all have the `LEAN_VALUES`; ``plain``, or ``wide``: with `OTHER_STEP`.
         ends: whether there are ends.
 
-    Its parameters: the time, the worker, the lane and the number of the batch, then an array for each column: of the starts, the records
-    (`HELD` first), the ends, and of what those rest on. It answers one row with one text, see `planar.engine.store.postgres.whole`.
+    Its parameters: the time, the worker, the lane and the number of the batch, then an array for each column, in a text: of the starts,
+    the records (`HELD` first), the ends, and of what those rest on. It answers one row with one text, see `planar.engine.store.postgres.whole`.
     """
     parameters = _Parameters(4)
     fence = "select id from planar.workflow_worker where id = $2 and alive for key share" if fenced else "select $2::uuid"
@@ -108,11 +108,12 @@ def _starts(parameters: _Parameters, *, wide: bool) -> list[str]:
     ]
 
 
-_STEPS = {"lean": LEAN_STEP, "plain": PLAIN_STEP, "wide": PLAIN_STEP | OTHER_STEP}
+STEPS = {"lean": LEAN_STEP, "plain": PLAIN_STEP, "wide": PLAIN_STEP | OTHER_STEP}
+"""The columns of records, by the form of their batch."""
 
 
 def _records(parameters: _Parameters, form: str) -> list[str]:
-    columns = _STEPS[form]
+    columns = STEPS[form]
     values = {name: f"g.{name}" for name in columns} | (LEAN_VALUES if form == "lean" else {})
     return [
         parameters.rows("recorded", HELD | columns),

@@ -1,7 +1,7 @@
 """What is a row of the engine's tables on PostgreSQL, and the value it stands for?
 
 Moments and ids are values of the driver. Text is text, except that PostgreSQL's cannot hold the null character: `pack` writes
-it in another way, in which JSON, which never contains it bare, looks as it is.
+it in another way, and with it the characters that mark something in what is sent. JSON, which never contains them bare, looks as it is.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ __all__ = ["EVENT_COLUMNS", "RUN_COLUMNS", "STEP_COLUMNS", "is_plain"]
 _KINDS = {kind.value: kind for kind in StepKind}
 _STATUSES = {status.value: status for status in StepStatus}
 _ESCAPE, _NULL = "\x01", "\x00"
+GAP, NOTHING = "\x02", "\x03"
+"""Between the texts of an array, and in place of one that is null: no packed text has them."""
+_ESCAPED = {_ESCAPE: "b", _NULL: "a", GAP: "c", NOTHING: "d"}
 
 PLAIN_STEP = {
     "path": "text",
@@ -76,12 +79,13 @@ def pack(text: str | None) -> str | None:
     Raises:
         UnicodeEncodeError: no database could hold it: it has half of a surrogate pair.
     """
-    if text is None:
-        return None
+    if text is None or text.isprintable():
+        return text
     if not text.isascii():
         text.encode()
-    if _NULL in text or _ESCAPE in text:
-        return text.replace(_ESCAPE, _ESCAPE + "b").replace(_NULL, _ESCAPE + "a")
+    if any(character in text for character in _ESCAPED):
+        for character, code in _ESCAPED.items():
+            text = text.replace(character, _ESCAPE + code)
     return text
 
 
@@ -89,7 +93,9 @@ def unpack(text: Any) -> Any:
     """What `pack` was given; None is None."""
     if text is None or _ESCAPE not in text:
         return text
-    return text.replace(_ESCAPE + "a", _NULL).replace(_ESCAPE + "b", _ESCAPE)
+    for character, code in reversed(_ESCAPED.items()):
+        text = text.replace(_ESCAPE + code, character)
+    return text
 
 
 def uuid(value: Any) -> Any:

@@ -16,7 +16,8 @@ from uuid import UUID
 from planar.engine.core.lifecycle import Ending
 from planar.engine.core.model import Run, RunStatus, StepKind, StepRecord, StepStatus
 from planar.engine.store.port import EndRun, News, SaveStep, Started, StartRun
-from planar.engine.store.postgres.batch_statements import whole
+from planar.engine.store.postgres.arrays import arrays_of
+from planar.engine.store.postgres.batch_statements import END, HELD, OTHER_START, PLAIN_START, REST, STEPS, whole
 from planar.engine.store.postgres.folding import Window
 from planar.engine.store.postgres.locks import LaneEntry
 from planar.engine.store.postgres.rows import is_plain, pack, plain_step_to_row, step_to_row
@@ -86,15 +87,16 @@ def statement_of(batch: Whole, now: datetime, lane: UUID, number: int) -> tuple[
     )
     parameters: list[Any] = [now, batch.worker_id, lane, number]
     if starts:
-        to_start = _plain_start if plain_starts else _start
-        parameters += zip(*map(to_start, starts), strict=True)
+        columns = PLAIN_START if plain_starts else PLAIN_START | OTHER_START
+        parameters += arrays_of(list(map(_plain_start if plain_starts else _start, starts)), columns.values())
     if records:
         to_step = _STEPS[form]
-        parameters += zip(*((entry.holder.run_id, entry.holder.epoch, *to_step(entry.record, now)) for entry in records), strict=True)
+        rows = [(entry.holder.run_id, entry.holder.epoch, *to_step(entry.record, now)) for entry in records]
+        parameters += arrays_of(rows, (*HELD.values(), *STEPS[form].values()))
     if ends:
-        parameters += zip(*map(_end, ends), strict=True)
+        parameters += arrays_of(list(map(_end, ends)), END.values())
         rests = [(entry.holder.run_id, pack(path)) for entry in ends for path in entry.after]
-        parameters += [[run_id for run_id, _ in rests], [path for _, path in rests]]
+        parameters += arrays_of(rests, REST.values())
     return statement, parameters
 
 
