@@ -75,7 +75,8 @@ def whole(*, fenced: bool, starts: str, records: str, ends: bool) -> str:
         ends: whether there are ends.
 
     Its parameters: the time, the worker, the lane and the number of the batch, then an array for each column, in a text: of the starts,
-    the records (`HELD` first), the ends, and of what those rest on. It answers one row with one text, see `planar.engine.store.postgres.whole`.
+    the records (`HELD` first), the ends, and of what those rest on. It answers one row with one text, which
+    `planar.engine.store.postgres.whole` reads.
     """
     parameters = _Parameters(4)
     fence = "select id from planar.workflow_worker where id = $2 and alive for key share" if fenced else "select $2::uuid"

@@ -16,6 +16,7 @@ from planar.engine.store.postgres.locks import LaneEntry
 from planar.errors import InternalError
 
 LARGEST_BATCH = 1000
+WORTH_HALVING = 16
 
 Item = tuple[LaneEntry, "asyncio.Future[Any]"]
 Publish = Callable[[Sequence[LaneEntry], Sequence[Any], News], None]
@@ -68,11 +69,12 @@ class Lane:
         while self._waiting or not self._closed:
             await self._filled.wait()
             self._filled.clear()
+            # Many that have come together would for ever wait together, and the server while they go on: half of them first.
+            share = 2 if len(self._waiting) >= WORTH_HALVING else 1
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
-                await self._write(batch)
-                # Those whose entries were just committed may want to write at once: in one batch.
-                await asyncio.sleep(0)
+                count = min(-(-len(self._waiting) // share), LARGEST_BATCH)
+                share = 1
+                await self._write([self._waiting.popleft() for _ in range(count)])
 
     async def _write(self, batch: Sequence[Item]) -> None:
         while batch:
