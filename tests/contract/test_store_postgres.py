@@ -422,10 +422,26 @@ async def test_a_batch_of_one_statement_is_one_question(here: Process, clock: Ha
     committer = store._parts.lane._committer
     committer._connection = Counting(committer._connection, asked)
     await asyncio.gather(
-        *(store.submit(held.save(done())) for held in runs), *(store.submit(StartRun(new_run(clock), worker)) for _ in runs)
+        *(store.submit(held.save(done())) for held in runs[:4]), *(store.submit(StartRun(new_run(clock), worker)) for _ in range(4))
     )
     assert len(asked) == 1
     await asyncio.gather(*(store.submit(held.end()) for held in runs))
+    assert len(asked) == 2
+
+
+async def test_of_many_that_come_together_half_go_first(here: Process, clock: HandClock) -> None:
+    """While the server writes one half, the callers of the other go on."""
+    _, store = here
+    worker = uuid7()
+    runs = [await begin(store, clock, worker) for _ in range(20)]
+    asked: list[str] = []
+    assert store._parts is not None
+    committer = store._parts.lane._committer
+    committer._connection = Counting(committer._connection, asked)
+    first, *_, last = [store.submit(held.save(done())) for held in runs]
+    await first
+    assert not last.done()
+    await last
     assert len(asked) == 2
 
 

@@ -65,13 +65,14 @@ closed as (
 )
 insert into planar.workflow_batch (lane, number, answer, written_at)
 select $3, $4, case
-    when not exists (select from written) then '[[],[1],[1],[]]'
+    when not exists (select from written) then '[[],[1],[],[1]]'
     when not exists (select from gone) then '[[],[],[],[1]]'
     else ''
 end, $1 from fence
 returning answer
 """
-"""The last record of a run and its end. Whether the end is awaited is read from the claim as it is when the deletion has locked it."""
+"""The last record of a run and its end, which is decided again if the record was refused, or if somebody awaits it: that is read from
+the claim as it is when the deletion has locked it."""
 
 
 def single(window: Window, worker_id: UUID | None, now: datetime, lane: UUID, number: int) -> tuple[str, list[Any]] | None:
@@ -97,4 +98,4 @@ def _record(entry: SaveStep, now: datetime) -> list[Any]:
 def _rests_on(end: EndRun, entry: SaveStep) -> bool:
     """Whether *end* is that of the run of *entry*, and rests on nothing that is not recorded with it."""
     record: StepRecord = entry.record
-    return end.holder == entry.holder and record.seq is not None and all(path == record.path for path in end.after)
+    return end.holder == entry.holder and record.seq is not None and end.after == (record.path,)
