@@ -21,7 +21,7 @@ from tests.scenario.crashes.world import MemoryWorld, SqliteWorld, World, make_t
 SHORT = {stores.MEMORY: 1, stores.SQLITE: 3, stores.POSTGRESQL: 23}
 """In the short form one point in so many is tried of the scenarios that are played in memory, by turns before and after a write."""
 
-SHORT_WITH_SESSIONS = {stores.SQLITE: 1, stores.POSTGRESQL: 13}
+SHORT_WITH_SESSIONS = {stores.SQLITE: 3, stores.POSTGRESQL: 13}
 """And of those that use sessions, which the memory store has not."""
 
 Everywhere = Callable[[Scenario], Points]

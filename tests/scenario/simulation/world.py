@@ -227,6 +227,7 @@ class World:
             process = self.pick(self.work)
             if process is not None:
                 task = process.spawn(_inside(request, process))
+                task.add_done_callback(_look_at, context=self._outside.copy())
                 await asyncio.wait([task, process.gone], timeout=4.0, return_when=asyncio.FIRST_COMPLETED)
                 if task.done() and task.exception() is None:
                     return process, task.result()
@@ -348,6 +349,12 @@ class World:
             model.check(run)
         except Broken as broken:
             self.fail(str(broken))
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Whoever asked may have given up, and gone elsewhere, before the answer came: that a store was closed meanwhile, say."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _inside(request: Callable[[Process], Awaitable[Any]], process: Process) -> Any:
