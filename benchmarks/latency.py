@@ -98,7 +98,8 @@ async def resume_long_run() -> tuple[float, int]:
 
 async def idle(seconds: float = 10) -> tuple[int, float]:
     """What a process asks the database that has nothing to do: statements but `data_version`, and its CPU time in per cent of a core."""
-    await asyncio.sleep(0.2)
+    # The last work is followed by one more look, a second later on PostgreSQL, and by a beat.
+    await asyncio.sleep(4)
     SEEN.clear()
     used = time.process_time()
     await asyncio.sleep(seconds)
