@@ -82,7 +82,6 @@ def install(environment: Path, extra: str) -> None:
         "install",
         "-qq",
         "--disable-pip-version-check",
-        "--no-compile",
         "--constraint",
         CONSTRAINTS,
     ]

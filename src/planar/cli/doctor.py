@@ -24,7 +24,7 @@ from planar.engine.doctor.diagnosis import Answer
 from planar.engine.doctor.examination import PAUSE_SECONDS, examine
 from planar.engine.doctor.limits import Limits
 from planar.engine.store.facts import ApplicationFacts, Facts
-from planar.engine.store.opening import read_facts
+from planar.engine.store.inspecting import read_facts
 from planar.errors import PlanarError
 from planar.modeling.metadata import PLANAR_APPLICATION_METADATA
 

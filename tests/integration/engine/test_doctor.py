@@ -32,7 +32,7 @@ from planar.engine.doctor.diagnosis import diagnose
 from planar.engine.doctor.findings import Code, Finding
 from planar.engine.doctor.limits import Limit, Limits
 from planar.engine.store.facts import Facts
-from planar.engine.store.opening import read_facts
+from planar.engine.store.inspecting import read_facts
 from planar.workflows import WorkflowStatus, step, suspend, workflow
 from tests.docs.pages import blocks_of
 from tests.integration.engine.conftest import until, until_status

@@ -9,12 +9,9 @@ from planar.clock import SYSTEM_CLOCK, Clock
 from planar.db.manager import DatabaseManager
 from planar.engine.config import DEFAULT_LEASE_SECONDS
 from planar.engine.errors import StoreNotAvailable
-from planar.engine.store.facts import Facts
 from planar.engine.store.port import Store
 from planar.engine.store.postgres import PostgresStore
-from planar.engine.store.postgres.facts import read_postgres_facts
 from planar.engine.store.sqlite import SqliteStore
-from planar.engine.store.sqlite_facts import read_sqlite_facts
 
 
 def open_store(manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK, lease_seconds: float = DEFAULT_LEASE_SECONDS) -> Store:
@@ -34,28 +31,11 @@ def open_store(manager: DatabaseManager, clock: Clock = SYSTEM_CLOCK, lease_seco
         return SqliteStore(manager, clock)
     if backend == "postgresql":
         return PostgresStore(manager, clock, lease_seconds)
-    raise _not_available(backend)
+    raise not_available(backend)
 
 
-async def read_facts(manager: DatabaseManager, lease_seconds: float = 5.0) -> Facts:
-    """What the database of *manager*, which is connected, tells about its runs, its workers and itself.
-
-    Args:
-        manager: the application's connection.
-        lease_seconds: how long a worker on PostgreSQL is believed to live after its last sign of life.
-
-    Raises:
-        StoreNotAvailable: no store for this kind of database exists.
-    """
-    backend = manager.url.get_backend_name()
-    if backend == "sqlite":
-        return await read_sqlite_facts(manager, lease_seconds)
-    if backend == "postgresql":
-        return await read_postgres_facts(manager, lease_seconds)
-    raise _not_available(backend)
-
-
-def _not_available(backend: str) -> StoreNotAvailable:
+def not_available(backend: str) -> StoreNotAvailable:
+    """The error of a database that no adapter is for."""
     return StoreNotAvailable(f"Durable workflows do not run on {backend}. Use SQLite or PostgreSQL: a URL like sqlite:///app.db.")
 
 
