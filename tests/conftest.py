@@ -6,10 +6,7 @@ No fixture here that a user of Planar could not have in a test suite of their ow
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,21 +21,6 @@ CRASHES = "crashes at every write"
 """The property of a test that played a story: its name, the store, how many writes it has, how many crashes were tried, and one in
 how many points that is."""
 
-MEMORY = Path("/dev/shm")
-ENOUGH_BYTES = 2 * 1024**3
-
-
-def _write_to_memory() -> None:
-    """Let temporary folders be in memory, if there is room and nobody said where they are: a test that commits need not wait for a disk.
-
-    What a process wrote is there after its death all the same, so a test that kills one loses nothing by it.
-    """
-    if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
-        os.environ["TMPDIR"] = str(MEMORY)  # for the processes that tests start as well
-        tempfile.tempdir = None
-
-
-_write_to_memory()
 _choice = pytest.StashKey[stores.Choice]()
 _left_out = pytest.StashKey[Counter[str]]()
 
