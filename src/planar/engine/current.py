@@ -21,6 +21,8 @@ class Cancellation:
 
     reason: str
     delivered: bool = False
+    owed: bool = False
+    """Whether it came when it was too late for a step that was ending, and is still to be delivered for that reason."""
 
 
 @dataclass(slots=True, eq=False)

@@ -146,6 +146,60 @@ async def _waits_at_its_end(run_id: UUID) -> bool:
     return run.status.value == "suspended" and run.waiting_for_event == "go on"
 
 
+# -- told when it was too late for the step in progress --------------------------------------------------------------------
+
+NEVER: dict[str, asyncio.Event] = {}
+
+
+@step()
+async def until_a_race_is_being_decided() -> str:
+    """Ends at the moment at which the branch that won is told so: its own record comes after that, and its cancellation too late."""
+    BODIES.append("loser")
+    turns = current_live().turns
+    while not (turns._deciding and turns._handing):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    return "loser"
+
+
+async def waiting_for_nobody() -> str:
+    await until_a_race_is_being_decided()
+    NEVER["reached"].set()
+    await NEVER["comes"].wait()
+    return "after all"
+
+
+@step()
+async def body_waiting_for_nobody() -> str:
+    return await waiting_for_nobody()
+
+
+async def busy_elsewhere() -> None:
+    """Code that never comes to rest, so that whoever wins has to wait for its turn."""
+    await NEVER["comes"].wait()
+
+
+@workflow()
+async def losing_too_late(in_body: bool) -> list[str]:
+    told = [str(await race(quick("winner"), body_waiting_for_nobody() if in_body else waiting_for_nobody(), busy_elsewhere()))]
+    told.append(await quick("after"))
+    told.append(str(await wait_for_event("go on")))
+    return told
+
+
+@pytest.mark.parametrize("in_body", [False, True], ids=["in code", "in a body"])
+async def test_a_loser_whose_step_was_ending_is_told_though_it_calls_nothing_more(open_app: Opener, in_body: bool) -> None:
+    NEVER.update({name: asyncio.Event() for name in ("reached", "comes")})
+    async with open_app(losing_too_late), asyncio.timeout(20):
+        run = await losing_too_late.start(in_body)
+        await until(lambda: _waits_at_its_end(run.id))
+        assert NEVER["reached"].is_set()
+    bodies = list(BODIES)
+    async with open_app(losing_too_late), asyncio.timeout(20):
+        await emit_event("go on", workflow_id=run.id)
+        assert (await losing_too_late.wait_for_completion(run.id))[:2] == ["winner", "after"]
+        assert bodies == BODIES, "a body ran again"
+
+
 # -- a worker that stops --------------------------------------------------------------------------------------------------
 
 BUSY: dict[str, asyncio.Event] = {}

@@ -191,6 +191,7 @@ class Branches:
                 # It had begun when it was told, if something of it is recorded: on replay others may be quicker than its first line.
                 had_begun = index in self._unbegun and self._live.journal.inner(self._path_of(index), ".") is not None
                 strand.lose(reason, by_decision=by_decision, once_begun=had_begun)
+                self._live.turns.told(strand)
 
     def _drop(self) -> None:
         """No further branch begins."""
@@ -290,7 +291,7 @@ class Branches:
                 return
             await live.turns.come(strand, self._path)
             live.journal.pass_over(self._path)
-        elif not await live.turns.end_unless_cancelled():
+        elif not await live.turns.decide(strand):
             return
         try:
             if self._winner is not None or live.detached or (record is None and strand.loss is not None):
@@ -301,7 +302,8 @@ class Branches:
             self._winner = index
             self._end_others("another branch was quicker", by_decision=True, but=index)
         finally:
-            live.turns.handed_out(strand, to_code=False)
+            # It has not come to rest before whoever waits for the race is counted as going on.
+            live.turns.handed_out(strand, to_code=self._frame.step_id is None)
 
 
 GATHER = StepIdentity("planar.workflows.gather", "gather()", display_name="Gather")

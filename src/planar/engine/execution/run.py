@@ -20,13 +20,16 @@ from planar.engine.execution.parking import Parking, Waiting
 from planar.engine.execution.parts import Parts
 from planar.engine.execution.settling import outlast, settled
 from planar.engine.execution.taken import TakenEvents
-from planar.engine.execution.turns import Turns
+from planar.engine.execution.turns import PATIENCE_IN_TURNS, Turns
 from planar.engine.store.port import EndRun, Found, Holder, SaveStep, Wait
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
 
 T = TypeVar("T")
+
+TURNS_BEFORE_OWED = PATIENCE_IN_TURNS // 2
+"""For how many turns of the event loop code may go on before it is told that it was to end."""
 
 MOST_NAMED = 16
 """How many records an end, or a sleep, may rest on while they are still on their way; for more it waits."""
@@ -223,10 +226,30 @@ class LiveRun:
         return ending is not None and ending.delivered
 
     def owe(self, strand: Strand) -> None:
-        """A cancellation came when it was too late for the step that *strand* is in: it is delivered at the next call."""
+        """A cancellation came when it was too late for the step that *strand* is in: it is delivered at the next call, or soon."""
         ending = self.cancellation if strand.task is self.task else strand.loss
         if ending is not None:
-            ending.delivered = False
+            ending.delivered, ending.owed = False, True
+
+    def remind(self, frame: Frame) -> None:
+        """The code at *frame* has what its step gave. If it is owed a cancellation and makes no call soon, it gets that where it is.
+
+        It may wait for something of its own that never comes: a lock, or a branch that was told to end as well. The turns are fewer
+        than those after which the next record is handed out, so that it happens at the same place of the history on replay.
+        """
+        strand = frame.strand
+        ending = self.cancellation if strand.task is self.task else strand.loss
+        if ending is not None and ending.owed and not ending.delivered:
+            self._tell_owed(strand, ending, frame, frame.calls, TURNS_BEFORE_OWED)
+
+    def _tell_owed(self, strand: Strand, ending: Cancellation, frame: Frame, calls: int, turns: int) -> None:
+        if ending.delivered or frame.calls != calls or self.detached:
+            return
+        if turns > 0:
+            asyncio.get_running_loop().call_soon(self._tell_owed, strand, ending, frame, calls, turns - 1)
+        else:
+            ending.delivered = True
+            strand.task.cancel(ending.reason)
 
     # -- records ------------------------------------------------------------------------------------------------------
 

@@ -72,6 +72,8 @@ def go_on(live: LiveRun, frame: Frame) -> None:
     """The caller's code executes again."""
     if live.turns.several and frame.step_id is None:
         live.turns.enter_code(frame.strand)
+    if live.cancellation is not None or frame.strand.loss is not None:
+        live.remind(frame)
 
 
 async def _perform(live: LiveRun, frame: Frame, call: StepCall) -> Any:

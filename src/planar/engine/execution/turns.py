@@ -39,6 +39,8 @@ class Turns:
         """For how many more turns of the event loop code that does not rest is waited for."""
         self._ended: deque[asyncio.Future[None]] = deque()
         """Strands whose step has ended, in that order, before it is recorded."""
+        self._deciding: dict[Strand, asyncio.Future[None]] = {}
+        """Those of the ended ones that are first in a race, unless they are told meanwhile that another was."""
         self._called: dict[str, tuple[Strand, asyncio.Future[bool]]] = {}
         """Strands that called a step while others are to be handed out first, by the step's path."""
 
@@ -149,13 +151,14 @@ class Turns:
         waiting.result()
         return cancelled
 
-    async def end_unless_cancelled(self) -> bool:
-        """Like `end`, but False at once if this strand is cancelled meanwhile, or others are handed out what makes it pointless."""
+    async def decide(self, strand: Strand) -> bool:
+        """Like `end`, for a branch that was first in a race; False if it was told meanwhile that this decides nothing any more."""
         if not self._handing and not self._in_code and not self._ended and self._journal.next() is None:
             self._handing = True
             return True
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended.append(waiting)
+        self._deciding[strand] = waiting
         self.go_on()
         try:
             await waiting
@@ -165,7 +168,14 @@ class Turns:
                 return False
             if waiting.cancelled():
                 return False
+        finally:
+            del self._deciding[strand]
         return True
+
+    def told(self, strand: Strand) -> None:
+        """*strand* is to end. One that was about to decide a race leaves no record, so whoever goes on after it is waited for."""
+        if strand in self._deciding:
+            self.enter_code(strand)
 
     def handed_out(self, strand: Strand, *, to_code: bool) -> None:
         """The record reached its strand: its code, or the body of a step around it."""
