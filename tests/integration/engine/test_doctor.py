@@ -10,8 +10,8 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +33,7 @@ from planar.engine.doctor.findings import Code, Finding
 from planar.engine.doctor.limits import Limit, Limits
 from planar.engine.store.facts import Facts
 from planar.engine.store.inspecting import read_facts
+from planar.engine.store.liveness import LockFiles, lock_folder
 from planar.workflows import WorkflowStatus, step, suspend, workflow
 from tests.docs.pages import blocks_of
 from tests.integration.engine.conftest import until, until_status
@@ -246,17 +247,27 @@ async def test_runs_of_a_workflow_that_nobody_knows_are_told_apart(database: Dat
 
 
 async def test_a_worker_of_an_earlier_version_registers_as_before_and_is_told_apart(database: Database) -> None:
+    path, old = database.manager.sqlite_path, uuid4()
     async with opened(database.url):
-        # A file is held by its own process only, so on SQLite this one is lost at once; its version is read either way.
-        await database.write(
-            "insert into planar.workflow_worker (id, host, boot_id, pid, alive, started_at, beat_at) "
-            f"values ('{database.named(uuid4())}', 'old', '', 1, true, now(), now())"
-        )
-        facts = await database.facts()
+        # On SQLite a worker lives as long as somebody holds its file.
+        with holding(LockFiles(lock_folder(path)), old) if path is not None else nullcontext():
+            await database.write(
+                "insert into planar.workflow_worker (id, host, boot_id, pid, alive, started_at, beat_at) "
+                f"values ('{database.named(old)}', 'old', '', 1, true, now(), now())"
+            )
+            facts = await database.facts()
         assert {worker.host == "old": worker.version for worker in facts.workers} == {True: None, False: VERSION}
-        if not database.is_sqlite:
-            (skew,) = diagnose(facts)
-            assert skew.figures["versions"] == {"unknown": 1, VERSION: 1}
+        (skew,) = diagnose(facts)
+        assert skew.figures["versions"] == {"unknown": 1, VERSION: 1}
+
+
+@contextmanager
+def holding(files: LockFiles, worker_id: UUID) -> Generator[None]:
+    files.hold(worker_id)
+    try:
+        yield
+    finally:
+        files.release(worker_id)
 
 
 # -- PostgreSQL -----------------------------------------------------------------------------------------------------------------
