@@ -14,6 +14,7 @@
     │   ├── FileInUse               409  something refers to the file
     │   ├── UploadNotKnown          404  no such upload is expected, or its time is over
     │   ├── UploadIncomplete        409  the bytes of the upload have not arrived
+    │   ├── UploadInterrupted       409  the bytes were removed while they were being recorded
     │   ├── UploadMalformed         400  the body is not a form with files
     │   └── LinkRefused             403  the link is not ours, or its time is over
     ├── UnknownFiles                422  a value refers to files that do not exist (also ValueError)
@@ -105,6 +106,13 @@ class UploadIncomplete(FileError):
     """The bytes of this upload have not arrived. Send them to `upload_url` first."""
 
     code = "upload_incomplete"
+    status = 409
+
+
+class UploadInterrupted(FileError):
+    """The bytes were removed while they were being recorded. Send the files again."""
+
+    code = "upload_interrupted"
     status = 409
 
 

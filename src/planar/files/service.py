@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 from uuid import UUID
 
+from planar.context import current_services
 from planar.db.session import get_session
 from planar.files.access import FileAccess
 from planar.files.config import FilesConfig
@@ -18,17 +19,14 @@ from planar.files.verifying import verified
 
 
 class FileService(FileAccess):
-    """The files of one app. The storage is opened when it is first needed.
+    """The files of one app; their bytes are in the app's `Storage`, which is found when it is needed.
 
     Args:
         config: limits on what clients upload, and times of links.
-        open_storage: opens the storage; None if the settings have none.
     """
 
-    def __init__(self, config: FilesConfig, open_storage: Callable[[], Storage] | None) -> None:
+    def __init__(self, config: FilesConfig) -> None:
         self.config = config
-        self._open_storage = open_storage
-        self._storage: Storage | None = None
 
     @property
     def storage(self) -> Storage:
@@ -37,21 +35,10 @@ class FileService(FileAccess):
         Raises:
             FilesNotAvailable: the app has no storage.
         """
-        if self._storage is None:
-            if self._open_storage is None:
-                raise FilesNotAvailable
-            self._storage = self._open_storage()
-        return self._storage
-
-    def use_storage(self, storage: Storage | None) -> None:
-        """Keep bytes in *storage* from now on; None goes back to the settings."""
-        self._storage = storage
-
-    async def close(self) -> None:
-        """Close the storage; it is opened again if it is needed again."""
-        storage, self._storage = self._storage, None
-        if storage is not None:
-            await storage.close()
+        storage = current_services().find(Storage)  # type: ignore[type-abstract]
+        if storage is None:
+            raise FilesNotAvailable
+        return storage
 
     @property
     def accepts(self) -> Acceptance:
