@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
-from pydantic import SecretStr
+from pydantic import AnyHttpUrl, SecretStr
 
 from planar.files.storage.azure import AzureStorage
 from planar.files.storage.base import Storage
@@ -30,33 +28,46 @@ def create_from_config(config: StorageConfig) -> Storage:
     Raises:
         StorageExtraMissing: it needs a library that is not installed; the message says which extra brings it.
     """
-    if isinstance(config, LocalDirectoryConfig):
-        return LocalDirectoryStorage(config.directory)
-    if isinstance(config, MemoryConfig):
-        return MemoryStorage()
-    if isinstance(config, S3Config):
-        return _s3(config)
-    if isinstance(config, GCSConfig):
-        key = _revealed(config.service_account_key)
-        return GCSStorage(config.bucket_name, config.credentials_file, key, config.presigned_url_ttl, prefix=config.prefix)
-    if isinstance(config, AzureConfig):
-        endpoint = None if config.endpoint_url is None else str(config.endpoint_url)
-        key = _revealed(config.account_key)
-        return AzureStorage(config.account_name, config.container_name, key, endpoint, config.presigned_url_ttl, prefix=config.prefix)
-    assert_never(config)
+    match config:
+        case LocalDirectoryConfig():
+            return LocalDirectoryStorage(config.directory)
+        case MemoryConfig():
+            return MemoryStorage()
+        case S3Config():
+            return _s3(config)
+        case GCSConfig():
+            key = _revealed(config.service_account_key)
+            return GCSStorage(config.bucket_name, config.credentials_file, key, config.presigned_url_ttl, prefix=config.prefix)
+        case AzureConfig():
+            return _azure(config)
 
 
 def _s3(config: S3Config) -> S3Storage:
     return S3Storage(
         config.bucket_name,
         config.region,
-        None if config.endpoint_url is None else str(config.endpoint_url),
+        _address(config.endpoint_url),
         _revealed(config.access_key),
         _revealed(config.secret_key),
         _revealed(config.session_token),
         presigned_url_ttl=config.presigned_url_ttl,
         prefix=config.prefix,
     )
+
+
+def _azure(config: AzureConfig) -> AzureStorage:
+    return AzureStorage(
+        config.account_name,
+        config.container_name,
+        _revealed(config.account_key),
+        _address(config.endpoint_url),
+        config.presigned_url_ttl,
+        prefix=config.prefix,
+    )
+
+
+def _address(url: AnyHttpUrl | None) -> str | None:
+    return None if url is None else str(url)
 
 
 def _revealed(secret: SecretStr | None) -> str | None:

@@ -1,10 +1,10 @@
-"""Which uploads to a bucket of S3 were begun and never completed? Listed and aborted through signed addresses."""
+"""Which uploads to a bucket of S3 were begun and never completed? Listed, and aborted."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,7 +15,6 @@ from planar.files.storage.errors import StorageFailed
 from planar.files.storage.object_store import reason
 from planar.files.storage.signing import Signer
 
-ADDRESS_TTL_SECONDS = 300
 TIMEOUT_SECONDS = 30.0
 
 
@@ -42,8 +41,7 @@ async def abort_uploads(signer: Signer, clock: Clock, prefix: str, older_than: d
     async with lazy.httpx2().AsyncClient(timeout=TIMEOUT_SECONDS) as client:
         async for upload in _uploads(client, signer, clock, prefix):
             if upload.begun_at < older_than and is_ref(upload.key.removeprefix(prefix)):
-                url = signer.url("DELETE", upload.key, clock.now(), ADDRESS_TTL_SECONDS, {"uploadId": upload.upload_id})
-                await _ask(client, "DELETE", url)
+                await _ask(client, "DELETE", *signer.request("DELETE", upload.key, clock.now(), {"uploadId": upload.upload_id}))
                 aborted += 1
     return aborted
 
@@ -57,7 +55,7 @@ def parse_page(document: str) -> Page:
     try:
         root = ElementTree.fromstring(document)
         uploads = tuple(
-            Upload(_text(upload, "Key"), _text(upload, "UploadId"), datetime.fromisoformat(_text(upload, "Initiated")))
+            Upload(_text(upload, "Key"), _text(upload, "UploadId"), _moment(_text(upload, "Initiated")))
             for upload in root.iterfind("{*}Upload")
         )
     except (ElementTree.ParseError, ValueError):
@@ -65,6 +63,11 @@ def parse_page(document: str) -> Page:
     if _text(root, "IsTruncated") != "true":
         return Page(uploads, None)
     return Page(uploads, {"key-marker": _text(root, "NextKeyMarker"), "upload-id-marker": _text(root, "NextUploadIdMarker")})
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _text(element: ElementTree.Element, name: str) -> str:
@@ -75,15 +78,15 @@ async def _uploads(client: Any, signer: Signer, clock: Clock, prefix: str) -> As
     query: dict[str, str] | None = {}
     while query is not None:
         asked = {"uploads": "", "prefix": prefix, **query}
-        page = parse_page(await _ask(client, "GET", signer.url("GET", "", clock.now(), ADDRESS_TTL_SECONDS, asked)))
+        page = parse_page(await _ask(client, "GET", *signer.request("GET", "", clock.now(), asked)))
         for upload in page.uploads:
             yield upload
         query = page.following
 
 
-async def _ask(client: Any, method: str, url: str) -> str:
+async def _ask(client: Any, method: str, url: str, headers: dict[str, str]) -> str:
     try:
-        answer = await client.request(method, url)
+        answer = await client.request(method, url, headers=headers)
     except lazy.httpx2().HTTPError:
         raise StorageFailed("The bucket of files could not be reached.") from None
     if answer.status_code >= 300 and not (method == "DELETE" and answer.status_code == 404):
