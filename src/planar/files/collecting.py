@@ -123,7 +123,7 @@ async def _orphans(session: PlanarSession, storage: Storage, batch: list[StoredO
     refs = [stored.ref for stored in batch]
     known = {ref: removed for ref, removed in await rows(session, _marks(refs))}
     expected = set(await scalars(session, select(PlanarFileUpload.ref).where(col(PlanarFileUpload.ref).in_(refs))))  # type: ignore[call-overload]
-    await session.rollback()
+    await session.commit()  # nothing is open while the storage works
     for stored in batch:
         if known.get(stored.ref, True) is False or stored.ref in expected:
             continue

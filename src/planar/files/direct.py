@@ -131,7 +131,7 @@ async def _taken(files: FileService, upload: PlanarFileUpload) -> Arrived:
 async def _expected(upload_id: UUID) -> PlanarFileUpload:
     upload = await get_session().get(PlanarFileUpload, upload_id)
     # Bytes may take long to come, and no transaction is to stay open meanwhile.
-    await get_session().rollback()
+    await get_session().commit()
     if upload is None or upload.expires_at <= _now():
         raise UploadNotKnown
     return upload

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from planar.clock import Clock
 from planar.context import current_services
@@ -15,7 +16,7 @@ from planar.files.signing import Grant
 
 
 class LinkSigner:
-    """Signs and checks links for one app. The key is read once.
+    """Signs and checks links for one app. The key is read once from each database.
 
     Args:
         files: whose settings may have a key.
@@ -23,7 +24,7 @@ class LinkSigner:
 
     def __init__(self, files: FileService) -> None:
         self._files = files
-        self._key: bytes | None = None
+        self._keys: WeakKeyDictionary[DatabaseManager, bytes] = WeakKeyDictionary()
 
     async def sign(self, method: str, file_id: UUID, seconds: int, *, inline: bool = False) -> tuple[str, datetime]:
         """The query of a link that allows *method* on *file_id* for *seconds*, and when it ends."""
@@ -40,11 +41,13 @@ class LinkSigner:
             raise LinkRefused
 
     async def _signing_key(self) -> bytes:
-        if self._key is None:
+        manager = current_services().get(DatabaseManager)
+        key = self._keys.get(manager)
+        if key is None:
             # Not the request's session, which may have work.
-            async with current_services().get(DatabaseManager).get_session(label="key of links") as session:
-                self._key = await signing_key(session, self._files.config)
-        return self._key
+            async with manager.get_session(label="key of links") as session:
+                key = self._keys[manager] = await signing_key(session, self._files.config)
+        return key
 
 
 def _now() -> datetime:

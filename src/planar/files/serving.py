@@ -45,7 +45,7 @@ async def answer(files: FileService, record: PlanarFileMetadata, request: Reques
         HTTPException: 416, the range lies outside of the file.
     """
     # The bytes may take long, and no transaction is to stay open meanwhile.
-    await get_session().rollback()
+    await get_session().commit()
     validators = Validators(f'"{record.sha256}"', record.created_at)
     headers = {
         **HARMLESS,
