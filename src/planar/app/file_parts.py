@@ -16,8 +16,6 @@ from planar.files.links import LinkSigner
 from planar.files.models import PlanarFileUse
 from planar.files.service import FileService
 from planar.files.storage.base import Storage
-from pydantic import TypeAdapter
-from planar.files.storage.config import StorageConfig
 from planar.files.storage.opening import create_from_config
 from planar.workflows.argument_checks import ArgumentChecks, Note
 from planar.workflows.errors import ArgumentsRefused
@@ -36,7 +34,7 @@ def open_storage(services: Services) -> Callable[[], Awaitable[None]]:
     config = services.get(PlanarConfig).storage
     if services.find(Storage) is not None or config is None:
         return _nothing
-    storage = services.add(Storage, create_from_config(TypeAdapter(StorageConfig).validate_python(config.model_dump())))  # TEMPORARY
+    storage = services.add(Storage, create_from_config(config))
 
     async def close() -> None:
         services.remove(Storage)

@@ -22,8 +22,8 @@ from pathlib import Path
 from stat import S_ISREG
 
 from planar.files.storage.base import CHUNK_BYTES, ByteRange, StoredBytes, StoredObject
-from planar.files.storage.checks import is_ref, new_ref
-from planar.files.storage.errors import StorageFailed, StoredFileExists, StoredFileNotFound
+from planar.files.storage.checks import is_ref, missing, new_ref
+from planar.files.storage.errors import StorageFailed, StoredFileExists
 
 TYPE_SUFFIX = ".type"
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -168,7 +168,7 @@ def open_blob(layout: Layout, ref: str) -> int:
         if S_ISREG(os.fstat(handle).st_mode):
             return handle
         os.close(handle)
-    raise StoredFileNotFound
+    raise missing(ref)
 
 
 def look(layout: Layout, ref: str) -> StoredObject | None:

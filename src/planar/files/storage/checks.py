@@ -7,7 +7,7 @@ from datetime import datetime
 
 from uuid_utils.compat import uuid7
 
-from planar.files.storage.errors import InvalidStorageRef
+from planar.files.storage.errors import InvalidStorageRef, StoredFileNotFound
 
 LONGEST_TTL_SECONDS = 7 * 24 * 3600
 """No service accepts a signed address that is valid for longer."""
@@ -25,6 +25,11 @@ def new_ref() -> str:
 def is_ref(text: str) -> bool:
     """Could a storage have given *text* as a reference?"""
     return _REF.fullmatch(text) is not None
+
+
+def missing(ref: str) -> StoredFileNotFound:
+    """The error of a reference under which nothing is stored."""
+    return StoredFileNotFound(f"Nothing is stored under {ref}.", ref=ref)
 
 
 def checked_ref(ref: str) -> str:

@@ -10,8 +10,8 @@ from hashlib import sha256
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.files.storage.base import CHUNK_BYTES, ByteRange, Storage, StoredBytes, StoredObject
 from planar.files.storage.blocks import blocks, pieces
-from planar.files.storage.checks import checked_mime_type, checked_moment, checked_ref, new_ref
-from planar.files.storage.errors import StoredFileExists, StoredFileNotFound
+from planar.files.storage.checks import checked_mime_type, checked_moment, checked_ref, missing, new_ref
+from planar.files.storage.errors import StoredFileExists
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class MemoryStorage(Storage):
     async def read(self, ref: str, byte_range: ByteRange | None = None) -> AsyncIterator[bytes]:
         stored = self._stored.get(checked_ref(ref))
         if stored is None:
-            raise StoredFileNotFound
+            raise missing(ref)
         wanted = byte_range or ByteRange(0, None)
         return _streamed(memoryview(stored.data)[wanted.start : wanted.end])
 

@@ -17,7 +17,7 @@ from planar import lazy
 from planar.errors import PlanarError
 from planar.files.storage.base import CHUNK_BYTES, ByteRange, Storage, StoredBytes, StoredObject
 from planar.files.storage.blocks import blocks, pieces
-from planar.files.storage.checks import checked_mime_type, checked_moment, checked_ref, checked_ttl, is_ref, new_ref
+from planar.files.storage.checks import checked_mime_type, checked_moment, checked_ref, checked_ttl, is_ref, missing, new_ref
 from planar.files.storage.errors import StorageExtraMissing, StorageFailed, StoredFileExists, StoredFileNotFound
 from planar.files.storage.finishing import to_the_end
 from planar.logging import get_logger
@@ -190,10 +190,10 @@ class ObjectStorage(Storage):
         """What the service answers; None for a range in which there is nothing, which services call an error."""
         if wanted is not None and wanted.start == wanted.end:
             if await self.stat(ref) is None:
-                raise StoredFileNotFound
+                raise missing(ref)
             return None
         try:
-            with _translated():
+            with _translated(ref):
                 return await self._obstore.get_async(self._reading, ref, options=_range_options(wanted))
         except StorageFailed:
             known = None if wanted is None else await self.stat(ref)
@@ -221,7 +221,7 @@ def _library() -> Any:
 
 
 @contextmanager
-def _translated(*, writing: bool = False) -> Generator[None]:
+def _translated(ref: str = "", *, writing: bool = False) -> Generator[None]:
     """Errors of the library as ours. Its texts carry addresses, so only statuses and codes of the service are passed on."""
     errors = lazy.obstore().exceptions
     try:
@@ -233,7 +233,7 @@ def _translated(*, writing: bool = False) -> Generator[None]:
     except FileNotFoundError as error:
         if writing or "NoSuchBucket" in str(error):
             raise StorageFailed("The bucket of files, or an upload to it, does not exist.") from None
-        raise StoredFileNotFound from None
+        raise missing(ref) from None
     except (errors.BaseError, OSError, ValueError) as error:
         raise StorageFailed(reason(str(error))) from None
 
