@@ -201,6 +201,9 @@ EMPTY = """
 do $$ declare t record; begin
     for t in select schemaname, tablename, schemaname = 'public' and tablename <> all(array{kept}::text[]) as goes
         from pg_tables where schemaname in ('public', 'planar') and tablename <> 'alembic_version'
+        -- what refers to others before what others refer to
+        order by (select count(*) from pg_constraint c join pg_class r on r.oid = c.conrelid join pg_namespace n on n.oid = r.relnamespace
+                  where c.contype = 'f' and r.relname = tablename and n.nspname = schemaname) desc
     loop
         if t.goes then
             execute format('drop table %I.%I cascade', t.schemaname, t.tablename);

@@ -28,6 +28,11 @@ def asyncpg() -> ModuleType:
     return _at_first_use("asyncpg")
 
 
+def httpx2() -> ModuleType:
+    """The HTTP client: most apps call nobody."""
+    return _at_first_use("httpx2")
+
+
 def _at_first_use(name: str) -> ModuleType:
     """The module *name*, which is loaded when something in it is asked for."""
     loaded = sys.modules.get(name)
@@ -73,3 +78,12 @@ def boto3() -> Any:
         ImportError: it is not installed.
     """
     return import_module("boto3")
+
+
+def obstore() -> Any:
+    """The client of object stores, which comes with the extra ``storage``.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    return import_module("obstore")

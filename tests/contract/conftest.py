@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from planar.engine.store.port import Store
+from planar.files.storage.base import Storage
 from tests import stores
+from tests.contract.storage_world import PLACES, Place, s3_server
 from tests.contract.store_world import HandClock, MemoryWorld, PostgresWorld, SqliteWorld, World
 from tests.postgres_server import migrated_database
 
@@ -36,3 +38,25 @@ async def store(world: World) -> Store:
 def clock(world: World) -> HandClock:
     """The time of that database."""
     return world.clock
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """A server that speaks S3."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture(params=PLACES)
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    """A storage of files, and a view of what is behind it."""
+    address = request.getfixturevalue("s3_address") if request.param == "s3" else ""
+    opened = PLACES[request.param](tmp_path, address)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def storage(place: Place) -> Storage:
+    """A storage of files."""
+    return place.storage

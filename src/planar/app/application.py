@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -230,7 +230,7 @@ class PlanarApp:
         """From the innermost to the outermost: each one added stands around those before it."""
         add = self.fastapi.add_middleware
         add(BindingMiddleware, services=self.services)
-        add(LimitedBase, max_body_bytes=self.config.workflows.max_argument_bytes + _ENVELOPE_BYTES)
+        add(LimitedBase, max_body_bytes=self.config.workflows.max_argument_bytes + _ENVELOPE_BYTES, own_limits=own_limits(self.config))
         install_problem_handlers(self.fastapi)
         # Outside of the net for errors, so that a page of another origin can read those as well.
         add(CORSMiddleware, **self.config.cors.middleware_options())
@@ -239,15 +239,42 @@ class PlanarApp:
 _ENVELOPE_BYTES = 64 * 1024
 """What a request may carry beside the arguments, whose own limit is exact."""
 
+IMPORT_BYTES = 1024**3
+"""The largest body that is read as it arrives by routes of entities."""
+
+
+def own_limits(config: PlanarConfig) -> dict[str, int]:
+    """The paths of routes that read a body as it arrives, and the largest one of each. One that ends in ``/`` is a prefix."""
+    base = f"{PLANAR_BASE_PATH}/v1"
+    return {
+        f"{base}/file/upload": config.files.max_upload_bytes,
+        f"{base}/file/uploads/": config.files.max_file_bytes,
+        f"{base}/entities/": IMPORT_BYTES,
+    }
+
 
 class LimitedBase:
-    """The limit on bodies for the framework's routes; those of users set their own."""
+    """The limit on bodies for the framework's routes; those of users set their own.
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    Args:
+        app: the application inside.
+        max_body_bytes: the largest body of a route that reads it as a whole.
+        own_limits: other limits, by path or by the prefix of a path; the longest counts.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, own_limits: Mapping[str, int]) -> None:
         self._app = app
         self._limited = BodyLimitMiddleware(app, max_body_bytes)
+        by_length = sorted(own_limits, key=len, reverse=True)
+        self._own = [(path, BodyLimitMiddleware(app, own_limits[path])) for path in by_length]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Below what the app is mounted at, or a proxy serves it under.
-        ours = scope.get("path", "").removeprefix(scope.get("root_path", "")).startswith(PLANAR_BASE_PATH + "/")
-        await (self._limited if ours else self._app)(scope, receive, send)
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        await (self._limit_of(path) if path.startswith(PLANAR_BASE_PATH + "/") else self._app)(scope, receive, send)
+
+    def _limit_of(self, path: str) -> ASGIApp:
+        for own, limited in self._own:
+            if path == own or (own.endswith("/") and path.startswith(own)):
+                return limited
+        return self._limited

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from planar.app.file_parts import add_files
 from planar.app.role import Role
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.config import Environment, PlanarConfig
@@ -42,6 +43,7 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     services.add(Registry, registry)
     services.add(Authenticator, DevUser() if config.environment is Environment.DEV else Nobody())
     services.add(Authorizer, AllowAll())
+    add_files(services, config)
     return services
 
 

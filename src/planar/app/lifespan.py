@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from planar.app.assembly import Running, assemble
+from planar.app.file_parts import open_storage
 from planar.config import PlanarConfig
 from planar.context import Services, bind_services
 from planar.db.manager import DatabaseManager
@@ -35,6 +36,7 @@ async def running(services: Services, notices: Notices, on_startup: OnStartup | 
         stack.push_async_callback(parts.store.close)
         stack.callback(parts.client.close)
         stack.push_async_callback(locks_of(services).close)
+        stack.push_async_callback(open_storage(services))
         stack.enter_context(bind_services(services))
         if parts.worker is not None:
             await parts.worker.start()

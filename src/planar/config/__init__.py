@@ -10,11 +10,7 @@ from planar.config.later import (
     AIProvidersConfig,
     AnthropicConfig,
     GeminiConfig,
-    LocalDirectoryConfig,
     OpenAIConfig,
-    S3Config,
-    StorageConfig,
-    default_storage_config,
     install_otel_provider,
 )
 from planar.config.loading import load_config, load_config_from_file, load_environment_aware_config
@@ -24,6 +20,15 @@ from planar.config.settings import AppConfig, Environment, PlanarConfig
 from planar.config.support import check_supported
 from planar.db.config import DatabaseConfig, PoolConfig, PostgreSQLConfig, SQLiteConfig
 from planar.engine.config import WorkerConfig
+from planar.files.storage.config import (
+    AzureConfig,
+    GCSConfig,
+    LocalDirectoryConfig,
+    MemoryConfig,
+    S3Config,
+    StorageConfig,
+    default_storage_config,
+)
 from planar.logging.config import LoggerConfig, LogLevel, OtelConfig
 from planar.security.config import AuthzConfig, CorsConfig, JWTConfig
 
@@ -35,15 +40,18 @@ __all__ = [
     "AnthropicConfig",
     "AppConfig",
     "AuthzConfig",
+    "AzureConfig",
     "CorsConfig",
     "DatabaseConfig",
     "Environment",
+    "GCSConfig",
     "GeminiConfig",
     "InvalidConfigurationError",
     "JWTConfig",
     "LocalDirectoryConfig",
     "LogLevel",
     "LoggerConfig",
+    "MemoryConfig",
     "OpenAIConfig",
     "OtelConfig",
     "PlanarConfig",

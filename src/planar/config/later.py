@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -51,38 +51,6 @@ class AIProvidersConfig(BaseModel):
     openai: OpenAIConfig | None = None
     anthropic: AnthropicConfig | None = None
     gemini: GeminiConfig | None = None
-
-
-class LocalDirectoryConfig(BaseModel):
-    """Files in a directory of this machine."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
-
-    backend: Literal["localdir"] = "localdir"
-    directory: str = Field(min_length=1)
-
-
-class S3Config(BaseModel):
-    """Files in a bucket of a service that speaks the S3 protocol."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
-
-    backend: Literal["s3"] = "s3"
-    bucket_name: str = Field(min_length=3)
-    region: str
-    access_key: Secret | None = None
-    secret_key: Secret | None = None
-    endpoint_url: AnyHttpUrl | None = Field(default=None, repr=False)
-    presigned_url_ttl: int = Field(default=3600, ge=1)
-
-
-StorageConfig: TypeAlias = Annotated[LocalDirectoryConfig | S3Config, Field(discriminator="backend")]
-"""Where files are kept; ``backend`` tells which."""
-
-
-def default_storage_config() -> LocalDirectoryConfig:
-    """Files in the directory ``.files``."""
-    return LocalDirectoryConfig(directory=".files")
 
 
 def install_otel_provider(config: Any) -> None:

@@ -8,9 +8,11 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sqlalchemy.engine import URL
 
-from planar.config.later import AIProvidersConfig, SseHub, StorageConfig, default_storage_config
+from planar.config.later import AIProvidersConfig, SseHub
 from planar.db.config import Connection, PoolConfig, PostgreSQLConfig, SQLiteConfig
 from planar.engine.config import WorkerConfig
+from planar.files.config import FilesConfig
+from planar.files.storage.config import StorageConfig, default_storage_config
 from planar.logging.config import LoggerConfig, OtelConfig
 from planar.security.config import AuthzConfig, CorsConfig, JWTConfig
 
@@ -51,6 +53,7 @@ class PlanarConfig(BaseModel):
     use_alembic: bool | None = True
     otel: OtelConfig | None = None
     workflows: WorkerConfig = Field(default_factory=WorkerConfig)
+    files: FilesConfig = Field(default_factory=FilesConfig)
 
     @field_validator("db_connections")
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planar.config.errors import UnsupportedFeature
-from planar.config.later import S3Config
 from planar.config.settings import PlanarConfig
 from planar.db.config import SQLiteConfig
 
@@ -34,8 +33,6 @@ def _lacking(config: PlanarConfig) -> Iterator[tuple[str, str]]:
         for provider in type(config.ai_providers).model_fields:
             if getattr(config.ai_providers, provider) is not None:
                 yield f"ai_providers.{provider}", "agents are not available yet; remove the section"
-    if isinstance(config.storage, S3Config):
-        yield "storage.backend", "s3 is not available yet; use localdir, or null"
     if config.otel is not None:
         yield "otel", "telemetry is not available yet; remove the section"
     for name, connection in config.db_connections.items():

@@ -41,6 +41,23 @@ class EventAction(StrEnum):
     EMIT = "Event::Emit"
 
 
+class FileAction(StrEnum):
+    """What can be done with files."""
+
+    LIST = "File::List"
+    VIEW_DETAILS = "File::ViewDetails"
+    DOWNLOAD = "File::Download"
+    UPLOAD = "File::Upload"
+    DELETE = "File::Delete"
+    SHARE = "File::Share"
+
+
+class LinkAction(StrEnum):
+    """What whoever holds a signed link may do: what the link says, and nothing else."""
+
+    FOLLOW = "Link::Follow"
+
+
 class SystemAction(StrEnum):
     """What can be asked about the app itself."""
 
@@ -53,7 +70,7 @@ class HealthAction(StrEnum):
     VIEW = "Health::View"
 
 
-Action: TypeAlias = WorkflowAction | AgentAction | RuleAction | EventAction | SystemAction | HealthAction
+Action: TypeAlias = WorkflowAction | AgentAction | RuleAction | EventAction | FileAction | LinkAction | SystemAction | HealthAction
 
-PUBLIC_ACTIONS: Final[frozenset[Action]] = frozenset({HealthAction.VIEW})
+PUBLIC_ACTIONS: Final[frozenset[Action]] = frozenset({HealthAction.VIEW, LinkAction.FOLLOW})
 """Allowed to everybody, whatever the policies say."""

@@ -9,12 +9,13 @@ from uuid import uuid4
 
 from planar.context import find_services
 from planar.logging import get_logger
-from planar.security.actions import PUBLIC_ACTIONS, Action, AgentAction, RuleAction, WorkflowAction
+from planar.security.actions import PUBLIC_ACTIONS, Action, AgentAction, FileAction, RuleAction, WorkflowAction
 from planar.security.auth_context import Principal, get_current_principal
 from planar.security.errors import ActionMismatch, Forbidden, Unauthenticated
 from planar.security.resources import (
     AgentResource,
     EventResource,
+    FileResource,
     ResourceDescriptor,
     ResourceType,
     RuleResource,
@@ -29,6 +30,8 @@ __all__ = [
     "Authorizer",
     "Decision",
     "EventResource",
+    "FileAction",
+    "FileResource",
     "ResourceDescriptor",
     "ResourceType",
     "RuleAction",

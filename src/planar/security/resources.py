@@ -5,11 +5,13 @@ A resource without a name stands for the kind as a whole; it is not the same as 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
+from uuid import UUID
 
-from planar.security.actions import AgentAction, EventAction, HealthAction, RuleAction, SystemAction, WorkflowAction
+from planar.security.actions import AgentAction, EventAction, FileAction, HealthAction, LinkAction, RuleAction, SystemAction, WorkflowAction
 
 
 class ResourceType(StrEnum):
@@ -20,6 +22,7 @@ class ResourceType(StrEnum):
     RULE = "Rule"
     ENTITY = "Entity"
     EVENT = "Event"
+    FILE = "File"
     SYSTEM = "System"
 
 
@@ -80,6 +83,26 @@ class EventResource:
 
 
 @dataclass(frozen=True, slots=True)
+class FileResource:
+    """A file, by its id."""
+
+    file_id: str | None = None
+
+    type: ClassVar[ResourceType] = ResourceType.FILE
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (FileAction, LinkAction)
+
+    def __post_init__(self) -> None:
+        # An id can be written in several ways, and means the same file to the database: a policy sees one of them.
+        if self.file_id is not None:
+            with suppress(ValueError):
+                object.__setattr__(self, "file_id", str(UUID(self.file_id)))
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.file_id
+
+
+@dataclass(frozen=True, slots=True)
 class SystemResource:
     """The app itself."""
 
@@ -91,4 +114,4 @@ class SystemResource:
         return None
 
 
-ResourceDescriptor: TypeAlias = WorkflowResource | AgentResource | RuleResource | EventResource | SystemResource
+ResourceDescriptor: TypeAlias = WorkflowResource | AgentResource | RuleResource | EventResource | FileResource | SystemResource

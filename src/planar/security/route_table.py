@@ -36,6 +36,18 @@ class RouteTable:
         """A route that acts; *options* are FastAPI's."""
         return self._add("POST", path, options)
 
+    def put(self, path: str, **options: Any) -> Callable[[F], F]:
+        """A route that stores; *options* are FastAPI's."""
+        return self._add("PUT", path, options)
+
+    def delete(self, path: str, **options: Any) -> Callable[[F], F]:
+        """A route that removes; *options* are FastAPI's."""
+        return self._add("DELETE", path, options)
+
+    def head(self, path: str, **options: Any) -> Callable[[F], F]:
+        """A route that answers as the one that reads, without a body; *options* are FastAPI's."""
+        return self._add("HEAD", path, options)
+
     def router(self) -> APIRouter:
         """A new router with these routes, each of which asks for permission before it reads the request."""
         return self._router(**self._options)

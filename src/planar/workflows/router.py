@@ -18,6 +18,7 @@ from planar.security.problem import problems
 from planar.security.resources import WorkflowResource
 from planar.security.route_table import RouteTable
 from planar.workflows import service
+from planar.workflows.errors import ArgumentsRefused
 from planar.workflows.models import StepStatus, StepType, WorkflowStatus
 from planar.workflows.queries import PageRequest, RunFilter
 from planar.workflows.schemas import (
@@ -206,6 +207,8 @@ async def start_workflow(
         run_id = await service.start(workflow_name, body, idempotency_key)
     except ValidationError as error:
         raise RequestValidationError([{**entry, "loc": ("body", *entry["loc"])} for entry in error.errors(include_url=False)]) from None
+    except ArgumentsRefused as error:
+        raise RequestValidationError(error.entries()) from None
     except ArgumentNotStorable as error:
         raise _unfit(("body",), error.code, error.message) from None
     location = _beside(request, f"/{workflow_name}/start", f"/{quote(workflow_name, safe='')}/runs/{run_id}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from planar.context import current_services
@@ -17,6 +17,7 @@ from planar.security.actions import EventAction, WorkflowAction
 from planar.security.authorization import is_allowed, validate_authorization_for
 from planar.security.resources import EventResource, WorkflowResource
 from planar.workflows import queries
+from planar.workflows.argument_checks import ArgumentChecks, Note
 from planar.workflows.errors import ReservedEventKey, StepNotFound
 from planar.workflows.models import StepStatus, StepType, WorkflowEvent, WorkflowStatus
 from planar.workflows.queries import Page, PageRequest, Record, RunFilter, RunStats
@@ -86,13 +87,27 @@ async def start(name: str, arguments: bytes, idempotency_key: str | None) -> UUI
     Raises:
         WorkflowNotRegistered: the app serves none of that name.
         pydantic.ValidationError: the arguments do not fit.
+        ArgumentsRefused: they fit, and are refused all the same, such as a file that does not exist.
         ArgumentNotStorable, PayloadTooLarge: they cannot be written down, or are too large.
     """
     definition = _served(name)
-    args, kwargs = signature_of(definition).read(arguments)
+    signature = signature_of(definition)
+    args, kwargs = signature.read(arguments)
+    notes = await _checked(signature, args, kwargs)
     client = _client()
-    started = await client.start(client.new_run(definition, args, kwargs, idempotency_key=idempotency_key))
-    return started.run_id
+    run = client.new_run(definition, args, kwargs, idempotency_key=idempotency_key)
+    for note in notes:
+        await note(run.id)
+    return (await client.start(run)).run_id
+
+
+async def _checked(signature: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Note]:
+    checks = current_services().find(ArgumentChecks)
+    if checks is None:
+        return []
+    # Positional ones come first, in the order of the parameters.
+    positional = (name for name in signature.fields if name in signature.positional)
+    return await checks.check(signature.pydantic_model, signature.input_schema, lambda: {**dict(zip(positional, args, strict=True)), **kwargs})
 
 
 async def ended_run(run_id: UUID, seconds: float) -> Record | None:

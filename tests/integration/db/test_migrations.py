@@ -22,6 +22,7 @@ from planar.db import PLANAR_FRAMEWORK_METADATA, DatabaseManager, migrations
 from planar.db.errors import UnknownRevision
 from planar.db.migrate import MigrationStatus
 from planar.engine.store.tables import AUTOINCREMENT, PARTIAL, WITHOUT_ROWID
+from planar.files import models as _file_tables  # noqa: F401 - its tables are the framework's too
 
 pytestmark = pytest.mark.anyio
 

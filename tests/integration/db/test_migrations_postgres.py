@@ -58,7 +58,7 @@ async def test_every_moment_has_its_zone_and_every_payload_is_text(empty: Databa
     async with empty.get_engine().connect() as connection:
         kinds = await connection.execute(text("select distinct data_type from information_schema.columns where table_schema = 'planar'"))
         found = set(kinds.scalars())
-    assert found == {"uuid", "text", "character varying", "integer", "boolean", "timestamp with time zone"}
+    assert found == {"uuid", "text", "character varying", "integer", "bigint", "boolean", "timestamp with time zone"}
 
 
 async def test_a_view_can_be_selected_by_its_class(empty: DatabaseManager) -> None:

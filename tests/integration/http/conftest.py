@@ -12,6 +12,7 @@ import httpx2 as httpx
 import pytest
 
 from planar import PlanarApp
+from planar.files.config import FilesConfig
 from planar.workflows import WorkflowWrapper
 from tests.databases import Databases
 from tests.integration.http import sample
@@ -76,9 +77,11 @@ def open_api(databases: Databases) -> OpenApi:
         workflows: Iterable[WorkflowWrapper[..., Any]] = tuple(sample.ALL),
         *,
         prepare: Callable[[PlanarApp], object] | None = None,
+        files: FilesConfig | None = None,
         **limits: Any,
     ) -> AsyncGenerator[Api]:
-        app = PlanarApp(config=await databases.config(**limits), title="Tested", description="An app of the tests")
+        config = (await databases.config(**limits)).model_copy(update={"files": files or FilesConfig(), "storage": None})
+        app = PlanarApp(config=config, title="Tested", description="An app of the tests")
         for workflow in workflows:
             app.register_workflow(workflow)
         if prepare is not None:

@@ -25,7 +25,6 @@ MINIMAL = "db_connections: {app: {driver: sqlite, path: x.db}}\napp: {db_connect
         ("ai_providers: {openai: {api_key: x}}", "ai_providers.openai"),
         ("ai_providers: {anthropic: {api_key: x}}", "ai_providers.anthropic"),
         ("ai_providers: {gemini: {api_key: x}}", "ai_providers.gemini"),
-        ("storage: {backend: s3, bucket_name: abc, region: r}", "storage.backend"),
         ("otel: {collector_endpoint: 'http://h'}", "otel"),
     ],
 )
@@ -52,7 +51,8 @@ def test_every_such_key_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     "section",
     ["", "jwt: {enabled: false}", "jwt: null", "authz: {enabled: false}", "sse_hub: false", "ai_providers: {}", "storage: null",
-     "storage: {backend: localdir, directory: x}", "otel: null"],
+     "storage: {backend: localdir, directory: x}", "storage: {backend: s3, bucket_name: abc, region: r}", "storage: {backend: memory}",
+     "storage: {backend: gcs, bucket_name: abc}", "storage: {backend: azure, account_name: abc, container_name: def}", "otel: null"],
 )  # fmt: skip
 def test_what_is_switched_off_is_supported(section: str) -> None:
     check_supported(load_config(MINIMAL + section))

@@ -1,0 +1,298 @@
+"""Where are files that many machines share? In a bucket: what S3, Google Cloud and Azure have in common, through obstore.
+
+A file is one object, whose key is its reference. Nothing of a service's own error text is passed on: it carries addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from planar import lazy
+from planar.errors import PlanarError
+from planar.files.storage.base import CHUNK_BYTES, ByteRange, Storage, StoredBytes, StoredObject
+from planar.files.storage.blocks import blocks, pieces
+from planar.files.storage.checks import checked_mime_type, checked_moment, checked_ref, checked_ttl, is_ref, missing, new_ref
+from planar.files.storage.errors import StorageExtraMissing, StorageFailed, StoredFileExists, StoredFileNotFound
+from planar.files.storage.finishing import to_the_end
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
+
+PART_BYTES = 8 * 1024 * 1024
+"""A file of up to one part is one request. S3 takes 10,000 parts, so that 78 GiB is the largest file."""
+
+PARTS_AT_ONCE = 3
+
+READING = {"connect_timeout": timedelta(seconds=5), "read_timeout": timedelta(seconds=30), "timeout": timedelta(hours=24)}
+"""A download lasts as long as its reader takes; only silence ends it."""
+
+WRITING = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(minutes=2)}
+"""One request sends one part at most."""
+
+RETRIES = {
+    "max_retries": 5,
+    "retry_timeout": timedelta(minutes=1),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+}
+
+NO_TYPE = "binary/octet-stream"
+"""What S3 answers for an object that was stored without a type."""
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+
+
+class ObjectStorage(Storage):
+    """Keeps files as objects in a bucket. The service's own durability and atomicity are a file's.
+
+    A reference that the caller chose is refused if it is taken: for a file of up to `PART_BYTES` by the service itself, in one
+    act; for a larger one by a look before the first part and another after the last, so that of two large files that are finished
+    under one reference in the same moment the later one stays.
+
+    Args:
+        open_store: makes the object of obstore with which requests are made, given options of its HTTP client.
+        signs: whether the service signs addresses.
+    """
+
+    def __init__(self, open_store: Callable[[dict[str, Any]], Any], *, signs: bool = True) -> None:
+        self._obstore = _library()
+        self._reading = open_store(dict(READING))
+        self._writing = open_store(dict(WRITING))
+        self._signs = signs
+
+    async def write(
+        self, stream: AsyncIterable[bytes], *, ref: str | None = None, mime_type: str | None = None, max_bytes: int | None = None
+    ) -> StoredBytes:
+        chosen = ref is not None
+        ref = checked_ref(ref) if ref is not None else new_ref()
+        attributes = None if checked_mime_type(mime_type) is None else {"Content-Type": mime_type}
+        async with aclosing(blocks(stream, PART_BYTES, max_bytes)) as incoming:
+            first = await anext(incoming, bytearray())
+            second = await anext(incoming, None)
+            if second is None:
+                return await self._write_one(ref, first, attributes, chosen)
+            return await self._write_parts(ref, (first, second), incoming, attributes, chosen)
+
+    async def read(self, ref: str, byte_range: ByteRange | None = None) -> AsyncIterator[bytes]:
+        found = await self._get(checked_ref(ref), byte_range)
+        return _streamed(found) if found is not None else _nothing()
+
+    async def get(self, ref: str) -> tuple[AsyncIterator[bytes], str | None]:
+        found = await self._get(checked_ref(ref), None)
+        return _streamed(found), _type_of(found)
+
+    async def mime_type(self, ref: str) -> str | None:
+        with suppress(StoredFileNotFound), _translated():
+            return _type_of(await self._obstore.get_async(self._reading, checked_ref(ref), options={"head": True}))
+        return None
+
+    async def stat(self, ref: str) -> StoredObject | None:
+        with suppress(StoredFileNotFound), _translated():
+            return _described(await self._obstore.head_async(self._reading, checked_ref(ref)))
+        return None
+
+    async def list_objects(self) -> AsyncIterator[StoredObject]:
+        pages = aiter(self._obstore.list(self._reading, chunk_size=1000))
+        while True:
+            with _translated():
+                page = await anext(pages, None)
+            if page is None:
+                return
+            for stored in page:
+                if is_ref(stored["path"]):
+                    yield _described(stored)
+
+    async def sweep(self, older_than: datetime) -> int:
+        checked_moment(older_than)
+        return 0  # a rule of the bucket removes unfinished uploads; what is not finished cannot be listed alike everywhere
+
+    async def delete(self, ref: str) -> None:
+        with suppress(StoredFileNotFound), _translated():
+            await self._obstore.delete_async(self._writing, checked_ref(ref))
+
+    async def download_url(self, ref: str, *, ttl_seconds: int, filename: str | None = None, content_type: str | None = None) -> str | None:
+        checked_ref(ref)
+        if filename is not None or content_type is not None:
+            return None  # these services sign them in ways of their own
+        return await self._signed("GET", ref, ttl_seconds)
+
+    async def upload_url(self, ref: str, *, ttl_seconds: int, content_type: str | None = None) -> str | None:
+        checked_ref(ref)
+        return await self._signed("PUT", ref, ttl_seconds)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _write_one(self, ref: str, data: bytearray, attributes: dict[str, Any] | None, chosen: bool) -> StoredBytes:
+        """One request. A new reference is nobody else's, so that this one may be repeated after an answer that was lost."""
+        digest = sha256()
+        await _update(digest, data)
+        mode = "create" if chosen else "overwrite"
+        put = self._obstore.put_async(self._writing, ref, data, attributes=attributes, mode=mode, use_multipart=False)
+        await self._stored(ref, put, chosen)
+        return StoredBytes(ref, len(data), digest.hexdigest())
+
+    async def _write_parts(
+        self, ref: str, begun: Sequence[bytearray], rest: AsyncIterable[bytearray], attributes: dict[str, Any] | None, chosen: bool
+    ) -> StoredBytes:
+        if chosen:
+            await self._refuse_taken(ref)
+        digest, size = sha256(), 0
+        writer = self._obstore.open_writer_async(
+            self._writing, ref, attributes=attributes, buffer_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+        )
+        try:
+            async for block in _chained(begun, rest):
+                await _update(digest, block)
+                size += len(block)
+                with _translated(writing=True):
+                    await writer.write(block)
+            if chosen:
+                await self._refuse_taken(ref)
+        except BaseException as error:
+            await to_the_end(_abandon(writer, error))
+            raise
+        await self._stored(ref, writer.close(), chosen)
+        return StoredBytes(ref, size, digest.hexdigest())
+
+    async def _stored(self, ref: str, request: Awaitable[Any], chosen: bool) -> None:
+        """Wait for *request*, with which the file is there. If it fails, or nobody wants the file any more, it shall not be there.
+
+        After an answer that was lost, a file under a reference that the caller chose stays: it could be somebody else's.
+        """
+        task = asyncio.ensure_future(request)
+        try:
+            with _translated(writing=True):
+                await to_the_end(task)
+        except asyncio.CancelledError:
+            if not task.cancelled() and task.exception() is None:
+                await self._forget(ref)
+            raise
+        except StorageFailed:
+            if not chosen:
+                await self._forget(ref)
+            raise
+
+    async def _forget(self, ref: str) -> None:
+        with suppress(StorageFailed):
+            await to_the_end(self.delete(ref))
+
+    async def _refuse_taken(self, ref: str) -> None:
+        if await self.stat(ref) is not None:
+            raise StoredFileExists
+
+    async def _get(self, ref: str, wanted: ByteRange | None) -> Any:
+        """What the service answers; None for a range in which there is nothing, which services call an error."""
+        if wanted is not None and wanted.start == wanted.end:
+            if await self.stat(ref) is None:
+                raise missing(ref)
+            return None
+        try:
+            with _translated(ref):
+                return await self._obstore.get_async(self._reading, ref, options=_range_options(wanted))
+        except StorageFailed:
+            known = None if wanted is None else await self.stat(ref)
+            if wanted is None or known is None or wanted.start < known.size:
+                raise
+            return None
+
+    async def _signed(self, method: str, ref: str, ttl_seconds: int) -> str | None:
+        checked_ttl(ttl_seconds)
+        if not self._signs:
+            return None
+        try:
+            with _translated():
+                return await self._obstore.sign_async(self._reading, method, ref, timedelta(seconds=ttl_seconds))
+        except StorageFailed as error:
+            logger.warning("cannot sign addresses of files; this process serves them itself", reason=str(error))
+            return None
+
+
+def _library() -> Any:
+    try:
+        return lazy.obstore()
+    except ImportError:
+        raise StorageExtraMissing from None
+
+
+@contextmanager
+def _translated(ref: str = "", *, writing: bool = False) -> Generator[None]:
+    """Errors of the library as ours. Its texts carry addresses, so only statuses and codes of the service are passed on."""
+    errors = lazy.obstore().exceptions
+    try:
+        yield
+    except PlanarError:
+        raise
+    except (errors.AlreadyExistsError, errors.PreconditionError):
+        raise StoredFileExists from None
+    except FileNotFoundError as error:
+        if writing or "NoSuchBucket" in str(error):
+            raise StorageFailed("The bucket of files, or an upload to it, does not exist.") from None
+        raise missing(ref) from None
+    except (errors.BaseError, OSError, ValueError) as error:
+        raise StorageFailed(reason(str(error))) from None
+
+
+def reason(text: str) -> str:
+    """What an error text of the library says that everybody may read."""
+    status, code = _STATUS.search(text), _CODE.search(text)
+    if status is None:
+        return "The bucket of files could not be reached, or there are no credentials for it."
+    return f"The bucket of files answered with status {status[1]}{f' ({code[1]})' if code else ''}."
+
+
+async def _update(digest: Any, block: bytearray) -> None:
+    """Add *block* to *digest*; a large one in a thread, since it takes milliseconds."""
+    if len(block) > CHUNK_BYTES:
+        await asyncio.to_thread(digest.update, block)
+    else:
+        digest.update(block)
+
+
+async def _abandon(writer: Any, error: BaseException) -> None:
+    """Have the service forget the parts. What it cannot forget now, `sweep` or a rule of the bucket removes."""
+    with suppress(StorageFailed, StoredFileExists), _translated(writing=True):
+        await writer.__aexit__(type(error), error, None)
+
+
+async def _chained(begun: Sequence[bytearray], rest: AsyncIterable[bytearray]) -> AsyncGenerator[bytearray]:
+    for block in begun:
+        yield block
+    async for block in rest:
+        yield block
+
+
+async def _streamed(found: Any) -> AsyncGenerator[bytes]:
+    chunks = aiter(found.stream(min_chunk_size=CHUNK_BYTES))
+    while True:
+        with _translated():
+            chunk = await anext(chunks, None)
+        if chunk is None:
+            return
+        for piece in pieces(memoryview(chunk)):
+            yield piece
+
+
+async def _nothing() -> AsyncGenerator[bytes]:
+    for chunk in ():
+        yield chunk
+
+
+def _range_options(wanted: ByteRange | None) -> dict[str, Any] | None:
+    if wanted is None:
+        return None
+    return {"range": {"offset": wanted.start} if wanted.end is None else (wanted.start, wanted.end)}
+
+
+def _described(found: Any) -> StoredObject:
+    return StoredObject(found["path"], found["size"], found["last_modified"])
+
+
+def _type_of(found: Any) -> str | None:
+    mime_type = found.attributes.get("Content-Type")
+    return None if mime_type == NO_TYPE else mime_type
