@@ -84,11 +84,13 @@ def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None
 
 
 def test_no_settings_show_a_secret() -> None:
+    keys = dict.fromkeys(("access_key", "secret_key", "session_token"), "geheim")
+    account = {"account_name": "abc", "container_name": "def", "account_key": "geheim", "endpoint_url": "http://u:geheim@h"}
     for config in (
-        S3Config.model_validate({"bucket_name": "abc", "region": "r", **dict.fromkeys(("access_key", "secret_key", "session_token"), "geheim")}),
+        S3Config.model_validate({"bucket_name": "abc", "region": "r", **keys}),
         GCSConfig.model_validate({"bucket_name": "abc", "service_account_key": "geheim"}),
-        AzureConfig.model_validate({"account_name": "a12", "container_name": "c12", "account_key": "geheim", "endpoint_url": "http://u:geheim@h"}),
-    ):  # fmt: skip
+        AzureConfig.model_validate(account),
+    ):
         assert "geheim" not in repr(config)
         assert "geheim" not in config.model_dump_json(exclude={"endpoint_url"})
 
