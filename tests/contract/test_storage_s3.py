@@ -15,7 +15,7 @@ import pytest
 from obstore.exceptions import GenericError
 
 from planar.files.storage import s3
-from planar.files.storage.errors import StorageFailed, StoredFileNotFound
+from planar.files.storage.errors import StorageFailed, StoredFileExists, StoredFileNotFound
 from planar.files.storage.s3 import S3Storage
 from tests.contract.storage_world import KEYS, MIB, InBucket, InObstore, chunks, content, digest, listed
 
@@ -115,6 +115,28 @@ async def test_a_small_file_is_one_request_each_way(bucket: InBucket, caplog: py
         await bucket.storage.get_bytes(ref)
     assert [request.split()[0] for request in requests_in(caplog)[-2:]] == ["PUT", "GET"]
     assert len([request for request in requests_in(caplog) if ref in request]) == 2
+
+
+async def test_a_large_file_under_a_taken_reference_is_refused_before_a_part_is_sent(
+    bucket: InBucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    ref = await bucket.storage.put_bytes(b"first")
+    with caplog.at_level(logging.INFO, "werkzeug"), pytest.raises(StoredFileExists):
+        await bucket.storage.write(chunks(b"x" * (20 * MIB)), ref=ref)
+    assert not [request for request in requests_in(caplog) if request.startswith(("POST", "PUT")) and "uploads" in request]
+
+
+async def test_a_large_file_whose_reference_is_taken_meanwhile_is_refused(bucket: InBucket) -> None:
+    ref = str(uuid4())
+
+    async def overtaken() -> AsyncIterator[bytes]:
+        yield b"x" * (20 * MIB)
+        await bucket.storage.write(chunks(b"first"), ref=ref)
+
+    with pytest.raises(StoredFileExists):
+        await bucket.storage.write(overtaken(), ref=ref)
+    assert await content(bucket.storage, ref) == b"first"
+    assert bucket.leftovers() == []
 
 
 async def test_objects_that_are_no_files_are_neither_listed_nor_swept(bucket: InBucket) -> None:
