@@ -37,6 +37,7 @@ class CollectionReport:
     """What was collected, or would be.
 
     Attributes:
+        kept: stored files that have a record, or are expected; those that are too new are not counted at all.
         orphans: stored files without a record.
         orphan_bytes: how large they are together.
         unused: bytes whose last record was deleted.
@@ -46,6 +47,7 @@ class CollectionReport:
     """
 
     dry_run: bool
+    kept: int = 0
     orphans: int = 0
     orphan_bytes: int = 0
     unused: int = 0
@@ -126,6 +128,7 @@ async def _orphans(session: PlanarSession, storage: Storage, batch: list[StoredO
     await session.commit()  # nothing is open while the storage works
     for stored in batch:
         if known.get(stored.ref, True) is False or stored.ref in expected:
+            report.kept += 1
             continue
         if not report.dry_run:
             # Marked already, and still there: whoever marked it died before it went on.
