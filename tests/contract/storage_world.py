@@ -1,4 +1,7 @@
-"""The storages that the contract of `planar.files.storage.base` is tried on, and what their places hold beside files."""
+"""The storages that the contract of `planar.files.storage.base` is tried on, and what their places hold beside files.
+
+The server and the client of S3 take most of a second to load, which only the tests that use them wait for.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import boto3
-from moto.server import ThreadedMotoServer
 from obstore.store import MemoryStore
 
 from planar.files.storage.base import ByteRange, Storage, StoredObject
@@ -113,7 +115,7 @@ PLACES: dict[str, Callable[[Path, str], Place]] = {
 @contextmanager
 def s3_server() -> Iterator[str]:
     """A server in this process that speaks S3; its address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = import_module("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     try:
@@ -127,7 +129,7 @@ def s3_server() -> Iterator[str]:
 def s3_client(address: str) -> Any:
     """A client of the same server that is not ours."""
     keys = {"aws_access_key_id": KEYS["access_key_id"], "aws_secret_access_key": KEYS["secret_access_key"]}
-    return boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
+    return import_module("boto3").client("s3", endpoint_url=address, region_name="us-east-1", **keys)
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:

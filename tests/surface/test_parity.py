@@ -34,6 +34,7 @@ COUNTED = {
     "03.manager": 4,
     "03.mixins": 3,
     "03.weak": 13,
+    "07.storage": 5,
     "08.resources": 3,
     "08.checks": 4,
     "08.weak": 14,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import datetime
@@ -16,6 +17,7 @@ from planar.files.storage.blob_files import Layout, Reading, Writing
 from planar.files.storage.blocks import blocks
 from planar.files.storage.checks import checked_mime_type, checked_moment, checked_ref, new_ref
 from planar.files.storage.errors import StorageFailed
+from planar.files.storage.finishing import to_the_end
 from planar.files.storage.threads import Threads
 
 P = ParamSpec("P")
@@ -48,13 +50,7 @@ class LocalDirectoryStorage(Storage):
         checked_mime_type(mime_type)
         writing = Writing(self._layout)
         try:
-            # One block behind, so that a file of one block is written, forced and named in one hop.
-            last = bytearray()
-            async with aclosing(blocks(stream, CHUNK_BYTES, max_bytes)) as incoming:
-                async for block in incoming:
-                    if last:
-                        await self._run(writing.append, last)
-                    last = block
+            last = await self._append_all_but_last(writing, blocks(stream, CHUNK_BYTES, max_bytes))
             return await self._run(writing.publish, last, ref, mime_type)
         except BaseException:
             await self._run(writing.discard)
@@ -87,6 +83,23 @@ class LocalDirectoryStorage(Storage):
 
     async def close(self) -> None:
         await self._threads.close()
+
+    async def _append_all_but_last(self, writing: Writing, incoming: AsyncGenerator[bytearray]) -> bytearray:
+        """Append each block while the next one arrives. The last one is given back: a file of one block is one hop in all."""
+        last = bytearray()
+        appending: asyncio.Future[None] | None = None
+        try:
+            async with aclosing(incoming):
+                async for block in incoming:
+                    if last:
+                        if appending is not None:
+                            await appending
+                        appending = asyncio.ensure_future(self._run(writing.append, last))
+                    last = block
+        finally:
+            if appending is not None:
+                await to_the_end(appending)
+        return last
 
     async def _chunks(self, reading: Reading, chunk: bytes) -> AsyncGenerator[bytes]:
         try:
