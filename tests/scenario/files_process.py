@@ -101,7 +101,10 @@ async def tell(url: str, folder: str, story: str, point: str) -> None:
     deadly = Deadly(folder)
     app.services.add(Storage, deadly)
     watch_commits(deadly)
-    async with app._lifespan(app.fastapi), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x/planar/v1/file") as client:
+    async with (
+        app._lifespan(app.fastapi),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x/planar/v1/file") as client,
+    ):
 
         async def upload() -> str:
             answer = await client.post("/upload", files=[("files", ("a.bin", DATA))])

@@ -1,4 +1,4 @@
-"""A process is killed at each write of a file's life: then, after a collection, no bytes are without a record, and no record is without its bytes."""
+"""A process is killed at each write of a file's life: no record is without its bytes, and after a collection no bytes without record."""
 
 from __future__ import annotations
 

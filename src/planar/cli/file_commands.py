@@ -79,8 +79,8 @@ async def _collect(manager: DatabaseManager, config: PlanarConfig, options: File
             return found
         if found.orphans > found.kept and not options.confirmed:
             raise CommandFailed(
-                f"{found.orphans} of the {found.orphans + found.kept} stored files have no record in {manager.url.render_as_string()}. If this"
-                " is the database of that storage, and the storage is no other app's as well, repeat the command with --yes."
+                f"{found.orphans} of the {found.orphans + found.kept} stored files have no record in {manager.url.render_as_string()}."
+                " If this is the database of that storage, and the storage is no other app's as well, repeat the command with --yes."
             )
         return await collect_orphans(manager, storage, SYSTEM_CLOCK.now(), older_than=age)
     finally:

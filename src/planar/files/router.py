@@ -216,7 +216,10 @@ async def list_files(
 
 
 @FILE_ROUTES.get(
-    "/{file_id}/content", dependencies=[requires(FileAction.DOWNLOAD, InPath(FileResource, "file_id"))], response_class=Response, responses=_CONTENT
+    "/{file_id}/content",
+    dependencies=[requires(FileAction.DOWNLOAD, InPath(FileResource, "file_id"))],
+    response_class=Response,
+    responses=_CONTENT,
 )
 async def get_file_content(request: Request, file_id: FileId, inline: Inline = False) -> Response:
     """The bytes of a file, whole or in part (`Range`, `If-Range`, `If-None-Match`), as an attachment."""
@@ -265,7 +268,9 @@ async def delete_file(
     users = [] if force else [each for each in await references(get_session(), record) if each.in_use]
     if users:
         named = ", ".join(f"{each.kind.value} {each.name} {each.id}" for each in users[:5])
-        raise FileInUse(f"The file is in use by {named}{' and others' if len(users) > 5 else ''}. With ?force=true it is deleted all the same.")
+        raise FileInUse(
+            f"The file is in use by {named}{' and others' if len(users) > 5 else ''}. With ?force=true it is deleted all the same."
+        )
     await remove(get_session(), storage, record.id)
 
 

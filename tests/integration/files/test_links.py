@@ -162,7 +162,11 @@ async def test_an_upload_that_nobody_completes_is_collected(open_files: OpenFile
         await api.client.put(expected["upload_url"], content=b"x")
         await clock.advance(3601)
         problem_of(await api.client.post(expected["complete_url"]), 404, "upload_not_found")
-        await api.databases.ask("update {planar}planar_file_upload set expires_at = '2020-01-01 00:00:00.000000+00:00'" if not api.databases.is_sqlite else "update planar_file_upload set expires_at = '2020-01-01 00:00:00.000000'")
+        await api.databases.ask(
+            "update {planar}planar_file_upload set expires_at = '2020-01-01 00:00:00.000000+00:00'"
+            if not api.databases.is_sqlite
+            else "update planar_file_upload set expires_at = '2020-01-01 00:00:00.000000'"
+        )
         report = await api.collect()
         assert (report.uploads, report.orphans) == (1, 1)
         assert await api.refs() == set()

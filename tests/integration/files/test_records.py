@@ -10,8 +10,8 @@ from sqlmodel import Field
 
 from planar import PlanarApp
 from planar.files import PlanarFile
-from planar.files.columns import file_field
 from planar.files.checking import check_files
+from planar.files.columns import file_field
 from planar.files.errors import UnknownFiles
 from planar.files.storage.memory import MemoryStorage
 from planar.modeling.orm import PlanarBaseEntity
@@ -165,7 +165,9 @@ async def test_what_a_client_says_of_a_file_is_replaced_by_what_is_recorded(open
         lie = {"id": stored["id"], "filename": "lie.exe", "content_type": "application/x-lie", "size": 1}
         run_id = await api.start("reviewing", paper=lie, others=[lie])
         await api.until(run_id, "suspended")
-        (row,) = await api.databases.ask(f"select kwargs from {{planar}}workflow_run where id = '{run_id if not api.databases.is_sqlite else UUID(run_id).hex}'")
+        (row,) = await api.databases.ask(
+            f"select kwargs from {{planar}}workflow_run where id = '{run_id if not api.databases.is_sqlite else UUID(run_id).hex}'"
+        )
         assert "lie" not in row[0]
         assert row[0].count("real.txt") == 2
 
@@ -203,4 +205,3 @@ def test_a_form_shows_a_file_as_something_to_upload() -> None:
     scan = FiledContract.model_json_schema()["properties"]["scan"]
     assert scan["x-planar-presentation"] == {"inputType": "file"}
     assert scan["description"] == "What was signed."
-
