@@ -1,14 +1,18 @@
-"""A process that stores and removes files, and is killed at a point: ``python files_process.py URL FOLDER STORY POINT``."""
+"""Processes that store and remove files, and are killed at a point.
+
+``python files_process.py`` reads lines of JSON, ``[url, folder, story, point]``, plays each in a process of its own, and answers how that
+ended: a fork, so that only the first one imports everything.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx2 as httpx
@@ -131,8 +135,18 @@ async def tell(url: str, folder: str, story: str, point: str) -> None:
             await LocalDirectoryStorage(folder).put_bytes(DATA)
             deadly.point = point
             await collect_orphans(app.services.get(DatabaseManager), deadly, utc_now(), older_than=timedelta(seconds=-60))
-    print("survived", Path(folder).exists())
+
+
+def play_in_a_fork(told: list[str]) -> int:
+    """The exit code of the process that plays it; negative is a signal."""
+    child = os.fork()
+    if child == 0:
+        asyncio.run(tell(*told))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 if __name__ == "__main__":
-    asyncio.run(tell(*sys.argv[1:5]))
+    for line in sys.stdin:
+        print("ended", play_in_a_fork(json.loads(line)), flush=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +35,25 @@ STORIES = {
 }
 
 
+Play = Callable[[list[str]], int]
+
+
+@pytest.fixture(scope="module")
+def play() -> Iterator[Play]:
+    """Play a story up to its point; how its process ended."""
+    with subprocess.Popen([sys.executable, files_process.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, answers = process.stdin, process.stdout
+
+        def ask(told: list[str]) -> int:
+            print(json.dumps(told), file=asked, flush=True)
+            return int(next(line for line in answers if line.startswith("ended")).split()[1])
+
+        yield ask
+        asked.close()
+
+
 @pytest.fixture(params=stores.kinds(stores.SQLITE, stores.POSTGRESQL))
 async def databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Databases]:
     async with databases_of(request.param, tmp_path) as made:
@@ -40,14 +61,12 @@ async def databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 
 
 @pytest.mark.parametrize(("story", "point"), [(story, point) for story, points in STORIES.items() for point in points])
-async def test_no_record_without_bytes_and_no_bytes_without_record(databases: Databases, tmp_path: Path, story: str, point: str) -> None:
+async def test_no_record_without_bytes_and_no_bytes_without_record(
+    databases: Databases, tmp_path: Path, play: Play, story: str, point: str
+) -> None:
     folder = tmp_path / "files"
     url = await databases.url()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, files_process.__file__, url, str(folder), story, point, stderr=asyncio.subprocess.PIPE
-    )
-    _, errors = await process.communicate()
-    assert process.returncode == -9, errors.decode()[-2000:]
+    assert await asyncio.to_thread(play, [url, str(folder), story, point]) == -9
 
     storage = LocalDirectoryStorage(str(folder))
     records = await databases.ask("select storage_ref, sha256, size from {planar}planar_file_metadata")

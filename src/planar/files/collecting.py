@@ -99,9 +99,8 @@ async def _expired_uploads(session: PlanarSession, now: datetime, report: Collec
 async def _unused(session: PlanarSession, storage: Storage, before: datetime, report: CollectionReport) -> None:
     """Bytes that are kept for records of which none is left."""
     needed = exists(select(col(PlanarFileMetadata.id)).where(col(PlanarFileMetadata.storage_ref) == col(PlanarFileBlob.ref)))
-    query = select(col(PlanarFileBlob.ref)).where(
-        ~needed, col(PlanarFileBlob.is_removed).is_(False), col(PlanarFileBlob.created_at) < before
-    )
+    unused = (~needed, col(PlanarFileBlob.is_removed).is_(False), col(PlanarFileBlob.created_at) < before)
+    query = select(col(PlanarFileBlob.ref)).where(*unused)
     for ref in await scalars(session, query):
         if report.dry_run or await session.run_transaction(forget_unused, session, ref):
             report.unused += 1
