@@ -178,12 +178,14 @@ def test_the_page_lists_every_command_and_option() -> None:
         assert f"`planar {' '.join(names)} [PATH]`" in text
     assert set(rows) == set().union(*commands.values())
     starts = [*(place for place, name in enumerate(rows) if name == "PATH"), len(rows)]
-    serving, working, looking, examining = (rows[start:end] for start, end in pairwise(starts))
+    serving, working, looking, examining, collecting, listing = (rows[start:end] for start, end in pairwise(starts))
     assert set(serving[: serving.index("--no-worker")]) == commands["dev",]
     assert set(serving) == commands["prod",]
     assert set(working) == commands["worker",]
     assert set(looking) == commands["config", "show"] == commands["config", "check"]
     assert set(examining) == commands["doctor",]
+    assert set(collecting) == commands["files", "gc"]
+    assert set(listing) == commands["files", "list"]
 
 
 def test_the_guide_to_the_doctor_lists_every_finding_with_its_severities() -> None:

@@ -23,6 +23,7 @@ from planar.engine.catalog import Registry
 from planar.engine.events import Notices
 from planar.engine.tracing import TracerSlot
 from planar.engine.worker import Worker
+from planar.files.storage.base import Storage
 from planar.logging import configure_logging, get_logger
 from planar.object_registry import ObjectRegistry
 from planar.routers.checks import Readiness
@@ -208,6 +209,11 @@ class PlanarApp:
         if self._running.worker is None:
             raise RuntimeError("This process has no worker: it only serves, and other processes execute the runs.")
         return self._running.worker
+
+    @property
+    def storage(self) -> Storage | None:
+        """Where the bytes of files are, while the app runs: built from its section of the settings. None if that says so."""
+        return self.services.find(Storage)
 
     @property
     def tracer(self) -> Tracer | None:

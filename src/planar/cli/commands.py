@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Protocol, TypeAlias, cast
 import typer
 
 from planar._version import VERSION
-from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions, WorkOptions
+from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, FileOptions, ServeOptions, WorkOptions
 from planar.errors import PlanarError
 
 RUN_DEV = "planar.cli.dev:run_dev"
@@ -21,7 +21,9 @@ RUN_WORKER = "planar.cli.worker:run_worker"
 SHOW_CONFIG = "planar.cli.config_commands:show"
 CHECK_CONFIG = "planar.cli.config_commands:check"
 RUN_DOCTOR = "planar.cli.doctor:run_doctor"
-TARGETS = (RUN_DEV, RUN_PROD, RUN_WORKER, SHOW_CONFIG, CHECK_CONFIG, RUN_DOCTOR)
+COLLECT_FILES = "planar.cli.file_commands:collect"
+LIST_FILES = "planar.cli.file_commands:list_all"
+TARGETS = (RUN_DEV, RUN_PROD, RUN_WORKER, SHOW_CONFIG, CHECK_CONFIG, RUN_DOCTOR, COLLECT_FILES, LIST_FILES)
 """The functions behind the commands, as ``module:name``."""
 
 app = typer.Typer(
@@ -33,6 +35,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the settings: what they are, and whether they can be used.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+files_app = typer.Typer(help="Look after an app's files: list them, and remove bytes that belong to none.", no_args_is_help=True)
+app.add_typer(files_app, name="files")
 
 AppPath = Annotated[Path | None, typer.Argument(metavar="PATH", help="The file with the app. Without it: app.py, then main.py.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="The settings file to use.")]
@@ -143,12 +147,38 @@ def check_config(path: AppPath = None, environment: EnvironmentName = None, conf
     _end_with(CHECK_CONFIG, ConfigOptions(environment, path, config))
 
 
+@files_app.command("gc")
+def collect_files(
+    path: AppPath = None,
+    environment: EnvironmentName = None,
+    config: ConfigFile = None,
+    older_than: Annotated[str, typer.Option(help="Leave alone what is newer: 90s, 30m, 1h or 7d.")] = "1h",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove also if that is more than what has a record.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove stored bytes without a record: of steps that were not committed, of processes that died, of deleted files."""
+    _end_with(COLLECT_FILES, FileOptions(environment, path, config, as_json, older_than, dry_run, yes))
+
+
+@files_app.command("list")
+def list_files(
+    path: AppPath = None,
+    environment: EnvironmentName = None,
+    config: ConfigFile = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List an app's files, newest first."""
+    _end_with(LIST_FILES, FileOptions(environment, path, config, as_json, limit=limit))
+
+
 def main() -> None:
     """The `planar` command."""
     app()
 
 
-Options: TypeAlias = ServeOptions | WorkOptions | ConfigOptions | DoctorOptions
+Options: TypeAlias = ServeOptions | WorkOptions | ConfigOptions | DoctorOptions | FileOptions
 """What a command was given."""
 
 

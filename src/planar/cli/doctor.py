@@ -8,10 +8,10 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from planar.app import PlanarApp
+from planar.cli.database import existing_database
 from planar.cli.doctor_report import Report, exit_code, print_failure, print_report
 from planar.cli.entry import describe_failure, entry_of, load_app
 from planar.cli.errors import CommandFailed
@@ -46,7 +46,7 @@ def run_doctor(options: DoctorOptions) -> int:
     """Print what was found, and answer how bad it is: see `exit_code`; 3 if nothing could be examined."""
     try:
         subject = _load(options)
-        manager = DatabaseManager(_existing(subject.config.connection_url()), pool=subject.config.pool())
+        manager = DatabaseManager(existing_database(subject.config.connection_url()), pool=subject.config.pool())
         answers, facts = asyncio.run(_examine(manager, subject))
     except PlanarError as error:
         print_failure(error.code, str(error), as_json=options.as_json)
@@ -76,16 +76,6 @@ def _load(options: DoctorOptions) -> Subject:
     if not isinstance(app, PlanarApp):
         raise CommandFailed(f"{options.variable!r} in {entry.path} is of type {type(app).__name__}, not a PlanarApp.")
     return Subject(app.config, app.registry.names())
-
-
-def _existing(url: URL) -> URL:
-    """Connecting to an SQLite file that is not there would make one."""
-    if url.get_backend_name() == "sqlite":
-        if url.database in (None, "", ":memory:"):
-            raise CommandFailed("The database of these settings is in memory: it ends with its app, and nobody else sees it.")
-        if not Path(str(url.database)).is_file():
-            raise CommandFailed(f"There is no file {url.database}. Start the app once, or correct the path in the settings.")
-    return url
 
 
 async def _examine(manager: DatabaseManager, subject: Subject) -> tuple[list[Answer], Facts]:

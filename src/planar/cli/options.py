@@ -72,6 +72,21 @@ class DoctorOptions:
     variable: str
 
 
+@dataclass(frozen=True)
+class FileOptions:
+    """What `planar files ...` was given."""
+
+    environment: str | None
+    path: Path | None
+    config: Path | None
+    as_json: bool = False
+    older_than: str = "1h"
+    dry_run: bool = False
+    confirmed: bool = False
+    """Whether to remove also what looks like a mistake: more than what has a record."""
+    limit: int = 100
+
+
 def find_entry_file(path: Path | None, folder: Path) -> Path:
     """The absolute path of the file with the app: *path*, else the first of ``app.py`` and ``main.py`` in *folder*.
 
@@ -104,7 +119,7 @@ def apply_serving(options: ServeOptions | WorkOptions) -> Path:
     return entry
 
 
-def apply_config_options(options: ConfigOptions | DoctorOptions) -> None:
+def apply_config_options(options: ConfigOptions | DoctorOptions | FileOptions) -> None:
     """Set the variables by which the settings are found. Without a path, and without an app here, there is no entry point.
 
     Raises:

@@ -36,4 +36,4 @@ def current_files() -> FileAccess:
     Raises:
         ServiceNotFound: the code runs outside a request, a run and ``app.run_standalone``.
     """
-    return current_services().get(FileAccess)  # type: ignore[type-abstract]
+    return current_services().get(FileAccess)

@@ -14,6 +14,7 @@ from sqlmodel import col
 from planar.db.session import PlanarSession, get_session
 from planar.files.errors import Place, UnknownFiles
 from planar.files.models import PlanarFile, PlanarFileMetadata
+from planar.files.statements import scalars
 from planar.security.actions import FileAction
 from planar.security.authorization import is_allowed
 from planar.security.resources import FileResource
@@ -87,6 +88,5 @@ async def _records(session: PlanarSession, ids: set[UUID]) -> dict[UUID, PlanarF
     records: dict[UUID, PlanarFileMetadata] = {}
     for start in range(0, len(wanted), _BATCH):
         query = select(PlanarFileMetadata).where(col(PlanarFileMetadata.id).in_(wanted[start : start + _BATCH]))
-        rows = (await session.exec(cast("Any", query))).scalars()
-        records.update({row.id: row for row in cast("Iterable[PlanarFileMetadata]", rows)})
+        records.update({row.id: row for row in await scalars(session, query)})
     return records

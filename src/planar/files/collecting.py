@@ -37,6 +37,7 @@ class CollectionReport:
     """What was collected, or would be.
 
     Attributes:
+        kept: stored files that have a record, or are expected; those that are too new are not counted at all.
         orphans: stored files without a record.
         orphan_bytes: how large they are together.
         unused: bytes whose last record was deleted.
@@ -46,6 +47,7 @@ class CollectionReport:
     """
 
     dry_run: bool
+    kept: int = 0
     orphans: int = 0
     orphan_bytes: int = 0
     unused: int = 0
@@ -88,7 +90,7 @@ async def collect_orphans(
 async def _expired_uploads(session: PlanarSession, now: datetime, report: CollectionReport) -> None:
     expired = col(PlanarFileUpload.expires_at) < now
     if report.dry_run:
-        report.uploads = len(await scalars(session, select(PlanarFileUpload.id).where(expired)))  # type: ignore[call-overload]
+        report.uploads = len(await scalars(session, select(col(PlanarFileUpload.id)).where(expired)))
         return
     report.uploads = await changed(session, delete(PlanarFileUpload).where(expired))
     await session.commit()
@@ -96,8 +98,9 @@ async def _expired_uploads(session: PlanarSession, now: datetime, report: Collec
 
 async def _unused(session: PlanarSession, storage: Storage, before: datetime, report: CollectionReport) -> None:
     """Bytes that are kept for records of which none is left."""
-    needed = exists(select(PlanarFileMetadata.id).where(col(PlanarFileMetadata.storage_ref) == PlanarFileBlob.ref))  # type: ignore[call-overload]
-    query = select(PlanarFileBlob.ref).where(~needed, col(PlanarFileBlob.is_removed).is_(False), col(PlanarFileBlob.created_at) < before)  # type: ignore[call-overload]
+    needed = exists(select(col(PlanarFileMetadata.id)).where(col(PlanarFileMetadata.storage_ref) == col(PlanarFileBlob.ref)))
+    unused = (~needed, col(PlanarFileBlob.is_removed).is_(False), col(PlanarFileBlob.created_at) < before)
+    query = select(col(PlanarFileBlob.ref)).where(*unused)
     for ref in await scalars(session, query):
         if report.dry_run or await session.run_transaction(forget_unused, session, ref):
             report.unused += 1
@@ -121,11 +124,12 @@ async def _batches(storage: Storage, before: datetime) -> AsyncIterator[list[Sto
 
 async def _orphans(session: PlanarSession, storage: Storage, batch: list[StoredObject], report: CollectionReport) -> None:
     refs = [stored.ref for stored in batch]
-    known = {ref: removed for ref, removed in await rows(session, _marks(refs))}
-    expected = set(await scalars(session, select(PlanarFileUpload.ref).where(col(PlanarFileUpload.ref).in_(refs))))  # type: ignore[call-overload]
+    known: dict[str, bool] = {row.ref: row.is_removed for row in await rows(session, _marks(refs))}
+    expected = set(await scalars(session, select(col(PlanarFileUpload.ref)).where(col(PlanarFileUpload.ref).in_(refs))))
     await session.commit()  # nothing is open while the storage works
     for stored in batch:
         if known.get(stored.ref, True) is False or stored.ref in expected:
+            report.kept += 1
             continue
         if not report.dry_run:
             # Marked already, and still there: whoever marked it died before it went on.
@@ -137,13 +141,13 @@ async def _orphans(session: PlanarSession, storage: Storage, batch: list[StoredO
 
 
 def _marks(refs: list[str]) -> Any:
-    return select(PlanarFileBlob.ref, PlanarFileBlob.is_removed).where(col(PlanarFileBlob.ref).in_(refs))  # type: ignore[call-overload]
+    return select(col(PlanarFileBlob.ref), col(PlanarFileBlob.is_removed)).where(col(PlanarFileBlob.ref).in_(refs))
 
 
 async def _mark_removed(session: PlanarSession, stored: StoredObject) -> bool:
     """Let no record refer to these bytes any more. False if one does already."""
     try:
-        await session.exec(insert(PlanarFileBlob).values(ref=stored.ref, size=stored.size, sha256="", is_removed=True))  # type: ignore[call-overload]
+        await session.exec(insert(PlanarFileBlob).values(ref=stored.ref, size=stored.size, sha256="", is_removed=True))
         await session.commit()
     except IntegrityError:
         await session.rollback()

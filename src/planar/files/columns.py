@@ -35,5 +35,10 @@ def file_field(*, nullable: bool = True, index: bool = True, description: str | 
     """
     options: dict[str, Any] = {"default": None} if nullable else {}
     return Field(
-        sa_type=FileColumn, nullable=nullable, index=index, description=description, schema_extra={"json_schema_extra": FILE_PRESENTATION}, **options
+        sa_type=FileColumn,
+        nullable=nullable,
+        index=index,
+        description=description,
+        schema_extra={"json_schema_extra": FILE_PRESENTATION},
+        **options,
     )

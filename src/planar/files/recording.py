@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,6 +11,7 @@ from uuid_utils.compat import uuid7
 from planar.db.session import PlanarSession
 from planar.engine.current import find_frame
 from planar.files.models import PlanarFileBlob, PlanarFileMetadata
+from planar.files.statements import scalars
 from planar.files.storage.base import Storage
 from planar.files.storing import Arrived
 
@@ -52,9 +52,10 @@ async def record(
 async def _same_bytes(session: PlanarSession, sha256: str, size: int) -> str | None:
     """Where such bytes lie already; on PostgreSQL they stay there until this transaction ends."""
     query = (
-        select(PlanarFileBlob.ref)  # type: ignore[call-overload]
+        select(col(PlanarFileBlob.ref))
         .where(col(PlanarFileBlob.sha256) == sha256, col(PlanarFileBlob.size) == size, col(PlanarFileBlob.is_removed).is_(False))
         .limit(1)
         .with_for_update(read=True, key_share=True)
     )
-    return cast("str | None", (await session.exec(cast("Any", query))).scalar())
+    found = await scalars(session, query)
+    return found[0] if found else None

@@ -30,14 +30,14 @@ async def remove(session: PlanarSession, storage: Storage, file_id: UUID) -> Non
 async def forget_unused(session: PlanarSession, ref: str) -> bool:
     """Delete the row of these bytes if no record needs it. Returns whether it was deleted."""
     # Locked first: whoever is about to share them has done so, or will find them gone.
-    locked = await scalars(session, select(PlanarFileBlob.ref).where(col(PlanarFileBlob.ref) == ref).with_for_update())  # type: ignore[call-overload]
-    needed = exists(select(PlanarFileMetadata.id).where(col(PlanarFileMetadata.storage_ref) == ref))  # type: ignore[call-overload]
+    locked = await scalars(session, select(col(PlanarFileBlob.ref)).where(col(PlanarFileBlob.ref) == ref).with_for_update())
+    needed = exists(select(col(PlanarFileMetadata.id)).where(col(PlanarFileMetadata.storage_ref) == ref))
     return bool(locked) and await changed(session, delete(PlanarFileBlob).where(col(PlanarFileBlob.ref) == ref, ~needed)) > 0
 
 
 async def _forget(session: PlanarSession, file_id: UUID) -> str | None:
     """Delete a file's rows; the reference of its bytes, if those are to go."""
-    found = await scalars(session, select(PlanarFileMetadata.storage_ref).where(col(PlanarFileMetadata.id) == file_id))  # type: ignore[call-overload]
+    found = await scalars(session, select(col(PlanarFileMetadata.storage_ref)).where(col(PlanarFileMetadata.id) == file_id))
     if not found:
         return None
     await changed(session, delete(PlanarFileUse).where(col(PlanarFileUse.file_id) == file_id))

@@ -38,7 +38,7 @@ from planar.files.uploading import Outcome, receive_all
 from planar.security.actions import FileAction, LinkAction
 from planar.security.authorization import filter_allowed
 from planar.security.guard import InPath, requires
-from planar.security.problem import Problem, problems
+from planar.security.problem import Problem, ValidationProblem, problems
 from planar.security.resources import FileResource
 from planar.security.route_table import RouteTable
 
@@ -54,7 +54,13 @@ Inline = Annotated[bool, Query(description="`true` lets a browser show it in pla
 Expires = Annotated[int, Query(ge=0, le=2**40, description="The end of the link, in seconds since 1970.")]
 Signature = Annotated[str, Query(max_length=200, description="The proof that the link was given by this app.")]
 
-FILE_ROUTES: Final = RouteTable(prefix="/file", tags=["Files"])
+_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
+}
+_BAD_FILE: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": Problem | ValidationProblem, "description": "The request does not fit, or the bytes are not what was announced."}
+}
+FILE_ROUTES: Final = RouteTable(prefix="/file", tags=["Files"], responses=_MISFIT)
 
 
 def create_files_router() -> APIRouter:
@@ -157,6 +163,7 @@ async def announce_upload(request: Request, body: UploadRequest) -> ExpectedUplo
                 413: "The body is larger than this app allows.",
             }
         ),
+        **_BAD_FILE,
         **_NO_STORAGE,
     },
     openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": BINARY}}},
@@ -179,6 +186,7 @@ async def send_upload(request: Request, upload_id: UploadId, expires: Expires, s
                 415: "Files of that type are not taken.",
             }
         ),
+        **_BAD_FILE,
         **_NO_STORAGE,
     },
 )
@@ -216,7 +224,10 @@ async def list_files(
 
 
 @FILE_ROUTES.get(
-    "/{file_id}/content", dependencies=[requires(FileAction.DOWNLOAD, InPath(FileResource, "file_id"))], response_class=Response, responses=_CONTENT
+    "/{file_id}/content",
+    dependencies=[requires(FileAction.DOWNLOAD, InPath(FileResource, "file_id"))],
+    response_class=Response,
+    responses=_CONTENT,
 )
 async def get_file_content(request: Request, file_id: FileId, inline: Inline = False) -> Response:
     """The bytes of a file, whole or in part (`Range`, `If-Range`, `If-None-Match`), as an attachment."""
@@ -265,7 +276,9 @@ async def delete_file(
     users = [] if force else [each for each in await references(get_session(), record) if each.in_use]
     if users:
         named = ", ".join(f"{each.kind.value} {each.name} {each.id}" for each in users[:5])
-        raise FileInUse(f"The file is in use by {named}{' and others' if len(users) > 5 else ''}. With ?force=true it is deleted all the same.")
+        raise FileInUse(
+            f"The file is in use by {named}{' and others' if len(users) > 5 else ''}. With ?force=true it is deleted all the same."
+        )
     await remove(get_session(), storage, record.id)
 
 

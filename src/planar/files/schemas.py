@@ -74,7 +74,7 @@ class UploadRequest(BaseModel):
 
 
 class ExpectedUpload(Shape):
-    """Where to send the bytes: by ``method`` to ``upload_url`` (below this server if it is a path) with ``headers``, until ``expires_at``."""
+    """Where to send the bytes: by ``method`` to ``upload_url`` (of this server if it is a path) with ``headers``, until ``expires_at``."""
 
     id: UUID
     method: str = "PUT"

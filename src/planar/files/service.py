@@ -35,7 +35,7 @@ class FileService(FileAccess):
         Raises:
             FilesNotAvailable: the app has no storage.
         """
-        storage = current_services().find(Storage)  # type: ignore[type-abstract]
+        storage = current_services().find(Storage)
         if storage is None:
             raise FilesNotAvailable
         return storage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -47,4 +47,4 @@ async def _checked(stream: AsyncIterable[Any]) -> AsyncIterator[bytes]:
     async for chunk in stream:
         if not isinstance(chunk, (bytes, bytearray, memoryview)):
             raise TypeError(f"A stream gives bytes, not {type(chunk).__name__}.")
-        yield bytes(chunk)
+        yield bytes(cast("bytes", chunk))

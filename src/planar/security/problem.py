@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 
 class Problem(BaseModel):
@@ -13,6 +13,27 @@ class Problem(BaseModel):
 
     detail: str
     code: str
+
+
+class Misfit(BaseModel):
+    """One thing in a request that does not fit: where it stands, and what is wrong with it."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    type: str
+    loc: list[str | int]
+    msg: str
+    input: Any = None
+    ctx: dict[str, Any] | None = None
+
+
+class ValidationProblem(BaseModel):
+    """What in a request does not fit."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    detail: list[Misfit]
+    code: Literal["validation_error"]
 
 
 def problems(descriptions: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:

@@ -47,7 +47,9 @@ class ArgumentChecks:
         self._checks.append(check)
         self._concerned.clear()
 
-    async def check(self, model: type[BaseModel], input_schema: Mapping[str, Any], arguments: Callable[[], Mapping[str, Any]]) -> list[Note]:
+    async def check(
+        self, model: type[BaseModel], input_schema: Mapping[str, Any], arguments: Callable[[], Mapping[str, Any]]
+    ) -> list[Note]:
         """Let every check that is concerned see the arguments.
 
         Args:

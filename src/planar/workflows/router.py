@@ -14,7 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, ValidationError
 from planar.engine.errors import ArgumentNotStorable
 from planar.security.actions import EventAction, WorkflowAction
 from planar.security.guard import InPath, requires
-from planar.security.problem import problems
+from planar.security.problem import ValidationProblem, problems
 from planar.security.resources import WorkflowResource
 from planar.security.route_table import RouteTable
 from planar.workflows import service
@@ -30,7 +30,6 @@ from planar.workflows.schemas import (
     EventResponse,
     Included,
     StorableText,
-    ValidationProblem,
     WorkflowDefinition,
     WorkflowList,
     WorkflowRun,

@@ -88,23 +88,6 @@ StorableText = Annotated[str, AfterValidator(_without_nul)]
 EventKey = Annotated[StorableText, Field(min_length=1, max_length=500, examples=["invoice-paid:42"])]
 
 
-class Misfit(Shape):
-    """One thing in a request that does not fit: where it stands, and what is wrong with it."""
-
-    type: str
-    loc: list[str | int]
-    msg: str
-    input: Any = None
-    ctx: dict[str, Any] | None = None
-
-
-class ValidationProblem(Shape):
-    """What in a request does not fit."""
-
-    detail: list[Misfit]
-    code: Literal["validation_error"]
-
-
 class WorkflowStartResponse(Shape):
     """The run that was started."""
 

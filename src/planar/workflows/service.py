@@ -107,7 +107,9 @@ async def _checked(signature: Signature, args: tuple[Any, ...], kwargs: Mapping[
         return []
     # Positional ones come first, in the order of the parameters.
     positional = (name for name in signature.fields if name in signature.positional)
-    return await checks.check(signature.pydantic_model, signature.input_schema, lambda: {**dict(zip(positional, args, strict=True)), **kwargs})
+    return await checks.check(
+        signature.pydantic_model, signature.input_schema, lambda: {**dict(zip(positional, args, strict=True)), **kwargs}
+    )
 
 
 async def ended_run(run_id: UUID, seconds: float) -> Record | None:

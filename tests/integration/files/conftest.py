@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,9 @@ import httpx2 as httpx
 import pytest
 
 from planar import PlanarApp
+from planar.app.lifespan import script_session
 from planar.clock import utc_now
+from planar.context import bind_services
 from planar.db.manager import DatabaseManager
 from planar.files.collecting import CollectionReport, collect_orphans
 from planar.files.config import FilesConfig
@@ -62,6 +64,13 @@ class FilesApi(Api):
         """Collect orphans of any age."""
         options.setdefault("older_than", timedelta(seconds=-60))
         return await collect_orphans(self.app.services.get(DatabaseManager), self.storage, utc_now(), **options)
+
+
+async def in_script(app: PlanarApp, function: Callable[[], Awaitable[None]]) -> None:
+    """Await *function* with a session of its own in the running *app*."""
+    with bind_services(app.services):
+        async with script_session(app.services, "test"):
+            await function()
 
 
 OpenFiles = Callable[..., AbstractAsyncContextManager[FilesApi]]

@@ -67,7 +67,8 @@ async def test_a_name_is_never_a_path(open_files: OpenFiles, given: str, kept: s
 async def test_a_name_cannot_add_a_header(open_files: OpenFiles) -> None:
     async with open_files() as api:
         # As no well-meant client would write it.
-        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a%0d%0aSet-Cookie: b\x0b\xe2\x82\xac\\".txt"\r\n\r\n.\r\n--x--\r\n'
+        name = b'a%0d%0aSet-Cookie: b\x0b\xe2\x82\xac\\".txt'
+        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="%b"\r\n\r\n.\r\n--x--\r\n' % name
         answer = await api.post("/file/upload", content=body, headers={"content-type": "multipart/form-data; boundary=x"})
         answered = await api.content(answer.json()[0]["id"])
         assert "set-cookie" not in answered.headers

@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from planar import PlanarApp, sqlite_config
+from planar.config import LocalDirectoryConfig
 from tests.integration.http import sample
 
 EXAMPLES = 15
@@ -41,7 +42,9 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    app = PlanarApp(config=sqlite_config(str(tmp_path_factory.mktemp("fuzz") / "app.db")))
+    folder = tmp_path_factory.mktemp("fuzz")
+    config = sqlite_config(str(folder / "app.db"))
+    app = PlanarApp(config=config.model_copy(update={"storage": LocalDirectoryConfig(directory=str(folder / "files"))}))
     for workflow in sample.ALL:
         app.register_workflow(workflow)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
@@ -53,7 +56,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     port = server.servers[0].sockets[0].getsockname()[1]
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/planar/v1") as client:
         runs = [client.post("/workflows/summing/start?wait=10", json={"left": left}).json()["id"] for left in range(2)]
-    names = {"workflow_name": ["summing", "awaiting", "events"], "run_id": runs, "step_id": [1, 2]}
+        files = [client.post("/file/upload", files=[("files", (f"{name}.txt", b"x"))]).json()[0]["id"] for name in "ab"]
+        uploads = [client.post("/file/uploads", json={"filename": name, "size": 1}).json()["id"] for name in "ab"]
+    names = {
+        "workflow_name": ["summing", "awaiting", "events"],
+        "run_id": runs,
+        "step_id": [1, 2],
+        "file_id": files,
+        "upload_id": uploads,
+    }
     yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
     server.should_exit = True
     thread.join()
@@ -76,7 +87,7 @@ CANNOT_BE_UNFIT = {f"GET /planar/v1/{path}" for path in ("health", "health/ready
 @pytest.mark.parametrize("real", [False, True], ids=["made up", "real names"])
 def test_any_request_gets_a_documented_answer(served: Served, mode: GenerationMode, real: bool) -> None:
     operations = [result.ok() for result in served.document.get_all_operations()]
-    assert len(operations) >= 14
+    assert len(operations) >= 25
     unfit: set[str] = set()
     for operation in operations:
 

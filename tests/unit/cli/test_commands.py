@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from planar import _version
 from planar.cli import app, commands
-from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions, WorkOptions
+from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, FileOptions, ServeOptions, WorkOptions
 
 runner = CliRunner()
 
@@ -49,6 +49,13 @@ def test_the_function_behind_every_command_exists(target: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "target", "options"),
     [
+        (["files", "gc"], commands.COLLECT_FILES, FileOptions(None, None, None)),
+        (
+            ["files", "gc", "a.py", "--env", "prod", "--config", "c.yaml", "--older-than", "2d", "--dry-run", "--yes", "--json"],
+            commands.COLLECT_FILES,
+            FileOptions("prod", Path("a.py"), Path("c.yaml"), True, "2d", True, True),
+        ),
+        (["files", "list", "--limit", "7"], commands.LIST_FILES, FileOptions(None, None, None, limit=7)),
         (["dev"], commands.RUN_DEV, ServeOptions("dev", None, "127.0.0.1", 8000, None, "app", False)),
         (["prod"], commands.RUN_PROD, ServeOptions("prod", None, "0.0.0.0", 8000, None, "app", False)),
         (

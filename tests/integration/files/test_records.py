@@ -1,0 +1,205 @@
+"""Lists, deletion, and who uses a file."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlmodel import Field
+
+from planar import PlanarApp
+from planar.files import PlanarFile
+from planar.files.checking import check_files
+from planar.files.columns import file_field
+from planar.files.errors import UnknownFiles
+from planar.files.storage.memory import MemoryStorage
+from planar.modeling.orm import PlanarBaseEntity
+from planar.security import Principal
+from planar.security.actions import Action
+from planar.security.authorization import Decision
+from planar.security.resources import ResourceDescriptor
+from planar.workflows import workflow
+from planar.workflows.waiting import wait_for_event
+from tests.integration.files.conftest import OpenFiles, in_script
+from tests.integration.http.conftest import invalid, problem_of
+
+pytestmark = pytest.mark.anyio
+
+
+class FiledContract(PlanarBaseEntity, table=True):
+    """An entity with a file."""
+
+    title: str = Field(default="")
+    scan: UUID | None = file_field(description="What was signed.")
+
+
+@workflow()
+async def reviewing(paper: PlanarFile, others: list[PlanarFile] | None = None) -> str:
+    """Takes files, and waits."""
+    await wait_for_event("reviewed")
+    return paper.content_type
+
+
+async def test_files_are_listed_newest_first_and_page_by_page(open_files: OpenFiles) -> None:
+    async with open_files() as api:
+        stored = [await api.store(f"File {number}.txt") for number in range(5)]
+        answer = await api.get("/file/", limit=2)
+        assert [file["filename"] for file in answer.json()["items"]] == ["File 4.txt", "File 3.txt"]
+        assert answer.json()["total"] == 5
+        seen = [file["id"] for file in answer.json()["items"]]
+        while "next" in answer.links:
+            answer = await api.client.get(answer.links["next"]["url"])
+            seen += [file["id"] for file in answer.json()["items"]]
+        assert seen == [file["id"] for file in reversed(stored)]
+        assert (await api.get("/file/", total="false")).json()["total"] is None
+
+
+async def test_a_list_is_narrowed_by_name_type_creator_and_run(open_files: OpenFiles) -> None:
+    async with open_files() as api:
+        await api.store("100%_sure.TXT")
+        await api.store("1000 sure.txt")
+        await api.store("p.png", b"\x89PNG\r\n\x1a\n", "image/png")
+
+        async def names(**filters: Any) -> list[str]:
+            answer = await api.get("/file/", **filters)
+            assert answer.json()["total"] == len(answer.json()["items"])
+            return [file["filename"] for file in answer.json()["items"]]
+
+        assert await names(name="%_") == ["100%_sure.TXT"]
+        assert await names(name="SURE.t") == ["1000 sure.txt", "100%_sure.TXT"]
+        assert await names(content_type="image/*") == ["p.png"]
+        assert await names(content_type="text/plain") == ["1000 sure.txt", "100%_sure.TXT"]
+        assert await names(content_type="text/pl") == []
+        assert await names(created_by="nobody") == []
+        assert await names(run_id=str(uuid4())) == []
+        for wrong in ({"limit": 0}, {"limit": 1001}, {"offset": -1}, {"run_id": "x"}, {"after": "x"}):
+            assert (await api.get("/file/", **wrong)).status_code == 422
+
+
+async def test_whoever_may_not_see_a_file_does_not_find_it_in_a_list(open_files: OpenFiles) -> None:
+    hidden: set[str | None] = set()
+
+    class Hiding:
+        def decide(self, principal: Principal | None, action: Action, resource: ResourceDescriptor) -> Decision:
+            return Decision(resource.resource_id not in hidden)
+
+    async with open_files([reviewing], prepare=lambda app: app.use_authorizer(Hiding())) as api:
+        shown, secret = await api.store("shown.txt"), await api.store("secret.txt")
+        hidden.add(secret["id"])
+        assert [file["id"] for file in (await api.get("/file/")).json()["items"]] == [shown["id"]]
+        # However the id is written.
+        for written in (secret["id"], secret["id"].upper(), UUID(secret["id"]).hex, "{" + secret["id"] + "}"):
+            problem_of(await api.content(written), 401, "not_authenticated")
+        # Nor can it be had through a run.
+        answer = await api.post("/workflows/reviewing/start", {"paper": secret})
+        assert invalid(answer) == [("body.paper", "unknown_file")]
+
+
+async def test_a_deleted_file_is_gone_with_its_bytes(open_files: OpenFiles) -> None:
+    async with open_files() as api:
+        stored = await api.store()
+        assert (await api.client.delete(f"/planar/v1/file/{stored['id']}")).status_code == 204
+        assert await api.refs() == set()
+        problem_of(await api.content(stored["id"]), 404, "file_not_found")
+        problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 404, "file_not_found")
+        assert await api.databases.ask("select ref from {planar}planar_file_blob") == []
+
+
+async def test_a_storage_that_cannot_delete_leaves_an_orphan_and_no_record(open_files: OpenFiles) -> None:
+    class Stuck(MemoryStorage):
+        stuck = True
+
+        async def delete(self, ref: str) -> None:
+            if self.stuck:
+                raise OSError("stuck")
+            await super().delete(ref)
+
+    storage = Stuck()
+    async with open_files(storage=storage) as api:
+        stored = await api.store()
+        assert (await api.client.delete(f"/planar/v1/file/{stored['id']}")).status_code == 204
+        assert (len(await api.refs()), await api.recorded()) == (1, set())
+        storage.stuck = False
+        assert (await api.collect()).orphans == 1
+        assert await api.refs() == set()
+
+
+async def with_session(app: PlanarApp, *rows: Any) -> None:
+    async with app.db_manager.get_session() as session:
+        session.add_all(rows)
+        await session.commit()
+
+
+async def test_a_file_that_an_entity_names_is_in_use(open_files: OpenFiles) -> None:
+    async with open_files() as api:
+        stored = await api.store()
+        contract = FiledContract(title="Lease", scan=UUID(stored["id"]))
+        key = contract.id
+        await with_session(api.app, contract)
+        (reference,) = (await api.get(f"/file/{stored['id']}/references")).json()
+        assert reference == {"kind": "entity", "name": "filedcontract", "id": str(key), "place": "scan", "in_use": True}
+        told = problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 409, "file_in_use")
+        assert str(key) in told
+        assert (await api.client.delete(f"/planar/v1/file/{stored['id']}?force=true")).status_code == 204
+
+
+async def test_a_run_uses_its_files_until_it_ends(open_files: OpenFiles) -> None:
+    async with open_files([reviewing]) as api:
+        stored = await api.store()
+        run_id = await api.start("reviewing", paper=stored, others=[stored])
+        await api.until(run_id, "suspended")
+        (reference,) = (await api.get(f"/file/{stored['id']}/references")).json()
+        assert reference == {"kind": "run", "name": "reviewing", "id": run_id, "place": "paper", "in_use": True}
+        problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 409, "file_in_use")
+        await api.post("/workflows/events/emit", {"event_key": "reviewed"})
+        await api.until(run_id, "succeeded")
+        (reference,) = (await api.get(f"/file/{stored['id']}/references")).json()
+        assert reference["in_use"] is False
+        assert (await api.client.delete(f"/planar/v1/file/{stored['id']}")).status_code == 204
+
+
+async def test_what_a_client_says_of_a_file_is_replaced_by_what_is_recorded(open_files: OpenFiles) -> None:
+    async with open_files([reviewing]) as api:
+        stored = await api.store("real.txt", b"12345")
+        lie = {"id": stored["id"], "filename": "lie.exe", "content_type": "application/x-lie", "size": 1}
+        run_id = await api.start("reviewing", paper=lie, others=[lie])
+        await api.until(run_id, "suspended")
+        (row,) = await api.databases.ask("select kwargs from {planar}workflow_run")
+        assert "lie" not in row[0]
+        assert row[0].count("real.txt") == 2
+
+
+async def test_a_file_that_is_not_known_is_told_by_its_place(open_files: OpenFiles) -> None:
+    async with open_files([reviewing]) as api:
+        stored = await api.store()
+        other = {**stored, "id": str(uuid4())}
+        answer = await api.post("/workflows/reviewing/start", {"paper": stored, "others": [stored, other]})
+        assert invalid(answer) == [("body.others.1", "unknown_file")]
+        assert await api.databases.ask("select * from {planar}planar_file_use") == []
+        # An id is needed: none is made up.
+        answer = await api.post("/workflows/reviewing/start", {"paper": {"filename": "a", "content_type": "b/c"}})
+        assert invalid(answer) == [("body.paper.id", "missing")]
+
+
+async def test_any_value_can_be_checked(open_files: OpenFiles) -> None:
+    async with open_files() as api:
+        stored = PlanarFile.model_validate(await api.store("real.txt"))
+        claimed = PlanarFile(id=stored.id, filename="lie", content_type="x/y", size=7)
+
+        async def check() -> None:
+            found = await check_files({"a": [{"b": (claimed,)}]}, ("place",))
+            assert found == [(("place", "a", 0, "b", 0), stored.id)]
+            assert claimed == stored
+            with pytest.raises(UnknownFiles, match=r"place\.x"):
+                await check_files({"x": PlanarFile(id=uuid4(), filename="a", content_type="b/c")}, ("place",))
+            assert await check_files({"a": 1, "b": [None, "text"]}) == []
+
+        await in_script(api.app, check)
+
+
+def test_a_form_shows_a_file_as_something_to_upload() -> None:
+    assert PlanarFile.model_json_schema()["x-planar-presentation"] == {"inputType": "file"}
+    scan = FiledContract.model_json_schema()["properties"]["scan"]
+    assert scan["x-planar-presentation"] == {"inputType": "file"}
+    assert scan["description"] == "What was signed."
