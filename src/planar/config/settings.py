@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 from planar.config.later import AIProvidersConfig, SseHub
 from planar.db.config import Connection, PoolConfig, PostgreSQLConfig, SQLiteConfig
 from planar.engine.config import WorkerConfig
+from planar.entities.config import EntitiesConfig
 from planar.files.config import FilesConfig
 from planar.files.storage.config import StorageConfig, default_storage_config
 from planar.logging.config import LoggerConfig, OtelConfig
@@ -53,6 +54,7 @@ class PlanarConfig(BaseModel):
     use_alembic: bool | None = True
     otel: OtelConfig | None = None
     workflows: WorkerConfig = Field(default_factory=WorkerConfig)
+    entities: EntitiesConfig = Field(default_factory=EntitiesConfig)
     files: FilesConfig = Field(default_factory=FilesConfig)
 
     @field_validator("db_connections")

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planar.entities.router import create_entities_router
     from planar.files.router import create_files_router
     from planar.routers.framework import framework_routes as framework_routes
     from planar.routers.health import create_health_router
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from planar.workflows.router import create_workflow_event_routes, create_workflow_router
 
 __all__ = [
+    "create_entities_router",
     "create_files_router",
     "create_health_router",
     "create_info_router",
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "create_entities_router": "planar.entities.router",
     "create_files_router": "planar.files.router",
     "create_health_router": "planar.routers.health",
     "create_info_router": "planar.routers.info",

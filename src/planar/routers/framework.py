@@ -12,6 +12,7 @@ from functools import cache
 from fastapi import APIRouter
 from starlette.routing import BaseRoute
 
+from planar.entities.router import ENTITY_ROUTES
 from planar.files.router import FILE_ROUTES
 from planar.routers.health import HEALTH_ROUTES
 from planar.routers.info import info_routes
@@ -31,10 +32,10 @@ def framework_routes(parent: APIRouter, title: str, description: str) -> list[Ba
     """
     prefix, tags = parent.prefix, tuple(str(tag) for tag in parent.tags)
     info = info_routes(title, description).under(prefix, tags)
-    tables = (HEALTH_ROUTES, EVENT_ROUTES, WORKFLOW_ROUTES, FILE_ROUTES)
-    health, events, workflows, files = (_declared(table, prefix, tags) for table in tables)
+    tables = (HEALTH_ROUTES, EVENT_ROUTES, WORKFLOW_ROUTES, ENTITY_ROUTES, FILE_ROUTES)
+    health, *others = (_declared(table, prefix, tags) for table in tables)
     # Fixed paths come before those with parameters.
-    return [*map(copy, health), *info, *map(copy, events), *map(copy, workflows), *map(copy, files)]
+    return [*map(copy, health), *info, *(copy(route) for routes in others for route in routes)]
 
 
 @cache

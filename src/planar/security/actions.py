@@ -34,6 +34,16 @@ class RuleAction(StrEnum):
     SIMULATE = "Rule::Simulate"
 
 
+class EntityAction(StrEnum):
+    """What can be done with an entity and its rows."""
+
+    LIST = "Entity::List"
+    VIEW_DETAILS = "Entity::ViewDetails"
+    CREATE = "Entity::Create"
+    UPDATE = "Entity::Update"
+    DELETE = "Entity::Delete"
+
+
 class EventAction(StrEnum):
     """What can be done with events."""
 
@@ -70,7 +80,9 @@ class HealthAction(StrEnum):
     VIEW = "Health::View"
 
 
-Action: TypeAlias = WorkflowAction | AgentAction | RuleAction | EventAction | FileAction | LinkAction | SystemAction | HealthAction
+Action: TypeAlias = (
+    WorkflowAction | AgentAction | RuleAction | EntityAction | EventAction | FileAction | LinkAction | SystemAction | HealthAction
+)
 
 PUBLIC_ACTIONS: Final[frozenset[Action]] = frozenset({HealthAction.VIEW, LinkAction.FOLLOW})
 """Allowed to everybody, whatever the policies say."""

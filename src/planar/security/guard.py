@@ -21,12 +21,23 @@ from fastapi import Request, Response
 from fastapi.params import Depends as Dependency
 from fastapi.routing import APIRoute
 
-from planar.security.actions import PUBLIC_ACTIONS, Action, AgentAction, EventAction, FileAction, LinkAction, RuleAction, WorkflowAction
+from planar.security.actions import (
+    PUBLIC_ACTIONS,
+    Action,
+    AgentAction,
+    EntityAction,
+    EventAction,
+    FileAction,
+    LinkAction,
+    RuleAction,
+    WorkflowAction,
+)
 from planar.security.authorization import check_action, validate_authorization_for
 from planar.security.errors import RouteWithoutAction
 from planar.security.problem import problems
 from planar.security.resources import (
     AgentResource,
+    EntityResource,
     EventResource,
     FileResource,
     ResourceDescriptor,
@@ -42,7 +53,9 @@ _PATH_PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
 _CHECKED: Final = "planar.checked"
 _REQUIREMENT: Final = "planar_requirement"
 
-NamedResource: TypeAlias = type[WorkflowResource] | type[AgentResource] | type[RuleResource] | type[EventResource] | type[FileResource]
+NamedResource: TypeAlias = (
+    type[WorkflowResource] | type[AgentResource] | type[RuleResource] | type[EntityResource] | type[EventResource] | type[FileResource]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,8 @@ def _whole_kind(action: Action) -> ResourceDescriptor:
             return AgentResource()
         case RuleAction():
             return RuleResource()
+        case EntityAction():
+            return EntityResource()
         case EventAction():
             return EventResource()
         case FileAction() | LinkAction():

@@ -11,7 +11,17 @@ from enum import StrEnum
 from typing import ClassVar, TypeAlias
 from uuid import UUID
 
-from planar.security.actions import AgentAction, EventAction, FileAction, HealthAction, LinkAction, RuleAction, SystemAction, WorkflowAction
+from planar.security.actions import (
+    AgentAction,
+    EntityAction,
+    EventAction,
+    FileAction,
+    HealthAction,
+    LinkAction,
+    RuleAction,
+    SystemAction,
+    WorkflowAction,
+)
 
 
 class ResourceType(StrEnum):
@@ -69,6 +79,20 @@ class RuleResource:
 
 
 @dataclass(frozen=True, slots=True)
+class EntityResource:
+    """An entity with its rows, by the entity's name."""
+
+    entity_name: str | None = None
+
+    type: ClassVar[ResourceType] = ResourceType.ENTITY
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (EntityAction,)
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.entity_name
+
+
+@dataclass(frozen=True, slots=True)
 class EventResource:
     """Events, by their key."""
 
@@ -114,4 +138,6 @@ class SystemResource:
         return None
 
 
-ResourceDescriptor: TypeAlias = WorkflowResource | AgentResource | RuleResource | EventResource | FileResource | SystemResource
+ResourceDescriptor: TypeAlias = (
+    WorkflowResource | AgentResource | RuleResource | EntityResource | EventResource | FileResource | SystemResource
+)

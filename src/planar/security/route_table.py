@@ -37,11 +37,15 @@ class RouteTable:
         return self._add("POST", path, options)
 
     def put(self, path: str, **options: Any) -> Callable[[F], F]:
-        """A route that stores; *options* are FastAPI's."""
+        """A route that stores or replaces; *options* are FastAPI's."""
         return self._add("PUT", path, options)
 
+    def patch(self, path: str, **options: Any) -> Callable[[F], F]:
+        """A route that changes; *options* are FastAPI's."""
+        return self._add("PATCH", path, options)
+
     def delete(self, path: str, **options: Any) -> Callable[[F], F]:
-        """A route that removes; *options* are FastAPI's."""
+        """A route that deletes; *options* are FastAPI's."""
         return self._add("DELETE", path, options)
 
     def head(self, path: str, **options: Any) -> Callable[[F], F]:
