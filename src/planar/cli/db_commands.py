@@ -17,7 +17,6 @@ from planar.clock import utc_now
 from planar.config.environment import MIGRATIONS
 from planar.db.app_migrations import service
 from planar.db.app_migrations.history import History, Revision
-from planar.db.app_migrations.scripting import upgrade_sql
 from planar.db.app_migrations.service import Project
 from planar.db.errors import DatabaseUnavailable
 from planar.errors import PlanarError
@@ -139,10 +138,8 @@ def check(options: DatabaseOptions) -> int:
 def sql(options: DatabaseOptions) -> int:
     """Print the statements of an upgrade."""
     project = _project(options)
-    found = project.history()
-    starting, _, target = options.target.rpartition(":")
     dialect = options.dialect or project.url.get_backend_name()
-    print(asyncio.run(upgrade_sql(found, dialect, found.find(starting or "base"), found.find(target or "head"))), end="")
+    print(asyncio.run(service.sql(project, dialect, options.target)), end="")
     return 0
 
 

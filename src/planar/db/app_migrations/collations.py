@@ -44,5 +44,5 @@ def _restore(inspector: Inspector, table: Table, column: Mapping[str, Any]) -> N
     statement = bind.execute(query, {"name": table.name}).scalar()
     collation = collations_in(statement or "").get(column["name"])
     if collation is not None:
-        kind = cast("String", column["type"])
+        kind = column["type"]
         cast("dict[str, Any]", column)["type"] = type(kind)(length=kind.length, collation=collation)

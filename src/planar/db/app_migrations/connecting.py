@@ -3,7 +3,7 @@
 SQLite: every transaction begins by taking the write lock, so that the revision is read, applied and noted in one; DDL is undone with
 it. Foreign keys are not enforced while tables are rebuilt, which drops the old ones; they are checked before the commit.
 PostgreSQL: a second connection holds the lock that the framework's migrations take as well. It asks again and again rather than
-waiting in the server: a waiting statement has a snapshot, for which CREATE INDEX CONCURRENTLY would wait.
+waiting in the server, and keeps no snapshot: CREATE INDEX CONCURRENTLY waits for every transaction that has one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,16 @@ async def _take_lock(holder: AsyncConnection) -> None:
         if not told:
             logger.info("waiting for another process that is changing tables")
         told = True
+        await _let_go_of_snapshot(holder)
         await asyncio.sleep(_PAUSE_SECONDS)
+    await _let_go_of_snapshot(holder)
+
+
+async def _let_go_of_snapshot(connection: AsyncConnection) -> None:
+    """A statement of the driver's usual kind keeps its snapshot to the end of the transaction, or to the next of the simple kind."""
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert raw is not None
+    await raw.execute("SELECT 1")
 
 
 def check_foreign_keys(connection: Connection) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 from sqlalchemy import Enum, MetaData, Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -86,7 +87,8 @@ def native_enum(kind: TypeEngine[object]) -> Enum | None:
 
 def enum_name(kind: Enum) -> str:
     """Its name, after its schema if it has one."""
-    return f"{kind.schema}.{kind.name}" if kind.schema else str(kind.name)
+    schema = cast("str | None", getattr(kind, "schema", None))
+    return f"{schema}.{kind.name}" if schema else str(kind.name)
 
 
 def added_labels(known: Labels, wanted: Mapping[str, Sequence[str]]) -> Labels:

@@ -15,14 +15,15 @@ from planar import lazy
 from planar.db.app_migrations.applying import Told, apply, note, refuse_unknown, undo
 from planar.db.app_migrations.connecting import LOCK_SECONDS, migration_engine, sqlite_migration_engine
 from planar.db.app_migrations.facts import read_facts
-from planar.db.app_migrations.history import FOREIGN_MARK, History, is_used, read_history
+from planar.db.app_migrations.history import BASE, FOREIGN_MARK, HEAD, History, is_used, read_history
 from planar.db.app_migrations.history_tables import tables_of_history
 from planar.db.app_migrations.judgement import ADOPT, REVISE, UPGRADE, Facts, Finding, judge
 from planar.db.app_migrations.labels import labels_of_history
 from planar.db.app_migrations.naming import file_name, revision_id
 from planar.db.app_migrations.revision_file import Body, revision_text
-from planar.db.errors import DatabaseBehind, HistoryBroken, NoApplicationTables, NoMigrations, TableDiffers, TablesNotAdopted
+from planar.db.app_migrations.scripting import upgrade_sql
 from planar.db.app_migrations.version_table import stored_revisions
+from planar.db.errors import DatabaseBehind, HistoryBroken, NoApplicationTables, NoMigrations, TableDiffers, TablesNotAdopted
 
 if TYPE_CHECKING:
     from planar.db.app_migrations.with_alembic import comparing, environment, writing
@@ -97,7 +98,7 @@ async def revise(project: Project, message: str, now: datetime, *, empty: bool =
     if merge:
         if len(history.heads) < 2:
             raise HistoryBroken(f"There is nothing to join: the one newest revision is {history.head()}.")
-        return _write(history, message, now, history.heads, Body())
+        return write(history, message, now, history.heads, Body())
     head = history.head()
     if empty:
         body = Body()
@@ -105,7 +106,7 @@ async def revise(project: Project, message: str, now: datetime, *, empty: bool =
         body = await _difference(project, history)
         if body is None:
             return None
-    return _write(history, message, now, [head] if head else [], body)
+    return write(history, message, now, [head] if head else [], body)
 
 
 async def _difference(project: Project, history: History) -> Body | None:
@@ -143,7 +144,8 @@ def _known(project: Project, history: History) -> comparing.Known:
     return comparing.Known(project.metadata, tables_of_history(sources), labels_of_history(sources), is_first=not history.revisions)
 
 
-def _write(history: History, message: str, now: datetime, parents: Sequence[str], body: Body) -> Path:
+def write(history: History, message: str, now: datetime, parents: Sequence[str], body: Body) -> Path:
+    """Write a revision, and return its file."""
     identity = revision_id(now, history.revisions)
     path = history.folder / file_name(identity, message)
     path.write_text(revision_text(identity, message, parents, body), encoding="utf-8")
@@ -215,6 +217,18 @@ async def stamp(project: Project, target: str, *, forget: bool = False) -> str |
             refuse_unknown(history, await _stored(engine))
         await note(engine, history, revision, forget=forget)
     return revision
+
+
+async def sql(project: Project, dialect: str, span: str) -> str:
+    """The statements of an upgrade.
+
+    Args:
+        dialect: ``sqlite`` or ``postgresql``.
+        span: ``to`` or ``from:to``, each as `History.find`; without *from* an empty database is meant, without *to* the newest.
+    """
+    history = project.history()
+    starting, _, target = span.rpartition(":")
+    return await upgrade_sql(history, dialect, history.find(starting or BASE), history.find(target or HEAD))
 
 
 async def current(project: Project) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Dialect, MetaData
+from sqlalchemy import Connection, Dialect, MetaData, UniqueConstraint, inspect
 from sqlalchemy.types import TypeEngine
 
 from planar.db.app_migrations.history_tables import TableName
@@ -39,9 +39,9 @@ class Known:
     """Whether there is no revision yet: the first one makes everything, whatever a database of a developer holds."""
 
 
-def options_of(known: Known) -> dict[str, Any]:
+def options_of(known: Known, connection: Connection) -> dict[str, Any]:
     """How Alembic's environment is configured to compare, and to write."""
-    seen = set() if known.is_first else set(known.tables) | {(table.schema, table.name) for table in _tables(known.metadata)}
+    seen: set[TableName] = set() if known.is_first else {*known.tables, *_tables(known.metadata)}
     schemas = {schema for schema, _ in seen}
 
     def include_name(name: str | None, kind: str, parents: Any) -> bool:
@@ -49,10 +49,14 @@ def options_of(known: Known) -> dict[str, Any]:
             return name in schemas
         return kind != "table" or (parents.get("schema_name"), name) in seen and name != VERSION_TABLE
 
+    def include_object(thing: Any, _name: str | None, kind: str, reflected: bool, counterpart: Any) -> bool:
+        return kind != "unique_constraint" or reflected or counterpart is not None or not _is_there_without_name(connection, thing)
+
     return {
         "target_metadata": list(known.metadata),
         "include_schemas": any(schema is not None for schema in schemas),
         "include_name": include_name,
+        "include_object": include_object,
         "compare_type": _type_differs,
         "compare_server_default": False,
         "render_item": render_item,
@@ -76,7 +80,7 @@ def differences(connection: Connection, alembic: Alembic, known: Known) -> list[
         found.extend(describe(upgrade.as_diffs() if upgrade is not None else []))
         return []
 
-    alembic.run(connection, decide, **options_of(known))
+    alembic.run(connection, decide, **options_of(known, connection))
     return found
 
 
@@ -122,5 +126,13 @@ def _type_differs(context: MigrationContext, _column: Any, _wanted_column: Any, 
     return plain_type(found.compile(dialect), dialect) != plain_type(wanted.compile(dialect), dialect)
 
 
-def _tables(metadata: Iterable[MetaData]) -> Iterable[Any]:
-    return [table for each in metadata for table in each.tables.values()]
+def _is_there_without_name(connection: Connection, wanted: UniqueConstraint) -> bool:
+    """SQLite keeps what a class says of one column without a name, where the table was made before we gave names."""
+    if connection.dialect.name != "sqlite" or wanted.table.name not in inspect(connection).get_table_names():
+        return False
+    found = inspect(connection).get_unique_constraints(wanted.table.name)
+    return any(each["name"] is None and each["column_names"] == [column.name for column in wanted.columns] for each in found)
+
+
+def _tables(metadata: Iterable[MetaData]) -> Iterable[TableName]:
+    return [(table.schema, table.name) for each in metadata for table in each.tables.values()]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Any, Literal, cast
 
+import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
 from alembic.operations.ops import MigrateOperation
@@ -17,6 +19,9 @@ from planar.modeling.mixins.timestamp import DatabaseNow
 
 OUR_TYPES = "planar.modeling.column_types"
 """Where users find our column types; that of moments is made elsewhere."""
+
+_DIALECTS = "sqlalchemy.dialects."
+_TYPE_NAME = re.compile(r"(?<![\w.'])[A-Z]\w*(?=\()")
 
 
 class Note(MigrateOperation):
@@ -85,6 +90,8 @@ def _rendered_type(kind: TypeEngine[Any], context: AutogenContext) -> str | Lite
     if isinstance(kind, AutoString):
         return f"sa.String(length={kind.length})" if kind.length else "sa.String()"
     module = type(kind).__module__
+    if module.startswith(_DIALECTS):
+        return _rendered_dialect_type(kind, module.removeprefix(_DIALECTS).partition(".")[0], context)
     if module.startswith("sqlalchemy."):
         return False
     if isinstance(kind, UTCDateTime):
@@ -96,8 +103,20 @@ def _rendered_type(kind: TypeEngine[Any], context: AutogenContext) -> str | Lite
     return f"{module}.{kind!r}"
 
 
+def _rendered_dialect_type(kind: TypeEngine[Any], dialect: str, context: AutogenContext) -> str:
+    """A type of one database, with the types that it takes as arguments: Alembic writes those only when it speaks to that database."""
+    context.imports.add(f"from sqlalchemy.dialects import {dialect}")
+    name, parenthesis, arguments = repr(kind).partition("(")
+    return f"{dialect}.{name}{parenthesis}{_TYPE_NAME.sub(_with_prefix, arguments)}"
+
+
+def _with_prefix(found: re.Match[str]) -> str:
+    return f"sa.{found[0]}" if hasattr(sqlalchemy, found[0]) else found[0]
+
+
 def _rendered_enum(enum: Enum) -> str:
     """Its type is made and dropped by statements of their own: columns of several tables may share it."""
     labels = ", ".join(repr(label) for label in enum.enums)
-    schema = f", schema={enum.schema!r}" if enum.schema else ""
+    in_schema = cast("str | None", getattr(enum, "schema", None))
+    schema = f", schema={in_schema!r}" if in_schema else ""
     return f"sa.Enum({labels}, name={enum.name!r}{schema}, create_type=False)"

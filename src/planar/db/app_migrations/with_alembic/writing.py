@@ -32,7 +32,7 @@ def difference(connection: Connection, alembic: Alembic, known: Known) -> Body |
             found.append(Body(upgrade, _code(script.downgrade_ops, context, imports), imports))
         return []
 
-    alembic.run(connection, decide, **options_of(known))
+    alembic.run(connection, decide, **options_of(known, connection))
     return found[0] if found else None
 
 
