@@ -9,6 +9,7 @@ import pytest
 
 from planar.db.app_migrations import service
 from planar.db.manager import DatabaseManager
+from tests.docs.pages import ROOT
 from tests.integration.app_migrations.site import Site
 from tests.integration.app_migrations.versions import schema
 
@@ -33,6 +34,18 @@ UNDO_RENAME = """
 with op.batch_alter_table("customer") as batch_op:
     batch_op.alter_column("title", new_column_name="name", existing_type=sa.String(80))
 """
+
+
+CONCURRENTLY = """
+with op.get_context().autocommit_block():
+    op.create_index("ix_invoice_due", "invoice", ["due"], postgresql_concurrently=True)
+"""
+
+
+def test_the_page_shows_what_is_tested_here() -> None:
+    page = (ROOT / "docs" / "how-to" / "change-a-table.md").read_text()
+    for statements in (BACKFILL, RENAME, CONCURRENTLY):
+        assert " ".join(statements.split()) in " ".join(page.split())
 
 
 async def fill(site: Site) -> None:

@@ -126,6 +126,12 @@ async def test_a_newer_database_may_be_allowed_where_its_tables_fit(first: Site)
     await first.start(schema(1), allow_newer=True)
 
 
+async def test_a_column_too_many_is_a_difference_where_the_database_is_not_newer(first: Site) -> None:
+    await first.execute_script("ALTER TABLE invoice ADD COLUMN extra TEXT")
+    with pytest.raises(TableDiffers, match="has a column extra"):
+        await first.start(schema(1), allow_newer=True)
+
+
 async def test_a_newer_database_is_refused_where_older_code_cannot_write(first: Site) -> None:
     await newer(first, 'sa.Column("extra", sa.String(), nullable=False, server_default="")')
     await first.start(schema(1), allow_newer=True)

@@ -15,6 +15,7 @@ from sqlalchemy import MetaData
 from planar.db.app_migrations import connecting, service
 from planar.db.errors import DatabaseBusy, DatabaseUnavailable, NoSuchRevision, RevisionFailed
 from tests.integration.app_migrations.site import Site
+from tests.integration.app_migrations.test_life import CONCURRENTLY
 from tests.integration.app_migrations.versions import schema
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +77,33 @@ async def test_two_processes_apply_each_revision_once(site: Site) -> None:
     assert await site.ask("SELECT version_num FROM planar_app_revision") == [(site.history().head(),)]
 
 
+START = """
+import asyncio, sys
+from pathlib import Path
+from planar.db.app_migrations.starting import StartPolicy
+from planar.db.manager import DatabaseManager
+from tests.integration.app_migrations.versions import schema
+
+async def main():
+    manager = DatabaseManager(sys.argv[1])
+    await manager.connect()
+    await manager.migrate(application=[schema(1)], policy=StartPolicy(Path(sys.argv[2]), True))
+    await manager.disconnect()
+    print("alembic" in sys.modules)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_start_on_a_database_that_fits_loads_no_alembic(site: Site) -> None:
+    await site.start(schema(1), strict=False)  # the framework's tables
+    await site.revise(schema(1), "first")
+    await site.upgrade(schema(1), adopt=True)
+    command = [sys.executable, "-c", START, site.url, str(site.folder)]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 async def test_a_kill_in_the_middle_of_a_revision_leaves_the_one_before(site: Site) -> None:
     site.add("mark", up='op.create_table("mark", sa.Column("id", sa.Integer(), primary_key=True))\nop.execute("INSERT INTO mark (id) VALUES (1)")')
     site.add("pause", up=f'op.add_column("mark", sa.Column("size", sa.Integer()))\n{PAUSE.strip()}')
@@ -117,15 +145,11 @@ async def test_a_revision_that_would_leave_rows_referring_to_nothing_fails(site:
     assert await site.ask("SELECT id FROM customer") == [(1,)]
 
 
-async def test_a_revision_may_leave_its_transaction_on_postgresql(site: Site) -> None:
-    site.add("mark", up='op.create_table("mark", sa.Column("id", sa.Integer()))')
-    site.add(
-        "index",
-        up='if op.get_context().dialect.name == "postgresql":\n    with op.get_context().autocommit_block():\n'
-        '        op.create_index("ix_mark_id", "mark", ["id"], postgresql_concurrently=True)\nelse:\n    op.create_index("ix_mark_id", "mark", ["id"])',
-    )
-    assert await site.upgrade() == ["mark", "index"]
-    assert "ix_mark_id" in str(await site.schema())
+async def test_a_revision_may_leave_its_transaction(site: Site) -> None:
+    site.add("table", up='op.create_table("invoice", sa.Column("due", sa.Date()))')
+    site.add("index", up=CONCURRENTLY)
+    assert await site.upgrade() == ["table", "index"]
+    assert "ix_invoice_due" in str(await site.schema())
 
 
 async def test_a_statement_waits_for_a_lock_for_a_limited_time(site: Site) -> None:

@@ -135,11 +135,10 @@ def parse_revision(source: str, path: Path) -> Revision:
     Raises:
         HistoryBroken: it is no Python, declares none, or its constants are not written as constants.
     """
-    try:
-        module = ast.parse(source)
-    except SyntaxError as error:
-        raise HistoryBroken(f"{path}, line {error.lineno}: this revision is not Python: {error.msg}.") from None
-    values = {name: value for statement in module.body for name, value in _assigned(statement, path)}
+    head, _, body = source.partition("\ndef ")
+    module, values = _constants_of(head, path)
+    if body and not {"revision", "down_revision"} <= values.keys():
+        module, values = _constants_of(source, path)
     if "revision" not in values:
         raise HistoryBroken(f"{path} declares no `revision`. The folder is for revisions only: keep other code elsewhere.")
     identity, parents = values["revision"], values.get("down_revision")
@@ -151,6 +150,14 @@ def parse_revision(source: str, path: Path) -> Revision:
         raise HistoryBroken(f"{path}: branch_labels and depends_on are not supported; what comes before is down_revision.")
     message = (ast.get_docstring(module) or "").partition("\n")[0]
     return Revision(identity, tuple(cast("Sequence[str]", parents)), message, path)
+
+
+def _constants_of(source: str, path: Path) -> tuple[ast.Module, dict[str, Any]]:
+    try:
+        module = ast.parse(source)
+    except SyntaxError as error:
+        raise HistoryBroken(f"{path}, line {error.lineno}: this revision is not Python: {error.msg}.") from None
+    return module, {name: value for statement in module.body for name, value in _assigned(statement, path)}
 
 
 _CONSTANTS = ("revision", "down_revision", "branch_labels", "depends_on")

@@ -41,7 +41,7 @@ async def prepare_application(engine: AsyncEngine, metadata: Sequence[MetaData],
     Raises:
         MigrationError: one of its kinds; the message names the command that mends it.
     """
-    history = read_history(policy.folder) if policy.folder is not None and is_used(policy.folder) else None
+    history = _history_of(policy)
     if history is None or not history.revisions:
         for each in metadata:
             await create_application_tables(engine, each)
@@ -49,12 +49,32 @@ async def prepare_application(engine: AsyncEngine, metadata: Sequence[MetaData],
             command = "planar db init" if history is None else 'planar db revision -m "first"'
             logger.warning("the application's tables have no migrations: a changed class cannot be deployed", remedy=command)
         return
-    async with engine.connect() as connection:
-        facts = await connection.run_sync(read_facts, metadata, may_have_more=policy.allow_newer)
+    facts = await _facts_of(engine, metadata, history, policy)
     if not policy.is_strict and not facts.stored and not facts.present and len(history.heads) == 1:
         await _make_tables(engine, history)
         return
     _act_on(judge(history, facts, allow_newer=policy.allow_newer), history, facts, policy)
+
+
+async def examine_application(engine: AsyncEngine, metadata: Sequence[MetaData], policy: StartPolicy) -> list[Finding] | None:
+    """What a start would find, without doing anything about it; None if there are no revisions.
+
+    Raises:
+        HistoryBroken: the revisions do not fit together.
+    """
+    history = _history_of(policy)
+    if history is None or not history.revisions:
+        return None
+    return judge(history, await _facts_of(engine, metadata, history, policy), allow_newer=policy.allow_newer)
+
+
+def _history_of(policy: StartPolicy) -> History | None:
+    return read_history(policy.folder) if policy.folder is not None and is_used(policy.folder) else None
+
+
+async def _facts_of(engine: AsyncEngine, metadata: Sequence[MetaData], history: History, policy: StartPolicy) -> Facts:
+    async with engine.connect() as connection:
+        return await connection.run_sync(read_facts, metadata, history if policy.allow_newer else None)
 
 
 def _act_on(findings: Sequence[Finding], history: History, facts: Facts, policy: StartPolicy) -> None:
