@@ -89,7 +89,7 @@ def served(shop: Shop, environment: str) -> str:
 def test_a_table_changes_from_its_class_to_production(shop: Shop) -> None:
     assert "Made " in shop.run("db", "init")
     assert "Wrote " in shop.run("db", "revision", "-m", "first table")
-    assert "planar db upgrade" in refused(shop)
+    assert "planar db upgrade --env prod" in refused(shop)
     assert shop.run("db", "upgrade").startswith("Applied ")
     shop.save('size: int = Field(default=0, sa_column_kwargs={"server_default": "0"})')
     assert "Table thing has no column size (INTEGER). No revision says so. Run: planar db revision" in refused(shop)
@@ -116,7 +116,7 @@ def test_an_app_that_is_served_already_adopts_its_tables(shop: Shop) -> None:
     assert "planar db init" in served(shop, "prod")
     shop.run("db", "init")
     shop.run("db", "revision", "-m", "first table")
-    assert "planar db upgrade --adopt" in refused(shop)
+    assert "planar db upgrade --adopt --env prod" in refused(shop)
     shop.run("db", "upgrade", "--adopt")
     assert "planar db" not in served(shop, "prod")
     assert shop.compared()["ok"]
@@ -137,4 +137,4 @@ def test_the_folder_is_the_one_that_the_settings_name(shop: Shop) -> None:
     shop.run("db", "init")
     shop.run("db", "revision", "-m", "first table")
     assert len(list((shop.folder / "elsewhere" / "revisions").glob("*_first_table.py"))) == 1
-    assert "planar db upgrade" in refused(shop)
+    assert "planar db upgrade --env prod" in refused(shop)

@@ -56,7 +56,8 @@ async def running(services: Services, notices: Notices, on_startup: OnStartup | 
 def start_policy(config: PlanarConfig) -> StartPolicy:
     """What a start with the settings *config* does about the application's tables."""
     folder = config.app.migrations or migrations_beside_app()
-    return StartPolicy(folder, config.environment is Environment.PROD, config.app.allow_newer_database)
+    is_strict = config.environment is Environment.PROD
+    return StartPolicy(folder, is_strict, config.app.allow_newer_database, " --env prod" if is_strict else "")
 
 
 @asynccontextmanager

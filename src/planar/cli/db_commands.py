@@ -158,7 +158,8 @@ def _project(options: DatabaseOptions) -> Project:
     if not isinstance(app, PlanarApp):
         raise CommandFailed(f"{options.variable!r} in {entry.path} is of type {type(app).__name__}, not a PlanarApp.")
     folder = app.config.app.migrations or path.parent / MIGRATIONS
-    return Project(folder.absolute(), app.config.connection_url(), [PLANAR_APPLICATION_METADATA], options.lock_seconds)
+    where = f" --env {options.environment}" if options.environment else ""
+    return Project(folder.absolute(), app.config.connection_url(), [PLANAR_APPLICATION_METADATA], options.lock_seconds, where)
 
 
 def _telling(verb: str, done: list[Revision]) -> Callable[[Revision], None]:

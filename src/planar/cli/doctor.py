@@ -117,7 +117,8 @@ async def _read(manager: DatabaseManager, subject: Subject) -> Facts:
         return facts
     missing, differences = await compare_application_tables(manager.get_engine(), PLANAR_APPLICATION_METADATA)
     tables = tuple(table.fullname for table in missing)
-    policy = StartPolicy(subject.folder, allow_newer=subject.config.app.allow_newer_database)
+    where = f" --env {subject.config.environment}"
+    policy = StartPolicy(subject.folder, allow_newer=subject.config.app.allow_newer_database, where=where)
     found = await examine_application(manager.get_engine(), [PLANAR_APPLICATION_METADATA], policy)
     migrations = None if found is None else tuple((finding.summary, finding.command) for finding in found)
     return replace(facts, application=ApplicationFacts(subject.workflows, tables, tuple(differences), migrations))

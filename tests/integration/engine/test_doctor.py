@@ -454,7 +454,7 @@ def test_a_loaded_app_tells_which_of_its_revisions_are_missing(tmp_path: Path) -
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     told: dict[str, Any] = json.loads(done.stdout)
     assert [(finding["code"], finding["figures"]) for finding in told["findings"]] == [
-        ("application_migrations", {"command": "planar db upgrade"})
+        ("application_migrations", {"command": "planar db upgrade --env dev"})
     ]
     assert done.returncode == 2
 

@@ -52,43 +52,44 @@ class Finding:
         return {"code": self.code, "summary": self.summary, "command": self.command}
 
 
-def judge(history: History, facts: Facts, *, allow_newer: bool = False) -> list[Finding]:
+def judge(history: History, facts: Facts, *, allow_newer: bool = False, where: str = "") -> list[Finding]:
     """What does not fit, the first to mend first; nothing if the app can run on this database.
 
     Args:
         allow_newer: whether a revision that the code does not know is no finding.
+        where: the options by which a command finds this database; a revision is written with the one that developers use.
     """
     if len(history.heads) > 1:
         told = f"There are {len(history.heads)} newest revisions, {' and '.join(history.heads)}, since two branches each added one."
         return [Finding(SeveralHeads, told, MERGE)]
     unknown = history.unknown(facts.stored)
     if unknown and not allow_newer:
-        return [_ahead(history, unknown)]
+        return [_ahead(history, unknown, where)]
     pending = [] if unknown else history.to_apply(facts.stored, history.head())
     if pending and not facts.stored and facts.present:
         told = f"The tables {', '.join(facts.present)} exist, but the database has no revision: they were made without one."
-        return [Finding(TablesNotAdopted, told, ADOPT)]
+        return [Finding(TablesNotAdopted, told, ADOPT + where)]
     if pending:
-        return [_behind(facts, [f"{each.id} ({each.message})" for each in pending])]
-    return _of_tables(facts)
+        return [_behind(facts, [f"{each.id} ({each.message})" for each in pending], where)]
+    return _of_tables(facts, where)
 
 
-def _ahead(history: History, unknown: Sequence[str]) -> Finding:
+def _ahead(history: History, unknown: Sequence[str], where: str) -> Finding:
     told = (
         f"The database has revision {', '.join(unknown)}, which is not in {history.folder}: newer code made it, or its file was removed. "
         "Start the code that has it, or set app.allow_newer_database if the newer tables still fit this code."
     )
-    return Finding(DatabaseAhead, told, "planar db history")
+    return Finding(DatabaseAhead, told, f"planar db history{where}")
 
 
-def _behind(facts: Facts, pending: Sequence[str]) -> Finding:
+def _behind(facts: Facts, pending: Sequence[str], where: str) -> Finding:
     have = f"revision {', '.join(facts.stored)}" if facts.stored else "no revision"
     count = "1 is" if len(pending) == 1 else f"{len(pending)} are"
-    return Finding(DatabaseBehind, f"The database has {have}; {count} not applied: {', '.join(pending)}.", UPGRADE)
+    return Finding(DatabaseBehind, f"The database has {have}; {count} not applied: {', '.join(pending)}.", UPGRADE + where)
 
 
-def _of_tables(facts: Facts) -> list[Finding]:
+def _of_tables(facts: Facts, where: str) -> list[Finding]:
     told = [f"Table {table} is missing." for table in facts.missing] + list(facts.differences)
     if not told:
         return []
-    return [Finding(TableDiffers, f"{' '.join(told)} No revision says so.", f"{REVISE}, then {UPGRADE}")]
+    return [Finding(TableDiffers, f"{' '.join(told)} No revision says so.", f"{REVISE}, then {UPGRADE}{where}")]

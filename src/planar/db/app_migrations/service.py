@@ -51,6 +51,8 @@ class Project:
     """Its tables."""
     lock_seconds: float = LOCK_SECONDS
     """How long a statement may wait for a lock on PostgreSQL."""
+    where: str = ""
+    """The options by which a command finds this database."""
 
     def history(self) -> History:
         """Its revisions.
@@ -122,7 +124,7 @@ async def _difference(project: Project, history: History) -> Body | None:
             await engine.dispose()
     async with migration_engine(project.url, lock_seconds=project.lock_seconds) as engine, engine.connect() as connection:
         if history.revisions:
-            _refuse_unless_at_head(history, await connection.run_sync(read_facts, project.metadata))
+            _refuse_unless_at_head(history, await connection.run_sync(read_facts, project.metadata), project.where)
             await connection.rollback()
         return await connection.run_sync(writing.difference, alembic, _known(project, history))
 
@@ -132,9 +134,9 @@ def _engine_of_first(project: Project) -> AsyncEngine | None:
     return sqlite_migration_engine(":memory:") if project.url.get_backend_name() == "sqlite" else None
 
 
-def _refuse_unless_at_head(history: History, facts: Facts) -> None:
+def _refuse_unless_at_head(history: History, facts: Facts, where: str) -> None:
     refuse_unknown(history, facts.stored)
-    for finding in judge(history, facts):
+    for finding in judge(history, facts, where=where):
         if finding.error in (DatabaseBehind, TablesNotAdopted):
             raise finding.error(f"{finding.summary} A revision is written by comparing a database that has all others. Run: {finding.command}")
 
@@ -171,15 +173,15 @@ async def upgrade(project: Project, target: str, told: Told, *, adopt: bool = Fa
         async with engine.connect() as connection:
             facts = await connection.run_sync(read_facts, project.metadata)
         if history.revisions and not facts.stored and facts.present:
-            await _adopt(engine, history, facts, adopt)
+            await _adopt(engine, history, facts, adopt, project.where)
         await apply(engine, history, revision, told)
 
 
-async def _adopt(engine: AsyncEngine, history: History, facts: Facts, adopt: bool) -> None:
+async def _adopt(engine: AsyncEngine, history: History, facts: Facts, adopt: bool, where: str) -> None:
     if not adopt:
         raise TablesNotAdopted(
             f"The tables {', '.join(facts.present)} exist, but the database has no revision: they were made without one. "
-            f"If they are as the newest revision says, run: {ADOPT}. If an older one made them: planar db stamp <revision>"
+            f"If they are as the newest revision says, run: {ADOPT}{where}. If an older one made them: planar db stamp <revision>"
         )
     problems = [f"Table {table} is missing." for table in facts.missing] + list(facts.differences)
     if problems:
@@ -248,12 +250,12 @@ async def check(project: Project) -> list[Finding]:
     async with migration_engine(project.url) as engine, engine.connect() as connection:
         facts = await connection.run_sync(read_facts, project.metadata)
         await connection.rollback()
-        found = [each for each in judge(history, facts) if each.error is not TableDiffers]
+        found = [each for each in judge(history, facts, where=project.where) if each.error is not TableDiffers]
         if found:
             return found
         alembic = environment.Alembic(history.folder)
         told = await connection.run_sync(comparing.differences, alembic, _known(project, history))
-    return [Finding(TableDiffers, sentence, f"{REVISE}, then {UPGRADE}") for sentence in told]
+    return [Finding(TableDiffers, sentence, f"{REVISE}, then {UPGRADE}{project.where}") for sentence in told]
 
 
 async def _stored(engine: AsyncEngine) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ class StartPolicy:
     """Whether it refuses to start on what does not fit (``prod``), or tells (``dev``)."""
     allow_newer: bool = False
     """Whether it starts on a database with a revision that the code does not know, if the tables fit."""
+    where: str = ""
+    """The options by which a command finds this database."""
 
 
 async def prepare_application(engine: AsyncEngine, metadata: Sequence[MetaData], policy: StartPolicy) -> None:
@@ -53,7 +55,7 @@ async def prepare_application(engine: AsyncEngine, metadata: Sequence[MetaData],
     if not policy.is_strict and not facts.stored and not facts.present and len(history.heads) == 1:
         await _make_tables(engine, history)
         return
-    _act_on(judge(history, facts, allow_newer=policy.allow_newer), history, facts, policy)
+    _act_on(judge(history, facts, allow_newer=policy.allow_newer, where=policy.where), history, facts, policy)
 
 
 async def examine_application(engine: AsyncEngine, metadata: Sequence[MetaData], policy: StartPolicy) -> list[Finding] | None:
@@ -65,7 +67,7 @@ async def examine_application(engine: AsyncEngine, metadata: Sequence[MetaData],
     history = _history_of(policy)
     if history is None or not history.revisions:
         return None
-    return judge(history, await _facts_of(engine, metadata, history, policy), allow_newer=policy.allow_newer)
+    return judge(history, await _facts_of(engine, metadata, history, policy), allow_newer=policy.allow_newer, where=policy.where)
 
 
 def _history_of(policy: StartPolicy) -> History | None:

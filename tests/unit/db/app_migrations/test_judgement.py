@@ -50,6 +50,11 @@ def test_two_newest_revisions_come_before_everything_else() -> None:
     assert judged(forked, Facts(("z",), missing=("t",))) == [(SeveralHeads, MERGE)]
 
 
+def test_a_command_names_the_settings_that_lead_to_the_database_except_where_developers_write_the_revision() -> None:
+    found = judge(history("a"), Facts(()), where=" --env prod") + judge(history("a"), Facts(("a",), missing=("t",)), where=" --env prod")
+    assert [finding.command for finding in found] == [f"{UPGRADE} --env prod", f"{REVISE}, then {UPGRADE} --env prod"]
+
+
 def test_a_finding_tells_machines_its_code_and_its_command() -> None:
     found = judge(history("a"), Facts(()))[0].for_machines()
     assert (found["code"], found["command"]) == ("database_behind", UPGRADE)
