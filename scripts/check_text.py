@@ -36,6 +36,7 @@ def rules(root: Path) -> list[Rule]:
         Rule(re.compile(r"\"resolved[\"]: *\"http|^(?:registry|source) *=.*http"), "Keep plain versions, not where packages came from."),
         Rule(re.compile(r"https?://[^ \"'<>]*\.(?:whl|tgz|tar\.gz)"), "Name a package and its version instead of an archive."),
         Rule(re.compile(r"(?<![\w.])/(?:home|Users)/[\w.-]+/|(?<![\w.])/root[/]"), "A path of one machine: make it relative."),
+        Rule(re.compile(r"^(?:<{7}|>{7}) "), "Decide between the two texts of a merge."),
         Rule(re.compile(r"\b(?:TODO|FIXME|XXX)\b"), "Finish it, or leave it out and open an issue.", names="src/*.py"),
     ]
     places = sorted({root, root.parent} - ORDINARY)

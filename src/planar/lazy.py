@@ -15,26 +15,26 @@ from typing import Any
 
 def yaml() -> ModuleType:
     """The YAML library: many programs build their settings in code."""
-    return _at_first_use("yaml")
+    return at_first_use("yaml")
 
 
 def dotenv() -> ModuleType:
     """The reader of ``.env`` files."""
-    return _at_first_use("dotenv")
+    return at_first_use("dotenv")
 
 
 def asyncpg() -> ModuleType:
     """The driver of PostgreSQL: most programs begin on SQLite."""
-    return _at_first_use("asyncpg")
+    return at_first_use("asyncpg")
 
 
 def httpx2() -> ModuleType:
     """The HTTP client: most apps call nobody."""
-    return _at_first_use("httpx2")
+    return at_first_use("httpx2")
 
 
-def _at_first_use(name: str) -> ModuleType:
-    """The module *name*, which is loaded when something in it is asked for."""
+def at_first_use(name: str) -> ModuleType:
+    """The module *name*, which is loaded when something in it is asked for: a heavy library, or a part of ours that uses one."""
     loaded = sys.modules.get(name)
     if loaded is not None:
         return loaded

@@ -167,17 +167,27 @@ def options_of(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tupl
     for name, below in getattr(command, "commands", {}).items():
         yield from options_of(below, (*names, name))
     if not hasattr(command, "commands"):
-        yield names, {parameter.opts[0] if parameter.param_type_name == "option" else "PATH" for parameter in command.params}
+        arguments = {"[PATH]": "PATH", "PATH": "PATH"}
+        yield (
+            names,
+            {
+                parameter.opts[0] if parameter.param_type_name == "option" else arguments.get(parameter.metavar, parameter.metavar)
+                for parameter in command.params
+            },
+        )
 
 
 def test_the_page_lists_every_command_and_option() -> None:
     text = (REFERENCE / "command-line.md").read_text()
     rows = [code_in(row[0]) for row in rows_of(REFERENCE / "command-line.md", "Argument or option")]
     commands = dict(options_of(typer.main.get_command(planar_command)))
+    changing = {names[1]: found for names, found in commands.items() if names[0] == "db"}
     for names in commands:
-        assert f"`planar {' '.join(names)} [PATH]`" in text
-    assert set(rows) == set().union(*commands.values())
-    starts = [*(place for place, name in enumerate(rows) if name == "PATH"), len(rows)]
+        assert f"`planar {' '.join(names)} [PATH]`" in text or names[0] == "db"
+    assert [code_in(row[0]).split()[2] for row in rows_of(REFERENCE / "command-line.md", "Command")] == list(changing)
+    assert set(rows) == {name for found in commands.values() for name in found if not name.strip("[").startswith(("REVISION", "FROM"))}
+    starts = [*(place for place, name in enumerate(rows) if name == "PATH"), rows.index("--path")]
+    assert set(rows[starts[-1] :]) == {name for found in changing.values() for name in found if name.startswith("--")}
     serving, working, looking, examining, collecting, listing = (rows[start:end] for start, end in pairwise(starts))
     assert set(serving[: serving.index("--no-worker")]) == commands["dev",]
     assert set(serving) == commands["prod",]

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from planar.app.assembly import Running, assemble
 from planar.app.file_parts import open_storage
-from planar.config import PlanarConfig
+from planar.config import Environment, PlanarConfig
+from planar.config.environment import migrations_beside_app
 from planar.context import Services, bind_services
+from planar.db.app_migrations.starting import StartPolicy
 from planar.db.manager import DatabaseManager
 from planar.db.session import SessionScope, bind_session
 from planar.engine.events import Notices
@@ -30,7 +32,8 @@ async def running(services: Services, notices: Notices, on_startup: OnStartup | 
     async with AsyncExitStack() as stack:
         await manager.connect()
         stack.push_async_callback(manager.disconnect)
-        await manager.migrate(bool(services.get(PlanarConfig).use_alembic))
+        config = services.get(PlanarConfig)
+        await manager.migrate(bool(config.use_alembic), policy=start_policy(config))
         parts = assemble(services, notices)
         await parts.store.open()
         stack.push_async_callback(parts.store.close)
@@ -50,6 +53,13 @@ async def running(services: Services, notices: Notices, on_startup: OnStartup | 
         logger.info("app started", worker=parts.worker.id if parts.worker is not None else None)
         yield parts
         logger.info("app stops")
+
+
+def start_policy(config: PlanarConfig) -> StartPolicy:
+    """What a start with the settings *config* does about the application's tables."""
+    folder = config.app.migrations or migrations_beside_app()
+    is_strict = config.environment is Environment.PROD
+    return StartPolicy(folder, is_strict, config.app.allow_newer_database, " --env prod" if is_strict else "")
 
 
 @asynccontextmanager

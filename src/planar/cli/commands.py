@@ -5,15 +5,16 @@ So `planar --version` and `planar --help` load neither the web framework nor the
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
-from typing import Annotated, Literal, Protocol, TypeAlias, cast
+from typing import Annotated, Literal
 
 import typer
 
 from planar._version import VERSION
-from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, FileOptions, ServeOptions, WorkOptions
-from planar.errors import PlanarError
+from planar.cli.db_group import DB, DB_COMMANDS, db_app
+from planar.cli.file_group import COLLECT_FILES, LIST_FILES, files_app
+from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions, WorkOptions
+from planar.cli.parameters import AppPath, AsJson, ConfigFile, EnvironmentName, Variable
+from planar.cli.targets import end_with
 
 RUN_DEV = "planar.cli.dev:run_dev"
 RUN_PROD = "planar.cli.prod:run_prod"
@@ -21,9 +22,17 @@ RUN_WORKER = "planar.cli.worker:run_worker"
 SHOW_CONFIG = "planar.cli.config_commands:show"
 CHECK_CONFIG = "planar.cli.config_commands:check"
 RUN_DOCTOR = "planar.cli.doctor:run_doctor"
-COLLECT_FILES = "planar.cli.file_commands:collect"
-LIST_FILES = "planar.cli.file_commands:list_all"
-TARGETS = (RUN_DEV, RUN_PROD, RUN_WORKER, SHOW_CONFIG, CHECK_CONFIG, RUN_DOCTOR, COLLECT_FILES, LIST_FILES)
+TARGETS = (
+    RUN_DEV,
+    RUN_PROD,
+    RUN_WORKER,
+    SHOW_CONFIG,
+    CHECK_CONFIG,
+    RUN_DOCTOR,
+    COLLECT_FILES,
+    LIST_FILES,
+    *(DB + name for name in DB_COMMANDS),
+)
 """The functions behind the commands, as ``module:name``."""
 
 app = typer.Typer(
@@ -35,12 +44,9 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the settings: what they are, and whether they can be used.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-files_app = typer.Typer(help="Look after an app's files: list them, and remove bytes that belong to none.", no_args_is_help=True)
+app.add_typer(db_app, name="db")
 app.add_typer(files_app, name="files")
 
-AppPath = Annotated[Path | None, typer.Argument(metavar="PATH", help="The file with the app. Without it: app.py, then main.py.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="The settings file to use.")]
-Variable = Annotated[str, typer.Option("--app", help="The name of the app in its file.")]
 Script = Annotated[bool, typer.Option("--script", help="Run the file as a program instead of serving it.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
@@ -58,9 +64,7 @@ HealthPort = Annotated[
 ]
 HealthHost = Annotated[str, typer.Option(help="The address to answer health checks on.")]
 SettingsOf = Annotated[Literal["dev", "prod"], typer.Option("--env", help="Whose settings.")]
-EnvironmentName = Annotated[str | None, typer.Option("--env", help="dev or prod. Without it: PLANAR_ENV, else dev.")]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a report.")]
 FailFrom = Annotated[FailOn, typer.Option("--fail-on", help="From which severity on the exit code is not 0.")]
 LoadApp = Annotated[bool, typer.Option("--load-app", help="Import the app, to check its own tables and its workflows as well.")]
 
@@ -88,7 +92,7 @@ def dev(
     script: Script = False,
 ) -> None:
     """Serve an app on this machine, and again whenever its code changes."""
-    _end_with(RUN_DEV, ServeOptions("dev", path, host, port, config, variable, script))
+    end_with(RUN_DEV, ServeOptions("dev", path, host, port, config, variable, script))
 
 
 @app.command()
@@ -103,7 +107,7 @@ def prod(
     workers: Processes = 1,
 ) -> None:
     """Serve an app in production, and execute its runs."""
-    _end_with(RUN_PROD, ServeOptions("prod", path, host, port, config, variable, script, not no_worker, workers))
+    end_with(RUN_PROD, ServeOptions("prod", path, host, port, config, variable, script, not no_worker, workers))
 
 
 @app.command()
@@ -118,7 +122,7 @@ def worker(
     health_host: HealthHost = "0.0.0.0",
 ) -> None:
     """Execute an app's runs, and serve nothing."""
-    _end_with(RUN_WORKER, WorkOptions(environment, path, config, variable, concurrency, workers, health_host, health_port))
+    end_with(RUN_WORKER, WorkOptions(environment, path, config, variable, concurrency, workers, health_host, health_port))
 
 
 @app.command()
@@ -132,71 +136,21 @@ def doctor(
     variable: Variable = "app",
 ) -> None:
     """Look into the app's database: what is stuck, lost, late or about to fail, and what to do. Nothing is changed."""
-    _end_with(RUN_DOCTOR, DoctorOptions(environment, path, config, as_json, fail_on, load_app, variable))
+    end_with(RUN_DOCTOR, DoctorOptions(environment, path, config, as_json, fail_on, load_app, variable))
 
 
 @config_app.command("show")
 def show_config(path: AppPath = None, environment: EnvironmentName = None, config: ConfigFile = None) -> None:
     """Print the settings that an app would get, with secrets masked."""
-    _end_with(SHOW_CONFIG, ConfigOptions(environment, path, config))
+    end_with(SHOW_CONFIG, ConfigOptions(environment, path, config))
 
 
 @config_app.command("check")
 def check_config(path: AppPath = None, environment: EnvironmentName = None, config: ConfigFile = None) -> None:
     """Tell whether an app could start with its settings; exit code 1 if not."""
-    _end_with(CHECK_CONFIG, ConfigOptions(environment, path, config))
-
-
-@files_app.command("gc")
-def collect_files(
-    path: AppPath = None,
-    environment: EnvironmentName = None,
-    config: ConfigFile = None,
-    older_than: Annotated[str, typer.Option(help="Leave alone what is newer: 90s, 30m, 1h or 7d.")] = "1h",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove also if that is more than what has a record.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Remove stored bytes without a record: of steps that were not committed, of processes that died, of deleted files."""
-    _end_with(COLLECT_FILES, FileOptions(environment, path, config, as_json, older_than, dry_run, yes))
-
-
-@files_app.command("list")
-def list_files(
-    path: AppPath = None,
-    environment: EnvironmentName = None,
-    config: ConfigFile = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 100,
-    as_json: AsJson = False,
-) -> None:
-    """List an app's files, newest first."""
-    _end_with(LIST_FILES, FileOptions(environment, path, config, as_json, limit=limit))
+    end_with(CHECK_CONFIG, ConfigOptions(environment, path, config))
 
 
 def main() -> None:
     """The `planar` command."""
     app()
-
-
-Options: TypeAlias = ServeOptions | WorkOptions | ConfigOptions | DoctorOptions | FileOptions
-"""What a command was given."""
-
-
-class _Target(Protocol):
-    def __call__(self, options: Options, /) -> int: ...
-
-
-def load_target(target: str) -> _Target:
-    """The function named ``module:name``, imported now."""
-    module, _, name = target.partition(":")
-    return cast("_Target", getattr(import_module(module), name))
-
-
-def _end_with(target: str, options: Options) -> None:
-    """Run a command's function and end with its code; an error that users cause is one message."""
-    try:
-        code = load_target(target)(options)
-    except PlanarError as error:
-        typer.echo(f"Error: {error}", err=True)
-        code = 1
-    raise typer.Exit(code)

@@ -17,6 +17,8 @@ from planar.cli.entry import describe_failure, entry_of, load_app
 from planar.cli.errors import CommandFailed
 from planar.cli.options import DoctorOptions, apply_config_options, find_entry_file
 from planar.config import PlanarConfig, load_environment_aware_config
+from planar.config.environment import MIGRATIONS
+from planar.db.app_migrations.starting import StartPolicy, examine_application
 from planar.db.errors import DatabaseUnavailable
 from planar.db.manager import DatabaseManager
 from planar.db.tables import compare_application_tables
@@ -40,6 +42,8 @@ class Subject:
 
     config: PlanarConfig
     workflows: frozenset[str] | None = None
+    folder: Path | None = None
+    """Where the revisions of its tables are, if its code was loaded and has any."""
 
 
 def run_doctor(options: DoctorOptions) -> int:
@@ -75,7 +79,7 @@ def _load(options: DoctorOptions) -> Subject:
         raise CommandFailed(f"{entry.path} cannot be imported.\n{describe_failure(error)}") from error
     if not isinstance(app, PlanarApp):
         raise CommandFailed(f"{options.variable!r} in {entry.path} is of type {type(app).__name__}, not a PlanarApp.")
-    return Subject(app.config, app.registry.names())
+    return Subject(app.config, app.registry.names(), app.config.app.migrations or entry.path.parent / MIGRATIONS)
 
 
 async def _examine(manager: DatabaseManager, subject: Subject) -> tuple[list[Answer], Facts]:
@@ -103,4 +107,8 @@ async def _read(manager: DatabaseManager, subject: Subject) -> Facts:
         return facts
     missing, differences = await compare_application_tables(manager.get_engine(), PLANAR_APPLICATION_METADATA)
     tables = tuple(table.fullname for table in missing)
-    return replace(facts, application=ApplicationFacts(subject.workflows, tables, tuple(differences)))
+    where = f" --env {subject.config.environment}"
+    policy = StartPolicy(subject.folder, allow_newer=subject.config.app.allow_newer_database, where=where)
+    found = await examine_application(manager.get_engine(), [PLANAR_APPLICATION_METADATA], policy)
+    migrations = None if found is None else tuple((finding.summary, finding.command) for finding in found)
+    return replace(facts, application=ApplicationFacts(subject.workflows, tables, tuple(differences), migrations))

@@ -87,6 +87,26 @@ class FileOptions:
     limit: int = 100
 
 
+@dataclass(frozen=True)
+class DatabaseOptions:
+    """What `planar db ...` was given; what a command does not take is as here."""
+
+    environment: str | None
+    path: Path | None
+    config: Path | None
+    variable: str
+    lock_seconds: float = 5.0
+    message: str = ""
+    target: str = "head"
+    empty: bool = False
+    merge: bool = False
+    adopt: bool = False
+    force: bool = False
+    yes: bool = False
+    as_json: bool = False
+    dialect: str | None = None
+
+
 def find_entry_file(path: Path | None, folder: Path) -> Path:
     """The absolute path of the file with the app: *path*, else the first of ``app.py`` and ``main.py`` in *folder*.
 
@@ -119,7 +139,7 @@ def apply_serving(options: ServeOptions | WorkOptions) -> Path:
     return entry
 
 
-def apply_config_options(options: ConfigOptions | DoctorOptions | FileOptions) -> None:
+def apply_config_options(options: ConfigOptions | DoctorOptions | DatabaseOptions | FileOptions) -> None:
     """Set the variables by which the settings are found. Without a path, and without an app here, there is no entry point.
 
     Raises:

@@ -10,6 +10,7 @@ from planar.db.config import database_url
 
 _PLACES = (
     ("db_connections", "*", "path"),
+    ("app", "migrations"),
     ("storage", "directory"),
     ("storage", "credentials_file"),
     ("authz", "policy_file"),

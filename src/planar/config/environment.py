@@ -17,6 +17,10 @@ else:
     dotenv = lazy.dotenv()
 
 
+MIGRATIONS = "migrations"
+"""The name of the folder with the revisions of an application's tables."""
+
+
 def get_environment() -> Environment:
     """The environment named by ``PLANAR_ENV``; ``dev`` if it is not set.
 
@@ -34,6 +38,11 @@ def home_directory() -> Path:
     """What relative paths start from where no file says otherwise: the entry point's directory, else the current one."""
     entry = os.environ.get("PLANAR_ENTRY_POINT")
     return Path(entry).absolute().parent if entry else Path.cwd()
+
+
+def migrations_beside_app() -> Path | None:
+    """Where an app keeps its revisions if its settings say nothing: beside its file; None if no command said which file that is."""
+    return home_directory() / MIGRATIONS if os.environ.get("PLANAR_ENTRY_POINT") else None
 
 
 def config_candidates() -> list[Path]:

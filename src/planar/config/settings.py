@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -34,6 +35,10 @@ class AppConfig(BaseModel):
     """The name, in ``db_connections``, of the database to use."""
     max_db_conflict_retries: int | None = Field(default=None, ge=0)
     """How often a transaction is repeated after a conflict. 0 means never; null leaves it to the database layer."""
+    migrations: Path | None = None
+    """The folder with the revisions of the application's tables; null is ``migrations`` beside the file with the app."""
+    allow_newer_database: bool = False
+    """Whether the app starts on a database whose revision it does not know, if the tables still fit it."""
 
 
 class PlanarConfig(BaseModel):

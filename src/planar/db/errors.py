@@ -13,8 +13,17 @@
     ├── UncommittedWork         a transaction would have swallowed another (also RuntimeError)
     ├── TransactionControl      BEGIN, COMMIT or ROLLBACK as text (also ValueError)
     └── MigrationError          the tables are not what this version needs
-        ├── UnknownRevision     the tables belong to a newer version
-        └── TableDiffers        a table of the application is not what its class says
+        ├── UnknownRevision     the framework's tables belong to a newer version
+        ├── TableDiffers        a table of the application is not what its class says
+        ├── NoMigrations        the application has no folder with revisions
+        ├── HistoryBroken       the revision files do not make a history
+        ├── SeveralHeads        two revisions are the newest
+        ├── NoSuchRevision      no revision is called so
+        ├── NoApplicationTables there is nothing to write a revision for
+        ├── DatabaseBehind      revisions are not applied
+        ├── DatabaseAhead       the database has a revision that the code does not know
+        ├── TablesNotAdopted    tables exist, and no revision says so
+        └── RevisionFailed      a revision could not be applied or undone
 """
 
 from __future__ import annotations
@@ -101,3 +110,57 @@ class TableDiffers(MigrationError):
     """A table of the application is not what its class says."""
 
     code = "table_differs"
+
+
+class NoMigrations(MigrationError):
+    """The application has no folder with revisions. Make it with: planar db init"""
+
+    code = "no_migrations"
+
+
+class HistoryBroken(MigrationError):
+    """The revision files do not make a history."""
+
+    code = "history_broken"
+
+
+class SeveralHeads(MigrationError):
+    """Two revisions are the newest. Join them with: planar db revision --merge"""
+
+    code = "several_heads"
+
+
+class NoSuchRevision(MigrationError, LookupError):
+    """No revision is called so."""
+
+    code = "no_such_revision"
+
+
+class NoApplicationTables(MigrationError):
+    """The application declares no table: there is nothing to write a revision for."""
+
+    code = "no_application_tables"
+
+
+class DatabaseBehind(MigrationError):
+    """Revisions of the application are not applied. Run: planar db upgrade"""
+
+    code = "database_behind"
+
+
+class DatabaseAhead(MigrationError):
+    """The database has a revision that the code does not know."""
+
+    code = "database_ahead"
+
+
+class TablesNotAdopted(MigrationError):
+    """The application's tables exist, and no revision says so. Run: planar db upgrade --adopt"""
+
+    code = "tables_not_adopted"
+
+
+class RevisionFailed(MigrationError):
+    """A revision could not be applied or undone."""
+
+    code = "revision_failed"

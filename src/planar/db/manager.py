@@ -14,6 +14,7 @@ from sqlalchemy import URL, MetaData, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from planar.db.app_migrations.starting import StartPolicy, prepare_application
 from planar.db.config import POSTGRESQL_DRIVER, SQLITE_DRIVER, PoolConfig, database_url
 from planar.db.conflicts import MAX_CONFLICT_RETRIES
 from planar.db.errors import DatabaseUnavailable, NotConnected, UnsupportedDatabase
@@ -22,13 +23,13 @@ from planar.db.migrate import MigrationStatus, migrate_framework, read_status
 from planar.db.planar_session import RETRIES_OPTION, PlanarSession
 from planar.db.postgres import postgres_engine
 from planar.db.sqlite import sqlite_engine
-from planar.db.tables import create_application_tables
 from planar.logging import get_logger
 from planar.modeling.metadata import PLANAR_APPLICATION_METADATA
 
 logger = get_logger(__name__)
 
 DEFAULT_BUSY_SECONDS = 10.0
+_WITHOUT_REVISIONS = StartPolicy()
 
 
 class DatabaseManager:
@@ -116,24 +117,29 @@ class DatabaseManager:
         """
         return PlanarSession(self.get_engine(), label=label, on_overdue=on_overdue)
 
-    async def migrate(self, use_alembic: bool = True, *, application: Sequence[MetaData] = (PLANAR_APPLICATION_METADATA,)) -> None:
+    async def migrate(
+        self,
+        use_alembic: bool = True,
+        *,
+        application: Sequence[MetaData] = (PLANAR_APPLICATION_METADATA,),
+        policy: StartPolicy = _WITHOUT_REVISIONS,
+    ) -> None:
         """Bring the tables to what this version needs. Safe when several processes start at once.
 
-        The framework's tables follow its migrations. Of the application's, those that are missing are created; one that is not
-        what its class says is never changed, but is an error that says what to do.
+        The framework's tables follow its migrations. The application's are never altered: see `prepare_application`.
 
         Args:
             use_alembic: kept for older settings files; the framework's migrations are applied either way.
             application: whose tables the application's are.
+            policy: where the application's revisions are, and how strict to be; without revisions missing tables are created.
 
         Raises:
             UnknownRevision: a newer Planar has been here.
-            TableDiffers: a table of the application is not what its class says.
+            MigrationError: the application's tables do not fit; the message names the command that mends it.
         """
         engine = self.get_engine()
         await migrate_framework(engine)
-        for metadata in application:
-            await create_application_tables(engine, metadata)
+        await prepare_application(engine, application, policy)
 
     async def migration_status(self) -> MigrationStatus:
         """Which revision the framework's tables have, and which they should have."""

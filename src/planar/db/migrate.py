@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 300.0
 LOCK_TIMEOUT = "5s"
 """How long one statement of a migration may wait for PostgreSQL's workers, whom it stops meanwhile."""
 
-_ADVISORY_LOCK = 0x706C616E6172
+ADVISORY_LOCK = 0x706C616E6172
 """The bytes of "planar": PostgreSQL's advisory locks have numbers, not names."""
 
 
@@ -86,7 +86,7 @@ async def schema_lock(engine: AsyncEngine, label: str) -> AsyncGenerator[AsyncCo
 
 async def _lock(connection: AsyncConnection) -> None:
     if connection.dialect.name != "sqlite":
-        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
         await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
         return
     deadline = SYSTEM_CLOCK.monotonic() + PATIENCE_SECONDS

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Dialect, MetaData, Table, inspect
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from planar.db.errors import TableDiffers
@@ -52,11 +53,16 @@ async def compare_application_tables(engine: AsyncEngine, metadata: MetaData) ->
     if not metadata.tables:
         return [], []
     async with engine.connect() as connection:
-        return await connection.run_sync(_compare, metadata)
+        return await connection.run_sync(compare_tables, metadata)
 
 
-def _compare(connection: Connection, metadata: MetaData) -> tuple[list[Table], list[str]]:
-    found = _found_tables(connection, metadata)
+def compare_tables(connection: Connection, metadata: MetaData, *, may_have_more: bool = False) -> tuple[list[Table], list[str]]:
+    """The same on a connection.
+
+    Args:
+        may_have_more: whether a column that no class has is no difference, if a row can do without it.
+    """
+    found = _found_tables(connection, metadata, may_have_more)
     problems: list[str] = []
     missing: list[Table] = []
     for table in metadata.sorted_tables:
@@ -69,7 +75,7 @@ def _compare(connection: Connection, metadata: MetaData) -> tuple[list[Table], l
 
 
 def _missing_tables(connection: Connection, metadata: MetaData) -> list[Table]:
-    missing, problems = _compare(connection, metadata)
+    missing, problems = compare_tables(connection, metadata)
     if problems:
         raise TableDiffers("The database and the application's classes differ. " + " ".join(problems) + " " + _REMEDY)
     return missing
@@ -81,20 +87,29 @@ _REMEDY = (
 )
 
 
-def _found_tables(connection: Connection, metadata: MetaData) -> dict[str, Types]:
+def _found_tables(connection: Connection, metadata: MetaData, may_have_more: bool) -> dict[str, Types]:
     inspector = inspect(connection)
     found: dict[str, Types] = {}
     for schema in {table.schema for table in metadata.tables.values()}:
         names = [table.name for table in metadata.tables.values() if table.schema == schema]
         for (_, name), columns in inspector.get_multi_columns(schema=schema, filter_names=names).items():
-            types = {column["name"]: _plain(column["type"].compile(connection.dialect), connection.dialect) for column in columns}
-            found[f"{schema}.{name}" if schema else str(name)] = types
+            full_name = f"{schema}.{name}" if schema else str(name)
+            known = metadata.tables[full_name].columns
+            found[full_name] = {
+                column["name"]: plain_type(column["type"].compile(connection.dialect), connection.dialect)
+                for column in columns
+                if not may_have_more or column["name"] in known or not _can_be_left_out(column)
+            }
     return found
+
+
+def _can_be_left_out(column: ReflectedColumn) -> bool:
+    return column["nullable"] or column.get("default") is not None
 
 
 def expected_types(table: Table, dialect: Dialect) -> dict[str, str]:
     """The columns that *table* should have, with their types."""
-    return {column.name: _plain(column.type.compile(dialect), dialect) for column in table.columns}
+    return {column.name: plain_type(column.type.compile(dialect), dialect) for column in table.columns}
 
 
 def differences(table: str, expected: Types, found: Types) -> Sequence[str]:
@@ -109,8 +124,8 @@ def differences(table: str, expected: Types, found: Types) -> Sequence[str]:
     return sentences
 
 
-def _plain(kind: str, dialect: Dialect) -> str:
-    """The type without its collation and in one spelling; on SQLite also without a text's length, which means nothing there."""
+def plain_type(kind: str, dialect: Dialect) -> str:
+    """The type *kind*, as *dialect* writes it, without its collation and in one spelling; on SQLite also without a text's length, which means nothing there."""
     words = re.sub(r"\s+COLLATE\s+\S+", "", kind.upper())
     if dialect.name == "sqlite":
         words = re.sub(r"^VARCHAR\(\d+\)$", "VARCHAR", words)

@@ -456,6 +456,20 @@ def test_a_loaded_app_tells_which_of_its_tables_are_missing(tmp_path: Path) -> N
     assert "the app is imported" in done.stderr
 
 
+def test_a_loaded_app_tells_which_of_its_revisions_are_missing(tmp_path: Path) -> None:
+    asyncio.run(migrate(f"sqlite:///{tmp_path}/app.db"))
+    (tmp_path / "main.py").write_text(APP)
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "1_order.py").write_text('"""orders"""\nrevision = "1"\ndown_revision = None\n')
+    command: Sequence[str] = [sys.executable, "-m", "planar.cli", "doctor", "--load-app", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert [(finding["code"], finding["figures"]) for finding in told["findings"]] == [
+        ("application_migrations", {"command": "planar db upgrade --env dev"})
+    ]
+    assert done.returncode == 2
+
+
 async def migrate(url: str) -> None:
     async with connected(url):
         pass

@@ -10,15 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from planar import _version
-from planar.cli import app, commands
-from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, FileOptions, ServeOptions, WorkOptions
+from planar.cli import app, commands, targets
+from planar.cli.options import ConfigOptions, DatabaseOptions, DoctorOptions, FailOn, FileOptions, ServeOptions, WorkOptions
 
 runner = CliRunner()
 
 HEAVY = ("fastapi", "starlette", "uvicorn", "sqlalchemy", "sqlmodel", "watchfiles", "yaml", "asyncio")
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["dev", "--help"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["dev", "--help"], ["db", "--help"]])
 def test_asking_for_words_loads_no_framework(arguments: list[str]) -> None:
     program = (
         "import sys; from planar.cli import main\n"
@@ -43,7 +43,7 @@ def test_the_bare_command_shows_its_help() -> None:
 
 @pytest.mark.parametrize("target", commands.TARGETS)
 def test_the_function_behind_every_command_exists(target: str) -> None:
-    assert callable(commands.load_target(target))
+    assert callable(targets.load_target(target))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,43 @@ def test_the_function_behind_every_command_exists(target: str) -> None:
             commands.RUN_DOCTOR,
             DoctorOptions("prod", Path("a.py"), Path("c.yaml"), True, FailOn.WARNING, True, "x"),
         ),
+        (["db", "init"], commands.DB + "init", DatabaseOptions(None, None, None, "app")),
+        (
+            ["db", "init", "--path", "a.py", "--env", "prod", "--config", "c.yaml", "--app", "x"],
+            commands.DB + "init",
+            DatabaseOptions("prod", Path("a.py"), Path("c.yaml"), "x"),
+        ),
+        (["db", "revision", "-m", "more"], commands.DB + "revision", DatabaseOptions(None, None, None, "app", message="more")),
+        (
+            ["db", "revision", "--message", "more", "--empty"],
+            commands.DB + "revision",
+            DatabaseOptions(None, None, None, "app", message="more", empty=True),
+        ),
+        (
+            ["db", "revision", "-m", "join", "--merge"],
+            commands.DB + "revision",
+            DatabaseOptions(None, None, None, "app", message="join", merge=True),
+        ),
+        (["db", "upgrade"], commands.DB + "upgrade", DatabaseOptions(None, None, None, "app")),
+        (
+            ["db", "upgrade", "12", "--adopt", "--lock-timeout", "2"],
+            commands.DB + "upgrade",
+            DatabaseOptions(None, None, None, "app", lock_seconds=2.0, target="12", adopt=True),
+        ),
+        (["db", "downgrade", "base", "-y"], commands.DB + "downgrade", DatabaseOptions(None, None, None, "app", target="base", yes=True)),
+        (
+            ["db", "stamp", "12", "--force"],
+            commands.DB + "stamp",
+            DatabaseOptions(None, None, None, "app", target="12", force=True),
+        ),
+        (["db", "current"], commands.DB + "current", DatabaseOptions(None, None, None, "app")),
+        (["db", "history"], commands.DB + "history", DatabaseOptions(None, None, None, "app")),
+        (["db", "check", "--json"], commands.DB + "check", DatabaseOptions(None, None, None, "app", as_json=True)),
+        (
+            ["db", "sql", "1:2", "--dialect", "sqlite"],
+            commands.DB + "sql",
+            DatabaseOptions(None, None, None, "app", target="1:2", dialect="sqlite"),
+        ),
     ],
 )
 def test_what_is_typed_reaches_the_function_and_its_code_is_the_exit_code(
@@ -114,7 +151,7 @@ def test_what_is_typed_reaches_the_function_and_its_code_is_the_exit_code(
         called.append(name)
         return lambda given: called.append(given) or 5
 
-    monkeypatch.setattr(commands, "load_target", load)
+    monkeypatch.setattr(targets, "load_target", load)
     answer = runner.invoke(app, arguments)
     assert called == [target, options]
     assert answer.exit_code == 5
@@ -131,6 +168,11 @@ def test_what_is_typed_reaches_the_function_and_its_code_is_the_exit_code(
         ["worker", "--concurrency", "0"],
         ["worker", "--env", "typo"],
         ["doctor", "--fail-on", "info"],
+        ["db", "revision"],
+        ["db", "downgrade"],
+        ["db", "stamp"],
+        ["db", "upgrade", "--lock-timeout", "0"],
+        ["db", "sql", "--dialect", "oracle"],
         ["else"],
     ],
 )
@@ -143,7 +185,7 @@ def test_the_number_of_processes_is_the_options_else_the_variables(
     arguments: list[str], processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[Any] = []
-    monkeypatch.setattr(commands, "load_target", lambda name: lambda given: called.append(given) or 0)
+    monkeypatch.setattr(targets, "load_target", lambda name: lambda given: called.append(given) or 0)
     assert runner.invoke(app, arguments, env={"PLANAR_WORKERS": "4"}).exit_code == 0
     assert called[0].processes == processes
 

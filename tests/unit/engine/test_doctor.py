@@ -102,6 +102,11 @@ WRONG = [
     (facts(migration=MigrationStatus("0005", "0004")), Code.TABLES_NEWER, ERROR),
     (facts(application=ApplicationFacts(frozenset(), ("orders",))), Code.APPLICATION_TABLES_MISSING, WARNING),
     (facts(application=ApplicationFacts(frozenset(), (), ("It is.",))), Code.APPLICATION_TABLES_DIFFER, ERROR),
+    (
+        facts(application=ApplicationFacts(frozenset(), ("orders",), ("It is.",), (("1 is behind.", "planar db upgrade"),))),
+        Code.APPLICATION_MIGRATIONS,
+        ERROR,
+    ),
     (facts(workers=()), Code.NO_WORKER, ERROR),
     (facts(workers=(ALIVE, replace(SILENT, seconds_silent=18 * LEASE + 0.1))), Code.WORKER_LOST, INFO),
     (facts(workers=(ALIVE, replace(SILENT, runs=1))), Code.WORKER_LOST, ERROR),

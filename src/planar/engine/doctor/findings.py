@@ -32,6 +32,7 @@ class Code(StrEnum):
     TABLES_NEWER = "tables_newer"
     APPLICATION_TABLES_MISSING = "application_tables_missing"
     APPLICATION_TABLES_DIFFER = "application_tables_differ"
+    APPLICATION_MIGRATIONS = "application_migrations"
     NO_WORKER = "no_worker"
     WORKER_LOST = "worker_lost"
     VERSION_SKEW = "version_skew"

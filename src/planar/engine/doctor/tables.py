@@ -43,6 +43,11 @@ def check_application_tables(facts: Facts) -> Iterator[Finding]:
     app = facts.application
     if app is None:
         return
+    if app.migrations is not None:
+        for summary, command in app.migrations:
+            remedy = f"The app does not start like this in prod. Run: {command}"
+            yield Finding(Code.APPLICATION_MIGRATIONS, Severity.ERROR, summary, remedy, {"command": command})
+        return
     if app.missing_tables:
         yield Finding(
             Code.APPLICATION_TABLES_MISSING,

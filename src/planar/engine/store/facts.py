@@ -152,6 +152,8 @@ class ApplicationFacts:
     workflows: frozenset[str]
     missing_tables: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
+    migrations: tuple[tuple[str, str], ...] | None = None
+    """What its revisions say of the database: a sentence, and the command that mends it; None if it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,20 +18,20 @@ from planar.clock import utc_now
 from planar.modeling.column_types import UTCDateTime
 
 
-class _DatabaseNow(FunctionElement[datetime]):
+class DatabaseNow(FunctionElement[datetime]):
     """The database's time, in the format of our columns: for rows that are inserted without us."""
 
     type = UTCDateTime()
     inherit_cache = True
 
 
-@compiles(_DatabaseNow)
-def _standard_now(_element: _DatabaseNow, _compiler: SQLCompiler, **_kw: Any) -> str:
+@compiles(DatabaseNow)
+def _standard_now(_element: DatabaseNow, _compiler: SQLCompiler, **_kw: Any) -> str:
     return "CURRENT_TIMESTAMP"
 
 
-@compiles(_DatabaseNow, "sqlite")
-def _sqlite_now(_element: _DatabaseNow, _compiler: SQLCompiler, **_kw: Any) -> str:
+@compiles(DatabaseNow, "sqlite")
+def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_kw: Any) -> str:
     return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 
 
@@ -54,7 +54,7 @@ def timestamp_column(
     if onupdate is not None and onupdate is not False:
         column["onupdate"] = utc_now if onupdate is True else onupdate
     if default is utc_now:
-        column["server_default"] = _DatabaseNow()
+        column["server_default"] = DatabaseNow()
     if default is None:
         return Field(default=None, sa_type=UTCDateTime, index=index, nullable=nullable, sa_column_kwargs=column)
     return Field(default_factory=default, sa_type=UTCDateTime, index=index, nullable=nullable, sa_column_kwargs=column)
