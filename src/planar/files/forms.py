@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeAlias
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -34,9 +34,20 @@ class FormPart:
         return self.filename is not None or self.content_type is not None
 
 
-class _Mark(Enum):
-    BEGIN = auto()
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """A part begins; a chunk may hold several, so each keeps its headers."""
+
+    headers: Mapping[str, bytes]
+
+
+class _End(Enum):
+    """A part has ended."""
+
     END = auto()
+
+
+_News: TypeAlias = _Begin | _End | bytes
 
 
 class FormReader:
@@ -56,7 +67,7 @@ class FormReader:
         if kind != b"multipart/form-data" or not boundary or len(boundary) > 200:
             raise UploadMalformed
         self._source = source
-        self._news: deque[_Mark | bytes] = deque()
+        self._news: deque[_News] = deque()
         self._headers: dict[str, bytes] = {}
         self._header: list[bytes] = [b"", b""]
         self._header_bytes = 0
@@ -66,12 +77,12 @@ class FormReader:
             {
                 "on_part_begin": self._on_part_begin,
                 "on_part_data": self._on_part_data,
-                "on_part_end": lambda: self._news.append(_Mark.END),
+                "on_part_end": lambda: self._news.append(_End.END),
                 "on_header_begin": self._on_header_begin,
                 "on_header_field": lambda data, start, end: self._on_header(0, data[start:end]),
                 "on_header_value": lambda data, start, end: self._on_header(1, data[start:end]),
                 "on_header_end": self._on_header_end,
-                "on_headers_finished": lambda: self._news.append(_Mark.BEGIN),
+                "on_headers_finished": lambda: self._news.append(_Begin(self._headers)),
                 "on_end": self._on_end,
             },
         )
@@ -83,17 +94,20 @@ class FormReader:
             UploadMalformed: the body is not a form, ends too early, or has too many parts.
         """
         for _ in range(MAX_PARTS):
-            if await self._next() is None:
+            begun = await self._next()
+            if begun is None:
                 return
+            if not isinstance(begun, _Begin):
+                raise UploadMalformed("The body is not a well-formed form.")
             stream = self._stream()
-            yield self._part(stream)
+            yield _part(begun.headers, stream)
             async for _rest in stream:
                 pass
         raise UploadMalformed(f"The form has more than {MAX_PARTS} parts.")
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    async def _next(self) -> _Mark | bytes | None:
+    async def _next(self) -> _News | None:
         """What comes next; None at the end."""
         while not self._news:
             if self._ended:
@@ -110,20 +124,6 @@ class FormReader:
     async def _stream(self) -> AsyncIterator[bytes]:
         while isinstance(piece := await self._next(), bytes):
             yield piece
-
-    def _part(self, stream: AsyncIterator[bytes]) -> FormPart:
-        kind, options = parse_options_header(self._headers.get("content-disposition", b""))
-        name = options.get(b"name")
-        if kind != b"form-data" or name is None:
-            raise UploadMalformed("A part of the form has no name.")
-        filename = options.get(b"filename")
-        stated = self._headers.get("content-type")
-        return FormPart(
-            _text(name),
-            None if filename is None else _text(filename),
-            None if stated is None else stated.decode("latin-1"),
-            stream,
-        )
 
     # -- what the parser tells ----------------------------------------------------------------------------------------
 
@@ -148,6 +148,21 @@ class FormReader:
 
     def _on_end(self) -> None:
         self._ended = True
+
+
+def _part(headers: Mapping[str, bytes], stream: AsyncIterator[bytes]) -> FormPart:
+    kind, options = parse_options_header(headers.get("content-disposition", b""))
+    name = options.get(b"name")
+    if kind != b"form-data" or name is None:
+        raise UploadMalformed("A part of the form has no name.")
+    filename = options.get(b"filename")
+    stated = headers.get("content-type")
+    return FormPart(
+        _text(name),
+        None if filename is None else _text(filename),
+        None if stated is None else stated.decode("latin-1"),
+        stream,
+    )
 
 
 def _text(raw: bytes) -> str:
