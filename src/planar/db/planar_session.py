@@ -17,6 +17,7 @@ from planar.db.conflicts import MAX_CONFLICT_RETRIES, is_conflict, pause_before_
 from planar.db.errors import UncommittedWork
 from planar.db.explain import Explain
 from planar.db.gate import HOLDER_OPTION, WriteHolder
+from planar.db.history import keep_history
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
@@ -32,6 +33,9 @@ class HeldSession(Session):
     """The synchronous half of a `PlanarSession`; it tells each connection who holds it."""
 
     holder: WriteHolder
+
+
+keep_history(HeldSession)
 
 
 @event.listens_for(HeldSession, "after_begin")
