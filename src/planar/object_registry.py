@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from planar.engine.catalog import Registry
+from planar.entities.registration import EntityRegistry, RegisteredEntity
 from planar.workflows.registration import RegisteredWorkflow
 from planar.workflows.wrappers import WorkflowWrapper
 
@@ -14,22 +15,29 @@ class ObjectRegistry:
 
     Args:
         workflows: the engine's registry, which is kept in step; by default a new one.
+        entities: the registry of entities; by default a new one.
     """
 
-    def __init__(self, workflows: Registry | None = None) -> None:
+    def __init__(self, workflows: Registry | None = None, entities: EntityRegistry | None = None) -> None:
+        self.entities = entities if entities is not None else EntityRegistry()
         self.workflows = workflows if workflows is not None else Registry()
         self._registered: dict[str, RegisteredWorkflow] = {}
 
     def register(self, obj: object) -> None:
-        """Serve *obj*, a workflow. The same workflow again (a reloaded module) replaces itself.
+        """Serve *obj*, a workflow or the class of an entity. The same again (a reloaded module) replaces itself.
 
         Raises:
+            NotAnEntity: (a TypeError) a class is not a table with a key of one column.
+            UnusableOptions, EntityNameTaken: (ValueErrors) it cannot be served with its options, or under its name.
             UnusableSignature: (a TypeError) a parameter cannot be an input.
             WorkflowNameTaken: (a ValueError) another workflow of this app has the name.
             TypeError: it is nothing that an app can serve.
         """
+        if isinstance(obj, type):
+            self.entities.register(obj)
+            return
         if not isinstance(obj, WorkflowWrapper):
-            raise TypeError(f"An app can serve what @workflow() returns, not {obj!r}.")
+            raise TypeError(f"An app can serve what @workflow() returns and classes of entities, not {obj!r}.")
         wrapper = cast("WorkflowWrapper[..., Any]", obj)
         item = RegisteredWorkflow.of(wrapper)
         self.workflows.register(wrapper.definition)
@@ -39,9 +47,9 @@ class ObjectRegistry:
         """The workflows."""
         return list(self._registered.values())
 
-    def get_entities(self) -> list[type[Any]]:
-        """The entities; this version serves none over HTTP."""
-        return []
+    def get_entities(self) -> list[RegisteredEntity]:
+        """The entities."""
+        return list(self.entities)
 
     def get_rules(self) -> list[Any]:
         """The rules; this version has none."""
@@ -55,3 +63,4 @@ class ObjectRegistry:
         """Forget everything."""
         self._registered.clear()
         self.workflows.reset()
+        self.entities.reset()

@@ -23,6 +23,7 @@ from planar.engine.catalog import Registry
 from planar.engine.events import Notices
 from planar.engine.tracing import TracerSlot
 from planar.engine.worker import Worker
+from planar.entities.registration import EntityRegistry
 from planar.logging import configure_logging, get_logger
 from planar.object_registry import ObjectRegistry
 from planar.routers.checks import Readiness
@@ -82,7 +83,8 @@ class PlanarApp:
         notifications = self.services.add(Notifications, Notifications(self.notices))
         if on_workflow_notification is not None:
             notifications.listen(on_workflow_notification)
-        self._object_registry = self.services.add(ObjectRegistry, ObjectRegistry(self.registry))
+        entities = self.services.add(EntityRegistry, EntityRegistry())
+        self._object_registry = self.services.add(ObjectRegistry, ObjectRegistry(self.registry, entities))
         self._on_startup = on_startup
         self._running: Running | None = None
         self._is_alive = False
@@ -111,6 +113,20 @@ class PlanarApp:
         if not isinstance(wrapper, WorkflowWrapper):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
             raise TypeError(f"register_workflow takes what @workflow() returns, not {wrapper!r}.")
         self._object_registry.register(wrapper)
+        return self
+
+    def register_entity(self, cls: type[Any], name: str | None = None) -> Self:
+        """Serve the rows of a table for people to see and edit, below ``/planar/v1/entities/{name}``.
+
+        Args:
+            cls: ``class Invoice(PlanarBaseEntity, table=True)``; its ``entity_options`` say how.
+            name: how it is called, if not like its class.
+
+        Raises:
+            NotAnEntity: (a TypeError) it is not a table, or its primary key is not one column.
+            UnusableOptions, EntityNameTaken: (ValueErrors) its options do not fit its fields, or another class has the name.
+        """
+        self._object_registry.entities.register(cls, name)
         return self
 
     def register_router(self, router: APIRouter, prefix: str | None = None, **options: Any) -> Self:

@@ -1,19 +1,53 @@
-"""Ready-made fields: a JSON schema as a value, and the choice of an entity in a form."""
+"""Ready-made fields: a JSON schema as a value, the choice of an entity in a form, and who may see and set a field."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, Field, JsonValue, WithJsonSchema
 
 from planar.modeling.errors import UnknownField
+from planar.modeling.json_schema import PRESENTATION
 
 META_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 JsonSchema: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"$ref": META_SCHEMA})]
 """A JSON schema as a value; in a form's schema it refers to the meta-schema of 2020-12."""
 
-_NAMES = ("name", "title", "username", "label", "display_name")
+
+class FieldMarker(StrEnum):
+    """Who may see and set a field over HTTP."""
+
+    READ_ONLY = "readOnly"
+    WRITE_ONCE = "writeOnce"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """How a form shows a field: the ``inputType`` of its ``x-planar-presentation``. It changes nothing else."""
+
+    input_type: str
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), PRESENTATION: {"inputType": self.input_type}}
+
+
+ReadOnly: Final = FieldMarker.READ_ONLY
+"""Shown, and set by the program only: ``number: Annotated[str, ReadOnly] = ""``."""
+
+WriteOnce: Final = FieldMarker.WRITE_ONCE
+"""Given when a row is made, and never changed: ``currency: Annotated[str, WriteOnce]``."""
+
+Hidden: Final = FieldMarker.HIDDEN
+"""Neither shown nor set, and no filter, order, search or group sees it: ``password_hash: Annotated[str, Hidden] = ""``."""
+
+LongText: Final = Presentation("long-text")
+"""A text of several lines in a form: ``notes: Annotated[str, LongText] = ""``."""
+
+DISPLAY_NAMES: Final = ("name", "title", "username", "label", "display_name")
 """Which field shows an entity to people, if nothing else is said: the first of these that it has."""
 
 
@@ -29,11 +63,11 @@ def EntityField(entity: type[BaseModel], description: str | None = None, display
         UnknownField: the entity has no such field.
     """
     if display_field is None:
-        display_field = next((name for name in _NAMES if _has(entity, name)), None)
+        display_field = next((name for name in DISPLAY_NAMES if _has(entity, name)), None)
     elif not _has(entity, display_field):
         raise UnknownField(f"{entity.__name__} has no field {display_field!r} to display. It has: {', '.join(entity.model_fields)}.")
     presentation: dict[str, JsonValue] = {"inputType": "entity-select", "entity": entity.__name__, "displayField": display_field}
-    return Field(description=description, json_schema_extra={"x-planar-presentation": presentation})
+    return Field(description=description, json_schema_extra={PRESENTATION: presentation})
 
 
 def _has(entity: type[BaseModel], name: str) -> bool:

@@ -34,6 +34,16 @@ class RuleAction(StrEnum):
     SIMULATE = "Rule::Simulate"
 
 
+class EntityAction(StrEnum):
+    """What can be done with an entity and its rows."""
+
+    LIST = "Entity::List"
+    VIEW_DETAILS = "Entity::ViewDetails"
+    CREATE = "Entity::Create"
+    UPDATE = "Entity::Update"
+    DELETE = "Entity::Delete"
+
+
 class EventAction(StrEnum):
     """What can be done with events."""
 
@@ -53,7 +63,7 @@ class HealthAction(StrEnum):
     VIEW = "Health::View"
 
 
-Action: TypeAlias = WorkflowAction | AgentAction | RuleAction | EventAction | SystemAction | HealthAction
+Action: TypeAlias = WorkflowAction | AgentAction | RuleAction | EntityAction | EventAction | SystemAction | HealthAction
 
 PUBLIC_ACTIONS: Final[frozenset[Action]] = frozenset({HealthAction.VIEW})
 """Allowed to everybody, whatever the policies say."""

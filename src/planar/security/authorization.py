@@ -9,11 +9,12 @@ from uuid import uuid4
 
 from planar.context import find_services
 from planar.logging import get_logger
-from planar.security.actions import PUBLIC_ACTIONS, Action, AgentAction, RuleAction, WorkflowAction
+from planar.security.actions import PUBLIC_ACTIONS, Action, AgentAction, EntityAction, RuleAction, WorkflowAction
 from planar.security.auth_context import Principal, get_current_principal
 from planar.security.errors import ActionMismatch, Forbidden, Unauthenticated
 from planar.security.resources import (
     AgentResource,
+    EntityResource,
     EventResource,
     ResourceDescriptor,
     ResourceType,
@@ -28,6 +29,8 @@ __all__ = [
     "AllowAll",
     "Authorizer",
     "Decision",
+    "EntityAction",
+    "EntityResource",
     "EventResource",
     "ResourceDescriptor",
     "ResourceType",

@@ -21,11 +21,19 @@ from fastapi import Request, Response
 from fastapi.params import Depends as Dependency
 from fastapi.routing import APIRoute
 
-from planar.security.actions import PUBLIC_ACTIONS, Action, AgentAction, EventAction, RuleAction, WorkflowAction
+from planar.security.actions import PUBLIC_ACTIONS, Action, AgentAction, EntityAction, EventAction, RuleAction, WorkflowAction
 from planar.security.authorization import check_action, validate_authorization_for
 from planar.security.errors import RouteWithoutAction
 from planar.security.problem import problems
-from planar.security.resources import AgentResource, EventResource, ResourceDescriptor, RuleResource, SystemResource, WorkflowResource
+from planar.security.resources import (
+    AgentResource,
+    EntityResource,
+    EventResource,
+    ResourceDescriptor,
+    RuleResource,
+    SystemResource,
+    WorkflowResource,
+)
 
 ACTION_EXTENSION: Final = "x-planar-action"
 """The key of an operation in the OpenAPI document that holds the action."""
@@ -34,7 +42,7 @@ _PATH_PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
 _CHECKED: Final = "planar.checked"
 _REQUIREMENT: Final = "planar_requirement"
 
-NamedResource: TypeAlias = type[WorkflowResource] | type[AgentResource] | type[RuleResource] | type[EventResource]
+NamedResource: TypeAlias = type[WorkflowResource] | type[AgentResource] | type[RuleResource] | type[EntityResource] | type[EventResource]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,8 @@ def _whole_kind(action: Action) -> ResourceDescriptor:
             return AgentResource()
         case RuleAction():
             return RuleResource()
+        case EntityAction():
+            return EntityResource()
         case EventAction():
             return EventResource()
         case _:

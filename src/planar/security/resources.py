@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
-from planar.security.actions import AgentAction, EventAction, HealthAction, RuleAction, SystemAction, WorkflowAction
+from planar.security.actions import AgentAction, EntityAction, EventAction, HealthAction, RuleAction, SystemAction, WorkflowAction
 
 
 class ResourceType(StrEnum):
@@ -66,6 +66,20 @@ class RuleResource:
 
 
 @dataclass(frozen=True, slots=True)
+class EntityResource:
+    """An entity with its rows, by the entity's name."""
+
+    entity_name: str | None = None
+
+    type: ClassVar[ResourceType] = ResourceType.ENTITY
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (EntityAction,)
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.entity_name
+
+
+@dataclass(frozen=True, slots=True)
 class EventResource:
     """Events, by their key."""
 
@@ -91,4 +105,4 @@ class SystemResource:
         return None
 
 
-ResourceDescriptor: TypeAlias = WorkflowResource | AgentResource | RuleResource | EventResource | SystemResource
+ResourceDescriptor: TypeAlias = WorkflowResource | AgentResource | RuleResource | EntityResource | EventResource | SystemResource

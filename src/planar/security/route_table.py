@@ -36,6 +36,18 @@ class RouteTable:
         """A route that acts; *options* are FastAPI's."""
         return self._add("POST", path, options)
 
+    def put(self, path: str, **options: Any) -> Callable[[F], F]:
+        """A route that replaces; *options* are FastAPI's."""
+        return self._add("PUT", path, options)
+
+    def patch(self, path: str, **options: Any) -> Callable[[F], F]:
+        """A route that changes; *options* are FastAPI's."""
+        return self._add("PATCH", path, options)
+
+    def delete(self, path: str, **options: Any) -> Callable[[F], F]:
+        """A route that deletes; *options* are FastAPI's."""
+        return self._add("DELETE", path, options)
+
     def router(self) -> APIRouter:
         """A new router with these routes, each of which asks for permission before it reads the request."""
         return self._router(**self._options)

@@ -14,11 +14,11 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from planar.engine.catalog import Definition
 from planar.engine.codec import CallCodec
 from planar.engine.codec.hints import Unresolved
+from planar.modeling.json_schema import FormSchema
 from planar.workflows.errors import UnusableSignature
 from planar.workflows.wrappers import WorkflowWrapper
 
@@ -154,7 +154,7 @@ def _field_names(parameters: list[str]) -> dict[str, str]:
 def _input_of(name: str, declared: Mapping[str, Any]) -> tuple[type[BaseModel], dict[str, Any]]:
     try:
         model: type[BaseModel] = create_model(f"{_camel_case(name)}StartRequest", __base__=StartRequest, **declared)
-        return model, model.model_json_schema(schema_generator=_Quiet)
+        return model, model.model_json_schema(schema_generator=FormSchema)
     except (PydanticUserError, PydanticInvalidForJsonSchema, TypeError) as error:
         raise UnusableSignature(_why_unusable(name, declared, error)) from error
 
@@ -162,7 +162,7 @@ def _input_of(name: str, declared: Mapping[str, Any]) -> tuple[type[BaseModel], 
 def _why_unusable(name: str, declared: Mapping[str, Any], error: Exception) -> str:
     for field, declaration in declared.items():
         try:
-            create_model("Tried", __base__=StartRequest, **{field: declaration}).model_json_schema(schema_generator=_Quiet)
+            create_model("Tried", __base__=StartRequest, **{field: declaration}).model_json_schema(schema_generator=FormSchema)
         except (PydanticUserError, PydanticInvalidForJsonSchema, TypeError):
             return (
                 f"The parameter '{declaration[1].alias or field}' of workflow '{name}' cannot be an input: JSON has no form for"
@@ -175,17 +175,10 @@ def _output_schema(hint: Any) -> dict[str, Any]:
     for candidate in (Any if isinstance(hint, Unresolved) else hint, Any):
         try:
             model = create_model("DynamicOutputModel", output_type=(candidate, ...))
-            return model.model_json_schema(mode="serialization", schema_generator=_Quiet)
+            return model.model_json_schema(mode="serialization", schema_generator=FormSchema)
         except (PydanticUserError, PydanticInvalidForJsonSchema, TypeError):
             continue  # nobody sends a result: one without a schema is shown as anything
     return {}
-
-
-class _Quiet(GenerateJsonSchema):
-    """A default that has no JSON form is left out of the schema, without a warning."""
-
-    def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
-        """Nobody can do anything about it when a workflow is registered."""
 
 
 def _camel_case(name: str) -> str:
