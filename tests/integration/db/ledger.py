@@ -4,7 +4,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -18,21 +17,10 @@ from sqlmodel import select
 
 from planar.db import DatabaseManager
 from planar.db.history import PlanarEntityChange
-from planar.modeling.history_options import NoHistory
-from planar.modeling.mixins import TimestampMixin
+from planar.modeling.entity_options import EntityOptions
+from planar.modeling.field_helpers import Hidden, NoHistory
+from planar.modeling.mixins import SoftDeleteMixin, TimestampMixin
 from planar.modeling.orm import Field, PlanarBaseEntity, Relationship
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the options of an entity say, as far as history asks."""
-
-    history: bool = True
-    soft_delete: bool = False
-
-
-class Hidden:
-    """Stands for the marker of that name."""
 
 
 class Color(Enum):
@@ -74,17 +62,16 @@ class Note(Ledger, table=True):
 
 class Draft(Ledger, table=True):
     __tablename__ = "ledger_draft"
-    entity_options: ClassVar[Any] = Options(history=False)
+    entity_options: ClassVar[Any] = EntityOptions(history=False)
 
     text: str
 
 
-class Paper(Ledger, table=True):
+class Paper(Ledger, SoftDeleteMixin, table=True):
     __tablename__ = "ledger_paper"
-    entity_options: ClassVar[Any] = Options(soft_delete=True)
+    entity_options: ClassVar[Any] = EntityOptions(soft_delete=True)
 
     text: str
-    deleted_at: datetime | None = None
 
 
 class Everything(Ledger, table=True):

@@ -12,9 +12,10 @@ from uuid_utils.compat import uuid7
 from planar.context import current_actor, current_run_place
 from planar.db.history.models import ChangeAction, PlanarEntityChange
 from planar.db.history.rows import Row
-from planar.db.history.tracking import DELETED_AT, Key, Tracked
+from planar.db.history.tracking import Key, Tracked
 from planar.db.history.values import written
 from planar.modeling.mixins.auditable import SYSTEM_USER
+from planar.modeling.mixins.soft_delete import DELETED_AT
 
 _TABLE: Final = cast("Table", vars(PlanarEntityChange)["__table__"])
 

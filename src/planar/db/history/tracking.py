@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from pydantic_core import to_json
 from sqlalchemy import Column, FromClause, event
 from sqlalchemy.orm import Mapper
 
-from planar.modeling.history_options import has_history, masked_fields, unrecorded_fields
+from planar.modeling.history_options import deletes_softly, has_history, masked_fields, unrecorded_fields
+from planar.modeling.mixins.soft_delete import DELETED_AT
 from planar.modeling.orm.planar_base_entity import PlanarBaseEntity
 
 Key: TypeAlias = tuple[Any, ...]
 """A primary key, by its columns."""
-
-DELETED_AT: Final = "deleted_at"
-"""The field that marks a row as deleted, where a class deletes softly."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,5 +96,5 @@ def _describe(mapper: Mapper[Any]) -> Tracked | None:
         columns={name: column for name, column in columns.items() if name not in left_out},
         masked=masked,
         automatic=frozenset(automatic),
-        soft=DELETED_AT in columns and bool(getattr(getattr(entity, "entity_options", None), "soft_delete", False)),
+        soft=DELETED_AT in columns and DELETED_AT not in left_out and deletes_softly(entity),
     )
