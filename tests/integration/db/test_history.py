@@ -73,7 +73,8 @@ async def test_of_an_update_only_what_changed_is_kept(manager: DatabaseManager) 
     change = (await changes(manager))[-1]
     assert change.action == "update"
     before, after = values(change.before), values(change.after)
-    assert before and after
+    assert before
+    assert after
     assert (before["name"], after["name"]) == ("Ada", "Grace")
     assert set(before) == set(after) == {"name", "updated_at"}
 

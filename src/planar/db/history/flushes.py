@@ -12,7 +12,8 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Mapper, Session, object_mapper, object_session
-from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE, get_history, instance_dict, instance_state
+from sqlalchemy.orm.attributes import get_history, instance_dict, instance_state
+from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
 
 from planar.db.history.recording import Change, record
 from planar.db.history.rows import Row, read_rows
@@ -41,9 +42,10 @@ def begin(session: Session, _context: Any, _instances: Any) -> None:
     """Before a flush: read the rows that it will change, with a statement a table."""
     flush = session.info[_KEY] = Flush()
     wanted: dict[Tracked, set[Key]] = {}
-    for instance in chain(session.dirty, session.deleted):
+    changing = (instance for instance in session.dirty if session.is_modified(instance))
+    for instance in chain(changing, session.deleted):
         tracked = tracked_mapper(object_mapper(instance))
-        if tracked is not None and (instance in session.deleted or session.is_modified(instance)):
+        if tracked is not None:
             wanted.setdefault(tracked, set()).add(_identity(instance))
     for tracked in sorted(wanted, key=lambda each: each.table_name):
         flush.read(session.connection(), tracked, wanted[tracked])

@@ -46,7 +46,7 @@ def have_keys(tracked: Tracked, keys: Sequence[Key]) -> ColumnElement[bool]:
     """The condition that a row has one of *keys*."""
     if len(tracked.keys) > 1:
         return tuple_(*tracked.keys).in_(keys)
-    (column,) = tracked.keys
+    column = next(iter(tracked.keys))
     values = [key[0] for key in keys]
     if len(values) > MOST_LISTED:
         return column == any_(cast("Any", bindparam(None, values, ARRAY(column.type))))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Delete, Insert, Result, Update
-from sqlalchemy.orm import ORMExecuteState, Session
+from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.orm.context import FromStatement
 
 from planar.db.history.flushes import label_of
@@ -38,7 +38,7 @@ def on_execute(state: ORMExecuteState) -> Result[Any] | None:
 
 def _written_statement(state: ORMExecuteState) -> Insert | Update | Delete:
     statement: Any = state.statement
-    return statement.element if isinstance(statement, FromStatement) else statement
+    return cast("Insert | Update | Delete", statement.element if isinstance(statement, FromStatement) else statement)
 
 
 def _change(state: ORMExecuteState, connection: Connection, tracked: Tracked, statement: Update | Delete) -> Result[Any]:

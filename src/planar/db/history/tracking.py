@@ -82,7 +82,7 @@ def _describe(mapper: Mapper[Any]) -> Tracked | None:
     if not issubclass(entity, PlanarBaseEntity) or not has_history(entity):
         return None
     left_out, masked = unrecorded_fields(entity), masked_fields(entity)
-    columns = {each.key: cast("Column[Any]", each.columns[0]) for each in mapper.column_attrs if isinstance(each.columns[0], Column)}
+    columns = {each.key: each.columns[0] for each in mapper.column_attrs if isinstance(each.columns[0], Column)}
     automatic = {name for name, column in columns.items() if column.onupdate is not None or column.server_onupdate is not None}
     if mapper.version_id_col is not None:
         automatic.add(mapper.get_property_by_column(mapper.version_id_col).key)
