@@ -12,6 +12,7 @@ from functools import cache
 from fastapi import APIRouter
 from starlette.routing import BaseRoute
 
+from planar.entities.history_router import HISTORY_ROUTES
 from planar.routers.health import HEALTH_ROUTES
 from planar.routers.info import info_routes
 from planar.security.route_table import RouteTable
@@ -31,8 +32,9 @@ def framework_routes(parent: APIRouter, title: str, description: str) -> list[Ba
     prefix, tags = parent.prefix, tuple(str(tag) for tag in parent.tags)
     info = info_routes(title, description).under(prefix, tags)
     health, events, workflows = (_declared(table, prefix, tags) for table in (HEALTH_ROUTES, EVENT_ROUTES, WORKFLOW_ROUTES))
+    history = _declared(HISTORY_ROUTES, prefix, tags)
     # Fixed paths come before those with parameters.
-    return [*map(copy, health), *info, *map(copy, events), *map(copy, workflows)]
+    return [*map(copy, health), *info, *map(copy, events), *map(copy, workflows), *map(copy, history)]
 
 
 @cache
