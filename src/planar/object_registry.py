@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from planar.engine.catalog import Registry
-from planar.entities.registration import EntityRegistry, RegisteredEntity
+from planar.entities.registration import EntityRegistry
 from planar.workflows.registration import RegisteredWorkflow
 from planar.workflows.wrappers import WorkflowWrapper
 
@@ -47,9 +47,9 @@ class ObjectRegistry:
         """The workflows."""
         return list(self._registered.values())
 
-    def get_entities(self) -> list[RegisteredEntity]:
-        """The entities."""
-        return list(self.entities)
+    def get_entities(self) -> list[type[Any]]:
+        """The classes of the entities."""
+        return [entity.cls for entity in self.entities]
 
     def get_rules(self) -> list[Any]:
         """The rules; this version has none."""

@@ -3,7 +3,7 @@
 On SQLite the formats are part of the contract, because the engine's writer speaks to the same file without SQLAlchemy: a moment is
 ``YYYY-MM-DD HH:MM:SS.ffffff`` in UTC, JSON is compact text, a decimal is its digits. Every SQLite connection of this process learns
 the collation ``decimal`` and the aggregate ``decimal_sum``, named and behaving as in SQLite's own decimal extension, so that its
-command-line shell can read and sort such a column too.
+command-line shell can read and sort such a column too; and the function ``planar_fold``, for searches that do not care for case.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from planar.modeling.errors import InvalidDecimal, InvalidJSON
 
 __all__ = ["ExactDecimal", "JSONText", "PlanarSQLiteConnection", "UTCDateTime"]
+
+FOLD = "planar_fold"
+"""What SQLite connections of this process call the function that makes letters small."""
 
 _WIDE = Context(prec=10_000)
 """Enough digits that neither a sum nor a rounding ever loses one."""
@@ -164,9 +167,15 @@ def _number_in(text: str) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _teach_decimals(connection: sqlite3.Connection) -> None:
+def _fold(text: Any) -> Any:
+    """A text in small letters, those beyond ASCII included, which SQLite's own ``lower`` leaves alone."""
+    return text.lower() if isinstance(text, str) else text
+
+
+def _teach(connection: sqlite3.Connection) -> None:
     connection.create_collation("decimal", _compare_decimals)
     connection.create_window_function("decimal_sum", 1, cast("Any", _DecimalSum))
+    connection.create_function(FOLD, 1, _fold, deterministic=True)
 
 
 class PlanarSQLiteConnection(sqlite3.Connection):
@@ -174,11 +183,11 @@ class PlanarSQLiteConnection(sqlite3.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _teach_decimals(self)
+        _teach(self)
 
 
 @event.listens_for(Pool, "connect")
 def _on_connect(dbapi_connection: Any, _record: Any) -> None:
     """Any synchronous SQLite engine of this process can use exact decimals, not only ours."""
     if isinstance(dbapi_connection, sqlite3.Connection) and not isinstance(dbapi_connection, PlanarSQLiteConnection):
-        _teach_decimals(dbapi_connection)
+        _teach(dbapi_connection)
