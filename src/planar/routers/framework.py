@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from starlette.routing import BaseRoute
 
 from planar.entities.history_router import HISTORY_ROUTES
+from planar.entities.transfer_router import TRANSFER_ROUTES
 from planar.routers.health import HEALTH_ROUTES
 from planar.routers.info import info_routes
 from planar.security.route_table import RouteTable
@@ -32,9 +33,9 @@ def framework_routes(parent: APIRouter, title: str, description: str) -> list[Ba
     prefix, tags = parent.prefix, tuple(str(tag) for tag in parent.tags)
     info = info_routes(title, description).under(prefix, tags)
     health, events, workflows = (_declared(table, prefix, tags) for table in (HEALTH_ROUTES, EVENT_ROUTES, WORKFLOW_ROUTES))
-    history = _declared(HISTORY_ROUTES, prefix, tags)
+    history, transfer = (_declared(table, prefix, tags) for table in (HISTORY_ROUTES, TRANSFER_ROUTES))
     # Fixed paths come before those with parameters.
-    return [*map(copy, health), *info, *map(copy, events), *map(copy, workflows), *map(copy, history)]
+    return [*map(copy, health), *info, *map(copy, events), *map(copy, workflows), *map(copy, history), *map(copy, transfer)]
 
 
 @cache
