@@ -52,5 +52,5 @@ def test_the_same_workflow_may_be_registered_again_and_another_of_its_name_not()
 
 @pytest.mark.parametrize("thing", [a_step, 1, Registry])
 def test_what_no_app_can_serve_is_refused(thing: object) -> None:
-    with pytest.raises(TypeError, match="@workflow|table=True"):
+    with pytest.raises(TypeError, match=r"@workflow|table=True"):
         ObjectRegistry().register(thing)

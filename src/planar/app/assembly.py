@@ -17,6 +17,7 @@ from planar.engine.execution.place import current_place
 from planar.engine.store.opening import StoreOpener, open_store
 from planar.engine.store.port import Store
 from planar.engine.worker import Worker
+from planar.entities.config import EntitiesConfig
 from planar.security.auth_context import dump_principal, load_principal
 from planar.security.authenticator import Authenticator, DevUser, Nobody
 from planar.security.authorization import AllowAll, Authorizer
@@ -38,6 +39,7 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     services = Services()
     services.add(Clock, SYSTEM_CLOCK)
     services.add(PlanarConfig, config)
+    services.add(EntitiesConfig, config.entities)
     services.add(Role, Role())
     services.add(DatabaseManager, manager)
     services.add(Registry, registry)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 from planar.config.later import AIProvidersConfig, SseHub, StorageConfig, default_storage_config
 from planar.db.config import Connection, PoolConfig, PostgreSQLConfig, SQLiteConfig
 from planar.engine.config import WorkerConfig
+from planar.entities.config import EntitiesConfig
 from planar.logging.config import LoggerConfig, OtelConfig
 from planar.security.config import AuthzConfig, CorsConfig, JWTConfig
 
@@ -51,6 +52,7 @@ class PlanarConfig(BaseModel):
     use_alembic: bool | None = True
     otel: OtelConfig | None = None
     workflows: WorkerConfig = Field(default_factory=WorkerConfig)
+    entities: EntitiesConfig = Field(default_factory=EntitiesConfig)
 
     @field_validator("db_connections")
     @classmethod

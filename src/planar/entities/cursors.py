@@ -34,7 +34,9 @@ def write_cursor(entity: str, orders: Sequence[Order], values: Sequence[Any]) ->
         orders: of the list, the key included.
         values: of the row, one for each order, as the database orders by them.
     """
-    held = [None if value is None else _WRITERS.get(order.path.field.kind, _same)(value) for order, value in zip(orders, values, strict=True)]
+    held = [
+        None if value is None else _WRITERS.get(order.path.field.kind, _same)(value) for order, value in zip(orders, values, strict=True)
+    ]
     text = json.dumps([_order_of(entity, orders), held], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -72,8 +74,6 @@ def _same(value: Any) -> Any:
 
 def _microseconds(value: timedelta) -> int:
     return value // timedelta(microseconds=1)
-
-
 
 
 def _integer(value: Any) -> int:

@@ -24,8 +24,8 @@ def etag_of(entity: RegisteredEntity, row: SQLModel) -> str:
 
 
 def matches(asked: str, etag: str) -> bool:
-    """Whether *etag* is among those that ``If-Match`` lists. A weak one matches nothing; one without quotes is taken for its quoted form."""
-    return any(tag == ANY or tag == etag or f'"{tag}"' == etag for tag in _listed(asked))
+    """Whether *etag* is among those that ``If-Match`` lists. A weak one matches nothing; one without quotes is taken as quoted."""
+    return any(tag in (ANY, etag) or f'"{tag}"' == etag for tag in _listed(asked))
 
 
 def matches_weakly(asked: str, etag: str) -> bool:

@@ -9,7 +9,23 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from sqlalchemy import ARRAY, JSON, Boolean, Column, Date, DateTime, Float, Integer, Interval, LargeBinary, Numeric, String, Time, Uuid, inspect
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Interval,
+    LargeBinary,
+    Numeric,
+    String,
+    Time,
+    Uuid,
+    inspect,
+)
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.orm import Mapper
 from sqlalchemy.types import TypeDecorator, TypeEngine

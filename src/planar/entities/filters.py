@@ -51,9 +51,7 @@ _ORDERED: Final = (*_EQUAL, Operator.GT, Operator.GE, Operator.LT, Operator.LE, 
 _TEXT: Final = (*_ORDERED, Operator.LIKE, Operator.ILIKE, Operator.CONTAINS)
 
 OPERATORS: Final[Mapping[Kind, tuple[Operator, ...]]] = {
-    **dict.fromkeys(
-        (Kind.INTEGER, Kind.FLOAT, Kind.DECIMAL, Kind.DATE, Kind.DATETIME, Kind.TIME, Kind.DURATION, Kind.UUID), _ORDERED
-    ),
+    **dict.fromkeys((Kind.INTEGER, Kind.FLOAT, Kind.DECIMAL, Kind.DATE, Kind.DATETIME, Kind.TIME, Kind.DURATION, Kind.UUID), _ORDERED),
     Kind.TEXT: _TEXT,
     Kind.BOOLEAN: _EQUAL,
     Kind.ENUM: _EQUAL,

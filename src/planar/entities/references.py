@@ -1,18 +1,19 @@
-"""Who is a row tied to? Labels of the rows that it refers to, and those rows themselves; a statement for each relation, not for each row."""
+"""Who is a row tied to? Labels of the rows that it refers to, and those rows themselves: a statement a relation, not a row."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import ValidationError
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import aliased, lazyload, undefer
 from sqlmodel import SQLModel
 
 from planar.db.planar_session import PlanarSession
+from planar.entities.asking import ask
 from planar.entities.registration import RegisteredEntity
 from planar.entities.relations import Relation
 from planar.modeling.mixins.soft_delete import DELETED_AT
@@ -58,7 +59,8 @@ async def references_of(
     found: list[dict[str, Reference | None]] = [{} for _ in rows]
     for relation in relations:
         held = [_held(relation, row) for row in rows]
-        known = await _labels(session, relation, {value for value in held if value is not None}) if relation.target.name in allowed else {}
+        wanted = {value for value in held if value is not None} if relation.target.name in allowed else set[Any]()
+        known = await _labels(session, relation, wanted)
         for references, row, value in zip(found, rows, held, strict=True):
             raw = getattr(row, relation.local)
             key, label = known.get(value, (raw if value is None else value, None))
@@ -72,7 +74,8 @@ async def expand(session: PlanarSession, entity: RegisteredEntity, relation: Rel
     found: defaultdict[Any, Ties] = defaultdict(Ties)
     values = {value for value in held if value is not None}
     for chunk in _chunks(values):
-        for value, place, tied in await session.execute(_tied_query(relation, chunk, limit)):  # pyright: ignore[reportDeprecated] - of several columns
+        found_rows: Iterable[Any] = await ask(session, _tied_query(relation, chunk, limit))
+        for value, place, tied in found_rows:
             ties = found[value]
             if place > limit:
                 found[value] = Ties(ties.rows, more=True)
@@ -101,7 +104,7 @@ async def _labels(session: PlanarSession, relation: Relation, values: Collection
     return found
 
 
-def _tied_query(relation: Relation, values: Sequence[Any], limit: int) -> Select[Any]:
+def _tied_query(relation: Relation, values: Sequence[Any], limit: int) -> Any:
     """The value that ties, the place among the rows of that value, and the row; one beyond *limit* tells that there are more."""
     target = relation.target
     key = getattr(target.cls, target.key)

@@ -42,7 +42,9 @@ async def refuse_referenced(session: PlanarSession, entity: RegisteredEntity, ro
         raise bulk_refusal([errors[index] for index in sorted(errors)][:MAX_MISFITS])
 
 
-async def _referenced(session: PlanarSession, entity: RegisteredEntity, constraint: ForeignKeyConstraint, rows: Sequence[SQLModel]) -> set[int]:
+async def _referenced(
+    session: PlanarSession, entity: RegisteredEntity, constraint: ForeignKeyConstraint, rows: Sequence[SQLModel]
+) -> set[int]:
     """The places of those of *rows* that are referred to by *constraint*."""
     (element,) = constraint.elements
     name = next(name for name, field in entity.fields.items() if field.column is element.column)

@@ -60,7 +60,9 @@ async def find_refused(rows: Sequence[T], attempt: Attempt[T]) -> list[tuple[int
     return found
 
 
-async def refusal_of(session: PlanarSession, entity: RegisteredEntity, error: StatementError, row: Row | None, loc: Location) -> PlanarError | None:
+async def refusal_of(
+    session: PlanarSession, entity: RegisteredEntity, error: StatementError, row: Row | None, loc: Location
+) -> PlanarError | None:
     """The error that says for which fields the database refused *row*; None if it did something else.
 
     Args:
@@ -104,7 +106,9 @@ def _message(entity: RegisteredEntity, violation: Violation, fields: Sequence[st
         case _:
             name = violation.constraint
             # SQLite gives the text of a condition that has no name.
-            return f"{entity.name} does not meet the condition {name!r}." if name and name.isidentifier() else f"{entity.name} breaks a rule."
+            return (
+                f"{entity.name} does not meet the condition {name!r}." if name and name.isidentifier() else f"{entity.name} breaks a rule."
+            )
 
 
 async def missing_references(session: PlanarSession, table: Table, row: Row) -> tuple[str, ...]:

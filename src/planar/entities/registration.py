@@ -202,7 +202,9 @@ def _options(cls: type[SQLModel]) -> EntityOptions:
 
 
 def _check_fields(cls: type[SQLModel], fields: dict[str, ServedField], options: EntityOptions) -> None:
-    if options.soft_delete and (DELETED_AT not in fields or fields[DELETED_AT].kind is not Kind.DATETIME or not fields[DELETED_AT].nullable):
+    if options.soft_delete and (
+        DELETED_AT not in fields or fields[DELETED_AT].kind is not Kind.DATETIME or not fields[DELETED_AT].nullable
+    ):
         raise UnusableOptions(f"{_place(cls)} has soft_delete and no field {DELETED_AT} for it: derive it from SoftDeleteMixin as well.")
     for field in fields.values():
         if not options.read_only and field.info.is_required() and (field.hidden or field.read_only):

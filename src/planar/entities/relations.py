@@ -64,9 +64,7 @@ def _by_relationship(entity: RegisteredEntity, target: RegisteredEntity, propert
     here, there = _field_at(entity, local), _field_at(target, remote)
     if here is None or there is None:
         return None
-    return Relation(
-        property_.key, target, here, there, many=bool(property_.uselist), holds_key=property_.direction is MANYTOONE
-    )
+    return Relation(property_.key, target, here, there, many=bool(property_.uselist), holds_key=property_.direction is MANYTOONE)
 
 
 def _by_link(entity: RegisteredEntity, target: RegisteredEntity, property_: RelationshipProperty[Any]) -> Relation | None:

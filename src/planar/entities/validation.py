@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 
 from planar.entities.fields import Kind, ServedField
 from planar.entities.registration import RegisteredEntity
-from planar.entities.values import misfit_of, to_bytes
+from planar.entities.values import WrittenNumber, misfit_of, to_bytes
 from planar.modeling.errors import Misfits
 
 MAX_MISFITS: Final = 100
@@ -58,7 +58,9 @@ def new_row(entity: RegisteredEntity, value: Mapping[str, Any], *, with_key: boo
     return row
 
 
-def new_rows(entity: RegisteredEntity, values: Sequence[Mapping[str, Any]], loc: Location = (), *, with_key: bool = False) -> list[SQLModel]:
+def new_rows(
+    entity: RegisteredEntity, values: Sequence[Mapping[str, Any]], loc: Location = (), *, with_key: bool = False
+) -> list[SQLModel]:
     """Rows that are in no session yet; *loc* is where their list stands in the request.
 
     Raises:
@@ -169,9 +171,11 @@ def _why_foreign(field: ServedField | None) -> str:
 
 
 def _decoded(entity: RegisteredEntity, value: Mapping[str, Any]) -> tuple[dict[str, Any], list[Entry]]:
-    """*value* with the bytes that its texts in base64 stand for."""
+    """*value* with the bytes that its texts in base64 stand for, and its decimals as they were written."""
     known, entries = dict(value), list[Entry]()
-    for name in value:
+    for name, item in value.items():
+        if isinstance(item, WrittenNumber) and entity.fields[name].kind is Kind.DECIMAL:
+            known[name] = item.text
         if entity.fields[name].kind is Kind.BYTES:
             try:
                 known[name] = to_bytes(value[name])

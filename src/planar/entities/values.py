@@ -24,6 +24,17 @@ MAX_DIGITS: Final = 1000
 """How many digits a decimal without a precision may have on either side of its point."""
 
 
+class WrittenNumber(float):
+    """A number with a point or an exponent, as it stands in JSON: a decimal field takes it as it was written, any other as a float."""
+
+    text: str
+
+    def __new__(cls, text: str) -> WrittenNumber:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
 def misfit_of(field: ServedField, value: Any) -> str | None:
     """Why *value* cannot be stored in the field's column; None if it can.
 
@@ -151,5 +162,3 @@ def _implementation(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
     while isinstance(column_type, TypeDecorator):
         column_type = column_type.impl_instance
     return column_type
-
-

@@ -56,7 +56,13 @@ class Violation:
     constraint: str | None = None
 
 
-_STATES: Final = {"23505": Refusal.UNIQUE, "23503": Refusal.REFERENCE, "23502": Refusal.NULL, "23514": Refusal.CHECK, "23P01": Refusal.UNIQUE}
+_STATES: Final = {
+    "23505": Refusal.UNIQUE,
+    "23503": Refusal.REFERENCE,
+    "23502": Refusal.NULL,
+    "23514": Refusal.CHECK,
+    "23P01": Refusal.UNIQUE,
+}
 _DATA: Final = "22"
 """The class of PostgreSQL's codes for values that cannot be stored."""
 

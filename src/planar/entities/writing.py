@@ -19,6 +19,7 @@ from sqlmodel import SQLModel
 from planar.clock import utc_now
 from planar.db.conflicts import is_conflict
 from planar.db.planar_session import PlanarSession
+from planar.entities.asking import ask
 from planar.entities.errors import InstanceNotFound, StaleInstance
 from planar.entities.etags import etag_of, matches
 from planar.entities.referrers import refuse_referenced
@@ -209,13 +210,13 @@ async def _rows_by_key(
     # One order for everybody who locks: otherwise two that want the same rows would wait for each other.
     in_order = sorted(set(keys))
     for start in range(0, len(in_order), CHUNK):
-        query = select(entity.cls).where(key.in_(in_order[start : start + CHUNK])).order_by(key)
+        query: Any = select(entity.cls).where(key.in_(in_order[start : start + CHUNK])).order_by(key)
         if entity.options.soft_delete and not deleted:
             query = query.where(getattr(entity.cls, DELETED_AT).is_(None))
         if lock:
             query = query.with_for_update(of=entity.cls)
         query = query.options(lazyload("*"), undefer("*")).execution_options(populate_existing=True)
-        found.update((key_of(entity, row), row) for row in await session.scalars(query))
+        found.update((key_of(entity, row), row) for row in (await ask(session, query)).scalars())
     return found
 
 

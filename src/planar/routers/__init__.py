@@ -9,14 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planar.entities.router import create_entities_router
     from planar.routers.framework import framework_routes as framework_routes
     from planar.routers.health import create_health_router
     from planar.routers.info import create_info_router
     from planar.workflows.router import create_workflow_event_routes, create_workflow_router
 
-__all__ = ["create_health_router", "create_info_router", "create_workflow_event_routes", "create_workflow_router"]
+__all__ = ["create_entities_router", "create_health_router", "create_info_router", "create_workflow_event_routes", "create_workflow_router"]
 
 _HOMES = {
+    "create_entities_router": "planar.entities.router",
     "create_health_router": "planar.routers.health",
     "create_info_router": "planar.routers.info",
     "create_workflow_event_routes": "planar.workflows.router",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
+from planar.entities.schemas import EntityInstance, EntityInstanceList, EntityMetadata
+from planar.modeling.orm.query_filter_builder import SortDirection
 from planar.workflows.schemas import (
     DurationStats,
     WorkflowDefinition,
@@ -19,6 +19,9 @@ from planar.workflows.schemas import (
 
 __all__ = [
     "DurationStats",
+    "EntityInstance",
+    "EntityInstanceList",
+    "EntityMetadata",
     "SortDirection",
     "WorkflowDefinition",
     "WorkflowList",
@@ -30,10 +33,3 @@ __all__ = [
     "WorkflowStepInfo",
     "WorkflowStepList",
 ]
-
-
-class SortDirection(StrEnum):
-    """Which way a list is sorted."""
-
-    ASC = "asc"
-    DESC = "desc"

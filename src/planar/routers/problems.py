@@ -19,9 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from planar.errors import PlanarError
 from planar.logging import bind_log_fields, get_logger
+from planar.modeling.errors import Misfits
 from planar.routers.validation import readable_errors
 
 logger = get_logger(__name__)
+
+MAX_ROW_ERRORS: Final = 300
+"""How many entries are told of a request with many rows: it is up to whoever raises them to tell of no more rows than people read."""
 
 _INTERNAL: Final = "Internal server error"
 # What differs from the status' phrase, or whose phrase differs between versions of Python.
@@ -76,8 +80,10 @@ def _answer(error: Exception) -> Response:
         case PlanarError() if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.exception("request failed", exc_info=error, code=error.code)
             return problem(500, _INTERNAL, error.code)
+        case Misfits():
+            return problem(error.status, readable_errors(error.entries, MAX_ROW_ERRORS), error.code)
         case PlanarError():
-            return problem(error.status, error.message, error.code)
+            return _own_problem(error)
         case RequestValidationError():
             return problem(422, readable_errors(error.errors()), "validation_error")
         case HTTPException():
@@ -85,6 +91,13 @@ def _answer(error: Exception) -> Response:
         case _:
             logger.exception("request failed", exc_info=error)
             return problem(500, _INTERNAL, _CODES[500])
+
+
+def _own_problem(error: PlanarError) -> Response:
+    """What is ours says where it went wrong, too, if it knows: in ``errors``, in the form of a validation error's list."""
+    entries = error.details.get("errors")
+    more = {"errors": readable_errors(entries, MAX_ROW_ERRORS)} if entries else {}
+    return ProblemResponse({"detail": error.message, "code": error.code, **more}, error.status)
 
 
 def install_problem_handlers(app: FastAPI) -> None:

@@ -13,15 +13,16 @@ MAX_INPUT: Final = 200
 """Characters of the input that is quoted beside an error; a longer one is left out."""
 
 
-def readable_errors(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def readable_errors(errors: Sequence[Mapping[str, Any]], most: int = MAX_ERRORS) -> list[dict[str, Any]]:
     """The entries of a validation error with ``type``, ``loc``, ``msg``, and ``input`` and ``ctx`` where they are short.
 
     Args:
-        errors: as pydantic gives them. More than `MAX_ERRORS` are counted in a last entry.
+        errors: as pydantic gives them.
+        most: how many to show; the others are counted in a last entry.
     """
-    shown = [_readable(error) for error in errors[:MAX_ERRORS]]
-    if len(errors) > MAX_ERRORS:
-        shown.append({"type": "too_many_errors", "loc": [], "msg": f"{len(errors) - MAX_ERRORS} more errors are not shown."})
+    shown = [_readable(error) for error in errors[:most]]
+    if len(errors) > most:
+        shown.append({"type": "too_many_errors", "loc": [], "msg": f"{len(errors) - most} more errors are not shown."})
     return shown
 
 
