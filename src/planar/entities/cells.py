@@ -139,8 +139,8 @@ def _written(kind: Kind, value: Any) -> str:
             return base64.b64encode(value).decode()
         case Decimal() if kind is not Kind.JSON:
             return format(value, "f")
-        case datetime():
-            return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
+        case datetime() if value.tzinfo is not None:
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case str() if kind is not Kind.JSON:
             return value
         case _ if kind is Kind.JSON:

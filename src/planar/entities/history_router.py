@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime
 
 from planar.db.history import ChangeAction
@@ -43,11 +43,6 @@ EntityName = Annotated[str, Path(description="The entity's name.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 After = Annotated[UUID | None, Query(description="Only changes older than this one: the next page.")]
 WithTotal = Annotated[bool, Query(description="`false` leaves the total out, which costs a count.")]
-
-
-def create_entity_history_router() -> APIRouter:
-    """The routes of the history of entities, below ``/entities``."""
-    return HISTORY_ROUTES.router()
 
 
 @HISTORY_ROUTES.get(

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from tempfile import TemporaryFile
 from typing import IO, Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 
@@ -56,11 +56,6 @@ _BODY: Final[dict[str, Any]] = {
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("text/csv", "application/x-ndjson")},
     }
 }
-
-
-def create_entity_transfer_router() -> APIRouter:
-    """The routes of imports and exports, below ``/entities``."""
-    return TRANSFER_ROUTES.router()
 
 
 @TRANSFER_ROUTES.post(
