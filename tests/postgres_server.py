@@ -208,6 +208,13 @@ do $$ declare t record; begin
             execute format('delete from %I.%I', t.schemaname, t.tablename);
         end if;
     end loop;
+    for t in select typname from pg_type join pg_namespace on pg_namespace.oid = typnamespace where nspname = 'public' and typtype = 'e'
+    loop
+        begin
+            execute format('drop type public.%I', t.typname);
+        exception when dependent_objects_still_exist then null; -- of a table that stays
+        end;
+    end loop;
 end $$
 """
 

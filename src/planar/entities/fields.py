@@ -162,9 +162,10 @@ def kind_of(column_type: TypeEngine[Any]) -> Kind:
     """What a column of that type holds."""
     if isinstance(column_type, JSONText):
         return Kind.JSON
-    if isinstance(column_type, TypeDecorator):
+    kind = next((kind for known, kind in _KINDS if isinstance(column_type, known)), None)
+    if kind is None and isinstance(column_type, TypeDecorator):
         return kind_of(column_type.impl_instance)
-    return next((kind for known, kind in _KINDS if isinstance(column_type, known)), Kind.OTHER)
+    return kind or Kind.OTHER
 
 
 def without_none(annotation: Any) -> Any:

@@ -88,7 +88,7 @@ def page_query(
         cursor: after which place.
     """
     places = [place_of(entity, order) for order in orders]
-    query = select(entity.cls, *places).where(*conditions)
+    query = select(entity.cls, *(place.label(f"place_{number}") for number, place in enumerate(places))).where(*conditions)
     if cursor is not None:
         query = query.where(_after(orders, places, cursor))
     query = query.order_by(*(_direction(order, place) for order, place in zip(orders, places, strict=True)))

@@ -18,6 +18,9 @@ from planar.entities.fields import Kind, ServedField
 from planar.entities.values import MAX_DIGITS, integer_misfit, moment_misfit, text_misfit
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
+MAX_QUOTED: Final = 50
+"""How much of a wrong value an error repeats."""
+
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 _DURATION: Final = TypeAdapter(timedelta, config={"defer_build": True})
 
@@ -65,7 +68,7 @@ def enum_members(field: ServedField) -> list[Any]:
 
 def _integer(field: ServedField, text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise ValueError(f"{text!r} is not an integer")
+        raise ValueError(f"{_cut(text)!r} is not an integer")
     value = int(text)
     _refuse(integer_misfit(field.column.type, value))
     return value
@@ -75,9 +78,9 @@ def _float(_field: ServedField, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a number") from None
+        raise ValueError(f"{_cut(text)!r} is not a number") from None
     if not math.isfinite(value):
-        raise ValueError(f"{text!r} is not a finite number")
+        raise ValueError(f"{_cut(text)!r} is not a finite number")
     return value
 
 
@@ -85,9 +88,9 @@ def _decimal(_field: ServedField, text: str) -> Decimal:
     try:
         value = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"{text!r} is not a decimal number") from None
+        raise ValueError(f"{_cut(text)!r} is not a decimal number") from None
     if not value.is_finite():
-        raise ValueError(f"{text!r} is not a finite number")
+        raise ValueError(f"{_cut(text)!r} is not a finite number")
     exponent = value.as_tuple().exponent
     if abs(value.adjusted()) > MAX_DIGITS or (isinstance(exponent, int) and abs(exponent) > MAX_DIGITS):
         raise ValueError(f"a number has at most {MAX_DIGITS} digits before and after its point")
@@ -96,7 +99,7 @@ def _decimal(_field: ServedField, text: str) -> Decimal:
 
 def _boolean(_field: ServedField, text: str) -> bool:
     if text not in _BOOLEANS:
-        raise ValueError(f"{text!r} is neither true nor false")
+        raise ValueError(f"{_cut(text)!r} is neither true nor false")
     return _BOOLEANS[text]
 
 
@@ -110,21 +113,21 @@ def _enum(field: ServedField, text: str) -> Any:
     for member in members:
         if str(getattr(member, "value", member)) == text:
             return member
-    raise ValueError(f"{text!r} is not one of {', '.join(str(getattr(member, 'value', member)) for member in members)}")
+    raise ValueError(f"{_cut(text)!r} is not one of {', '.join(str(getattr(member, 'value', member)) for member in members)}")
 
 
 def _date(_field: ServedField, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a date: write 2026-01-31") from None
+        raise ValueError(f"{_cut(text)!r} is not a date: write 2026-01-31") from None
 
 
 def _datetime(field: ServedField, text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a moment: write 2026-01-31T12:00:00Z (and a plus in an address as %2B)") from None
+        raise ValueError(f"{_cut(text)!r} is not a moment: write 2026-01-31T12:00:00Z (and a plus in an address as %2B)") from None
     _refuse(moment_misfit(field.column.type, value))
     return value
 
@@ -133,9 +136,9 @@ def _time(_field: ServedField, text: str) -> time:
     try:
         value = time.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a time of day: write 12:00:00") from None
+        raise ValueError(f"{_cut(text)!r} is not a time of day: write 12:00:00") from None
     if value.tzinfo is not None:
-        raise ValueError(f"{text!r} has an offset, which a time of day has not")
+        raise ValueError(f"{_cut(text)!r} has an offset, which a time of day has not")
     return value
 
 
@@ -143,18 +146,22 @@ def _duration(_field: ServedField, text: str) -> timedelta:
     try:
         return _DURATION.validate_python(text)
     except ValidationError:
-        raise ValueError(f"{text!r} is not a duration: write P1DT2H or 26:00:00") from None
+        raise ValueError(f"{_cut(text)!r} is not a duration: write P1DT2H or 26:00:00") from None
 
 
 def _uuid(_field: ServedField, text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a UUID") from None
+        raise ValueError(f"{_cut(text)!r} is not a UUID") from None
 
 
 def _nothing(field: ServedField, _text: str) -> Any:
     raise ValueError(f"{field.name} is {field.kind}, and cannot be compared")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
 
 
 def _refuse(message: str | None) -> None:

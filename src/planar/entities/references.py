@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import ValidationError
 from sqlalchemy import func, select
@@ -74,8 +74,7 @@ async def expand(session: PlanarSession, entity: RegisteredEntity, relation: Rel
     found: defaultdict[Any, Ties] = defaultdict(Ties)
     values = {value for value in held if value is not None}
     for chunk in _chunks(values):
-        found_rows: Iterable[Any] = await ask(session, _tied_query(relation, chunk, limit))
-        for value, place, tied in found_rows:
+        for value, place, tied in cast("Iterable[Any]", await ask(session, _tied_query(relation, chunk, limit))):
             ties = found[value]
             if place > limit:
                 found[value] = Ties(ties.rows, more=True)

@@ -76,41 +76,40 @@ async def test_what_does_not_fit_is_named(api: Entities) -> None:
     assert set(misfits(await api.ask("POST", "/Customer/instances", {}))) == {"body.name"}
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("number", 2**31),
-        ("number", 10**400),
-        ("big", 2**63),
-        ("text", "a\0b"),
-        ("text", "\ud800"),
-        ("text", None),
-        ("maybe", "x" * 51),
-        ("moment", "2024-01-01T00:00:00"),
-        ("moment", "0001-01-01T00:00:00+14:00"),
-        ("clock", "12:00:00+01:00"),
-        ("price", "12345678901.00"),
-        ("price", "NaN"),
-        ("exact", "1e2000"),
-        ("exact", "Infinity"),
-        ("labels", ["a\0"]),
-        ("anything", {"a": {"b\0": 1}}),
-        ("raw", "not base64!"),
-        ("other", "x"),
-        ("flag", "perhaps"),
-    ],
-)
-async def test_values_that_no_database_takes_are_refused_at_their_place(api: Entities, field: str, value: object) -> None:
-    found = misfits(await api.ask("POST", "/Sample/instances", {"text": "x", field: value}))
-    assert all(place.startswith(f"body.{field}") for place in found)
+UNFIT = [
+    ("number", 2**31),
+    ("number", 10**400),
+    ("big", 2**63),
+    ("text", "a\0b"),
+    ("text", "\ud800"),
+    ("text", None),
+    ("maybe", "x" * 51),
+    ("moment", "2024-01-01T00:00:00"),
+    ("moment", "0001-01-01T00:00:00+14:00"),
+    ("clock", "12:00:00+01:00"),
+    ("price", "12345678901.00"),
+    ("price", "NaN"),
+    ("exact", "1e2000"),
+    ("exact", "Infinity"),
+    ("labels", ["a\0"]),
+    ("anything", {"a": {"b\0": 1}}),
+    ("raw", "not base64!"),
+    ("other", "x"),
+    ("flag", "perhaps"),
+]
+
+
+async def test_values_that_no_database_takes_are_refused_at_their_place(api: Entities) -> None:
     made = await api.make("Sample", text="x")
-    found = misfits(await api.ask("PATCH", f"/Sample/instances/{made['id']}", {field: value}))
-    assert all(place.startswith(f"body.{field}") for place in found)
+    for field, value in UNFIT:
+        for method, path in (("POST", "/Sample/instances"), ("PATCH", f"/Sample/instances/{made['id']}")):
+            found = misfits(await api.ask(method, path, {"text": "x", field: value}))
+            assert all(place.startswith(f"body.{field}") for place in found), (field, value, found)
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"name": NaN}', b"[" * 100_000, b'{"number": ' + b"1" * 5000 + b"}"])
-async def test_what_is_not_json_is_refused(api: Entities, body: bytes) -> None:
-    problem(await api.ask("POST", "/Sample/instances", body), 400, "unreadable_body")
+async def test_what_is_not_json_is_refused(api: Entities) -> None:
+    for body in (b"{", b"\xff", b'{"name": NaN}', b"[" * 100_000, b'{"number": ' + b"1" * 5000 + b"}"):
+        problem(await api.ask("POST", "/Sample/instances", body), 400, "unreadable_body")
 
 
 async def test_a_body_that_is_no_object_or_no_json_is_refused(api: Entities) -> None:

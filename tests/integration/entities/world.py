@@ -156,7 +156,7 @@ class Sample(Base, table=True):
     clock: time | None = None
     span: timedelta | None = None
     other: UUID | None = None
-    labels: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    labels: list[Any] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     anything: Any = Field(default=None, sa_column=Column(JSONText))
     raw: bytes | None = None
 

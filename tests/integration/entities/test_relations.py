@@ -1,0 +1,147 @@
+"""Rows refer to each other: with labels, whole where that is asked for, and by a number of statements that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import event, text
+
+from tests.integration.entities.conftest import Entities, misfits
+
+pytestmark = pytest.mark.anyio
+
+
+@contextmanager
+def statements(api: Entities) -> Iterator[list[str]]:
+    """What is asked of the database in the block."""
+    engine = api.app.db_manager.get_engine().sync_engine
+    told: list[str] = []
+
+    def tell(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        told.append(statement)
+
+    event.listen(engine, "before_cursor_execute", tell)
+    try:
+        yield told
+    finally:
+        event.remove(engine, "before_cursor_execute", tell)
+
+
+async def test_a_reference_has_a_label(api: Entities) -> None:
+    ann = await api.make("Customer", name="Ann")
+    order = await api.make("Order", number="A1", customer_id=ann["id"])
+    assert order["references"] == {"customer": {"id": ann["id"], "label": "Ann", "entity": "Customer"}}
+    assert (await api.make("Order", number="A2"))["references"] == {"customer": None}
+    line = await api.make("Line", order_id=order["id"], product="p")
+    assert line["references"]["order"] == {"id": order["id"], "label": "A1", "entity": "Order"}
+    assert "references" not in (await api.list("Order", references=False))["items"][0]
+
+
+async def test_a_chosen_entity_and_a_bare_foreign_key_are_references_too(api: Entities) -> None:
+    ann = await api.make("Customer", name="Ann")
+    parent = await api.make("Note", title="parent", about=ann["id"])
+    assert parent["references"] == {"about": {"id": ann["id"], "label": "Ann", "entity": "Customer"}, "parent_id": None}
+    child = await api.make("Note", title="child", about="no key", parent_id=parent["id"])
+    assert child["references"] == {
+        "about": {"id": "no key", "label": None, "entity": "Customer"},
+        "parent_id": {"id": parent["id"], "label": "parent", "entity": "Note"},
+    }
+    found = await api.list("Note", "parent_id.title:eq:parent", expand="about,parent_id")
+    assert [item["id"] for item in found["items"]] == [child["id"]]
+    assert found["items"][0]["expanded"]["parent_id"]["id"] == parent["id"]
+    assert found["items"][0]["expanded"]["about"] is None
+
+
+async def test_relations_are_expanded_on_request(api: Entities) -> None:
+    ann = await api.make("Customer", name="Ann")
+    orders = await api.make_many("Order", [{"number": f"A{n}", "customer_id": ann["id"]} for n in range(5)])
+    bea = await api.make("Customer", name="Bea")
+    found = await api.get(f"/Customer/instances/{ann['id']}", expand="orders,tags", expand_limit=3)
+    assert [item["id"] for item in found["expanded"]["orders"]["items"]] == [order["id"] for order in orders[:3]]
+    assert found["expanded"]["orders"]["more"] is True
+    assert found["expanded"]["tags"] == {"items": [], "more": False}
+    assert "secret" not in str(found)
+    page = await api.list("Customer", expand="orders", sort="name")
+    assert [len(item["expanded"]["orders"]["items"]) for item in page["items"]] == [5, 0]
+    order = await api.get(f"/Order/instances/{orders[0]['id']}", expand="customer,lines")
+    assert order["expanded"]["customer"]["data"]["name"] == "Ann"
+    assert order["expanded"]["customer"]["id"] == ann["id"]
+    assert bea["references"] == {}
+
+
+async def test_filters_and_orders_look_one_relation_further(api: Entities) -> None:
+    ann, bea = await api.make("Customer", name="Ann", level="gold"), await api.make("Customer", name="Bea")
+    orders = await api.make_many(
+        "Order", [{"number": "1", "customer_id": bea["id"]}, {"number": "2", "customer_id": ann["id"]}, {"number": "3"}]
+    )
+    await api.make("Line", order_id=orders[0]["id"], product="pear", quantity=7)
+
+    async def numbers(*filters: str, **params: Any) -> list[str]:
+        return [item["data"]["number"] for item in (await api.list("Order", *filters, **params))["items"]]
+
+    assert await numbers("customer.name:eq:Ann") == ["2"]
+    assert await numbers("customer.level:ne:gold") == ["1"]
+    assert await numbers("lines.quantity:gt:5") == ["1"]
+    assert await numbers("lines.product:ilike:PE%", "customer.name:in:Ann,Bea") == ["1"]
+    assert await numbers(sort="customer.name") == ["2", "1", "3"]
+    assert await numbers(sort="-customer.name,number") == ["1", "2", "3"]
+    first = await api.list("Order", sort="-customer.level,number", limit=1)
+    rest = await api.list("Order", sort="-customer.level,number", limit=5, after=first["next"])
+    assert [item["data"]["number"] for item in [*first["items"], *rest["items"]]] == ["1", "2", "3"]
+    found = misfits(await api.ask("GET", "/Order/instances", params={"sort": "lines.quantity"}))
+    assert "several lines" in found["query.sort.0"]
+    assert (
+        "Relations: customer, lines"
+        in misfits(await api.ask("GET", "/Order/instances", params={"filter": "clerk.name:eq:x"}))["query.filter.0"]
+    )
+    customers = await api.list("Customer", "orders.number:in:1,2")
+    assert customers["total"] == 2
+
+
+async def test_many_to_many_goes_across_the_table_between(api: Entities) -> None:
+    ann, red = await api.make("Customer", name="Ann"), await api.make("Tag", label="red")
+    await api.make("Customer", name="Bea")
+
+    async with api.app.db_manager.get_session() as session:
+        plain = session.dialect.name == "sqlite"
+        values = {"c": ann["id"].replace("-", ""), "t": red["id"].replace("-", "")} if plain else {"c": ann["id"], "t": red["id"]}
+        into = "insert into customertag (customer_id, tag_id) values ('{c}', '{t}')".format(**values)
+        await (await session.connection()).execute(text(into))
+        await session.commit()
+    found = await api.list("Customer", "tags.label:eq:red", expand="tags")
+    assert [item["id"] for item in found["items"]] == [ann["id"]]
+    assert found["items"][0]["expanded"]["tags"]["items"][0]["data"]["label"] == "red"
+
+
+async def test_a_list_of_many_rows_takes_as_many_statements_as_one_of_a_single_row(api: Entities) -> None:
+    counted: list[int] = []
+    for number in (1, 199):
+        customers = await api.make_many("Customer", [{"name": f"c{n}"} for n in range(number)])
+        orders = await api.make_many("Order", [{"number": str(uuid4()), "customer_id": made["id"]} for made in customers])
+        await api.make_many("Line", [{"order_id": order["id"], "product": "p"} for order in orders])
+        for path, params in (
+            ("/Order/instances", {"expand": "customer,lines", "limit": 1000, "sort": "customer.name", "filter": "customer.name:like:c%"}),
+            ("/Customer/instances", {"expand": "orders,tags", "limit": 1000, "search": "c"}),
+            ("/Customer/options", {"limit": 1000}),
+            ("/Order/groups", {"by": "customer_id,status", "limit": 1000}),
+        ):
+            await api.get(path, **params)
+            with statements(api) as told:
+                found = await api.get(path, **params)
+            assert found["total"] == (1 if number == 1 else 200)
+            counted.append(len(told))
+    assert counted[:4] == counted[4:] == [5, 4, 2, 2]
+
+
+async def test_choices_have_labels_and_are_searched(api: Entities) -> None:
+    await api.make_many("Customer", [{"name": "Bea"}, {"name": "Ann"}, {"name": "Carl", "email": "ann@x"}])
+    found = await api.get("/Customer/options", search="ann", limit=1)
+    assert [item["label"] for item in found["items"]] == ["Ann"]
+    assert found["total"] == 2
+    assert found["items"][0].keys() == {"id", "label"}
+    line = await api.get("/Line/options")
+    assert line["items"] == []
