@@ -1,4 +1,4 @@
-"""Which services does the running app have, and who acts? Found by type, bound by one function each.
+"""Which services does the running app have, who acts, and for which run? Found by type, bound by one function each.
 
 Objects that exist before any app does (a workflow, a step, later an agent or a rule) look up the app that is calling them
 here. Code that is handed its parts does not use this module.
@@ -6,10 +6,12 @@ here. Code that is handed its parts does not use this module.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
+from uuid import UUID
 
 from planar.errors import PlanarError
 
@@ -62,6 +64,27 @@ class Actor(Protocol):
     def user_email(self) -> str | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """Where in a run code stands: the run, the name of its workflow, and the number and name of the innermost step, if it is in one."""
+
+    run_id: UUID
+    workflow: str
+    step_id: int | None = None
+    step: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinder:
+    """A service: how lower layers ask which run the current code belongs to, without knowing what a run is.
+
+    Args:
+        find: answers None outside of a run, and never fails.
+    """
+
+    find: Callable[[], RunPlace | None]
+
+
 _services: ContextVar[Services | None] = ContextVar("planar_services", default=None)
 
 actor_var: ContextVar[Actor | None] = ContextVar("planar_principal", default=None)
@@ -101,3 +124,10 @@ def bind_services(services: Services) -> Generator[Services]:
 def current_actor() -> Actor | None:
     """Who acts in this task; None if nobody was named."""
     return actor_var.get()
+
+
+def current_run_place() -> RunPlace | None:
+    """Where in a run this code stands; None outside of one, and outside of an app."""
+    services = _services.get()
+    finder = services.find(RunFinder) if services is not None else None
+    return finder.find() if finder is not None else None

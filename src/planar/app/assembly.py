@@ -9,11 +9,12 @@ from planar.app.file_parts import add_files
 from planar.app.role import Role
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.config import Environment, PlanarConfig
-from planar.context import Services, current_actor
+from planar.context import RunFinder, Services, current_actor
 from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
 from planar.engine.client import Client
 from planar.engine.events import Notices
+from planar.engine.execution.place import current_place
 from planar.engine.store.opening import StoreOpener, open_store
 from planar.engine.store.port import Store
 from planar.engine.worker import Worker
@@ -43,6 +44,7 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     services.add(Role, Role())
     services.add(DatabaseManager, manager)
     services.add(Registry, registry)
+    services.add(RunFinder, RunFinder(current_place))
     services.add(Authenticator, DevUser() if config.environment is Environment.DEV else Nobody())
     services.add(Authorizer, AllowAll())
     add_files(services, config)

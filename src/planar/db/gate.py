@@ -45,7 +45,7 @@ class WriteHolder:
     """Take the write lock before the first statement, even if it only reads."""
 
     unlimited: bool = False
-    """May keep the write lock for as long as it takes: a migration."""
+    """May keep the write lock for as long as it takes: a migration, an import."""
 
     wrote: bool = False
     """The open transaction has written."""

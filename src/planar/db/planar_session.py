@@ -17,6 +17,7 @@ from planar.db.conflicts import MAX_CONFLICT_RETRIES, is_conflict, pause_before_
 from planar.db.errors import UncommittedWork
 from planar.db.explain import Explain
 from planar.db.gate import HOLDER_OPTION, WriteHolder
+from planar.db.history import keep_history
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
@@ -32,6 +33,9 @@ class HeldSession(Session):
     """The synchronous half of a `PlanarSession`; it tells each connection who holds it."""
 
     holder: WriteHolder
+
+
+keep_history(HeldSession)
 
 
 @event.listens_for(HeldSession, "after_begin")
@@ -56,15 +60,23 @@ class PlanarSession(AsyncSession):
         engine: the engine of a connected `DatabaseManager`.
         label: how logs and errors name this session.
         on_overdue: called when this session held SQLite's write lock for too long and its transaction was undone.
+        unlimited: whether it may hold that lock for as long as it takes. Nobody else writes meanwhile.
     """
 
     sync_session_class = HeldSession
 
-    def __init__(self, engine: AsyncEngine, *, label: str = "session", on_overdue: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        label: str = "session",
+        on_overdue: Callable[[], object] | None = None,
+        unlimited: bool = False,
+    ) -> None:
         super().__init__(bind=engine, expire_on_commit=False)
         self.engine = engine
         self.max_conflict_retries: int = engine.get_execution_options().get(RETRIES_OPTION, MAX_CONFLICT_RETRIES)
-        self._holder = WriteHolder(label, on_overdue)
+        self._holder = WriteHolder(label, on_overdue, unlimited=unlimited)
         self._in_run_transaction = False
         if isinstance(self.sync_session, HeldSession):
             self.sync_session.holder = self._holder

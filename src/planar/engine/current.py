@@ -123,6 +123,11 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
+def peek_frame() -> Frame | None:
+    """The place in a run that this code belongs to, also in a task or thread from which no step could be called; None outside a run."""
+    return _frame.get()
+
+
 def in_run() -> bool:
     """Whether this task belongs to a run."""
     return _frame.get() is not None

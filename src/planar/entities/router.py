@@ -17,6 +17,7 @@ from planar.entities.browsing import ListRequest, Page, View
 from planar.entities.config import EntitiesConfig
 from planar.entities.describing import describe_field
 from planar.entities.etags import etag_of, matches_weakly
+from planar.entities.history_router import HISTORY_ROUTES
 from planar.entities.querying import Deleted
 from planar.entities.registration import RegisteredEntity
 from planar.entities.schemas import (
@@ -31,6 +32,7 @@ from planar.entities.schemas import (
     EntityOptionList,
     EntityRelationInfo,
 )
+from planar.entities.transfer_router import TRANSFER_ROUTES
 from planar.entities.validation import BadRows, entry
 from planar.entities.writing import Change
 from planar.modeling.errors import Misfits
@@ -106,8 +108,11 @@ ENTITY_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"])
 
 
 def create_entities_router() -> APIRouter:
-    """The routes of entities, below ``/entities``. Fixed paths come before those with parameters."""
-    return ENTITY_ROUTES.router()
+    """The routes of entities, of their history and of files of rows, below ``/entities``. Fixed paths come before those with parameters."""
+    router = APIRouter()
+    for table in (ENTITY_ROUTES, HISTORY_ROUTES, TRANSFER_ROUTES):
+        router.include_router(table.router())
+    return router
 
 
 # -- entities -------------------------------------------------------------------------------------------------------------

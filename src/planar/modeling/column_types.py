@@ -98,14 +98,15 @@ class ExactDecimal(TypeDecorator[Decimal]):
         """The value as the driver wants it; not a number, infinite or too long is an `InvalidDecimal`."""
         if value is None:
             return None
-        exact = self._fitted(_decimal_of(value))
+        exact = self.fitted(_decimal_of(value))
         return format(exact, "f") if dialect.name == "sqlite" else exact
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         """The number again; what SQLite calculated as a float becomes the shortest decimal that stands for it."""
         return None if value is None else Decimal(str(value))
 
-    def _fitted(self, value: Decimal) -> Decimal:
+    def fitted(self, value: Decimal) -> Decimal:
+        """*value* as the column holds it: rounded to its scale; one with too many digits is an `InvalidDecimal`."""
         if self.scale is not None:
             value = value.quantize(Decimal(1).scaleb(-self.scale), rounding=ROUND_HALF_UP, context=_WIDE)
         if self.precision is not None and value.adjusted() + 1 > self.precision - (self.scale or 0) and value != 0:

@@ -1,4 +1,4 @@
-"""What does a class say about how people may see and edit its rows?"""
+"""What does a class say about how people may see and edit its rows, and whether changes are kept?"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class EntityOptions:
         display_field: which field people recognise a row by; None takes the first of ``name, title, username, label, display_name``.
         search_fields: the text fields in which a search looks; None is all that are shown.
         read_only: nobody changes rows over HTTP.
+        history: whether each change of a row is kept, with who made it.
         max_page: how many rows a page has at most, from 1 to 1000.
     """
 
@@ -24,6 +25,7 @@ class EntityOptions:
     display_field: str | None = None
     search_fields: tuple[str, ...] | None = None
     read_only: bool = False
+    history: bool = True
     max_page: int = DEFAULT_MAX_PAGE
 
     def __post_init__(self) -> None:

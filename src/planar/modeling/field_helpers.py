@@ -18,11 +18,12 @@ JsonSchema: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({"$ref": META_S
 
 
 class FieldMarker(StrEnum):
-    """Who may see and set a field over HTTP."""
+    """Who may see and set a field over HTTP, and whether its changes are kept."""
 
     READ_ONLY = "readOnly"
     WRITE_ONCE = "writeOnce"
     HIDDEN = "hidden"
+    NO_HISTORY = "noHistory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ WriteOnce: Final = FieldMarker.WRITE_ONCE
 
 Hidden: Final = FieldMarker.HIDDEN
 """Neither shown nor set, and no filter, order, search or group sees it: ``password_hash: Annotated[str, Hidden] = ""``."""
+
+NoHistory: Final = FieldMarker.NO_HISTORY
+"""No history is kept of it; a change of such fields alone leaves no trace: ``last_seen: Annotated[datetime, NoHistory]``."""
 
 LongText: Final = Presentation("long-text")
 """A text of several lines in a form: ``notes: Annotated[str, LongText] = ""``."""

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from copy import copy
 from functools import cache
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.routing import BaseRoute
 
+from planar.entities.history_router import HISTORY_ROUTES
 from planar.entities.router import ENTITY_ROUTES
+from planar.entities.transfer_router import TRANSFER_ROUTES
 from planar.files.router import FILE_ROUTES
 from planar.routers.health import HEALTH_ROUTES
 from planar.routers.info import info_routes
 from planar.security.route_table import RouteTable
 from planar.workflows.router import EVENT_ROUTES, WORKFLOW_ROUTES
+
+_TABLES: Final = (HEALTH_ROUTES, EVENT_ROUTES, WORKFLOW_ROUTES, ENTITY_ROUTES, HISTORY_ROUTES, TRANSFER_ROUTES, FILE_ROUTES)
 
 
 def framework_routes(parent: APIRouter, title: str, description: str) -> list[BaseRoute]:
@@ -32,10 +37,9 @@ def framework_routes(parent: APIRouter, title: str, description: str) -> list[Ba
     """
     prefix, tags = parent.prefix, tuple(str(tag) for tag in parent.tags)
     info = info_routes(title, description).under(prefix, tags)
-    tables = (HEALTH_ROUTES, EVENT_ROUTES, WORKFLOW_ROUTES, ENTITY_ROUTES, FILE_ROUTES)
-    health, *others = (_declared(table, prefix, tags) for table in tables)
+    health, *others = (_declared(table, prefix, tags) for table in _TABLES)
     # Fixed paths come before those with parameters.
-    return [*map(copy, health), *info, *(copy(route) for routes in others for route in routes)]
+    return [*map(copy, health), *info, *(copy(route) for table in others for route in table)]
 
 
 @cache

@@ -42,6 +42,9 @@ class EntityAction(StrEnum):
     CREATE = "Entity::Create"
     UPDATE = "Entity::Update"
     DELETE = "Entity::Delete"
+    VIEW_HISTORY = "Entity::ViewHistory"
+    IMPORT = "Entity::Import"
+    EXPORT = "Entity::Export"
 
 
 class EventAction(StrEnum):
