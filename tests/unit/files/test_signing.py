@@ -31,6 +31,10 @@ def test_a_signature_proves_no_other_grant(other: Grant) -> None:
     assert not other.is_signed(KEY, GRANT.signature(KEY))
 
 
-@pytest.mark.parametrize("wrong", ["", "0" * 64, "ä" * 64, GRANT.signature(b"another key"), GRANT.signature(KEY).upper(), "\ud800"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "0" * 64, "ä" * 64, GRANT.signature(b"another key"), GRANT.signature(KEY).upper(), "\ud800"],
+    ids=["empty", "zeros", "not hexadecimal", "by another key", "in capitals", "half a character"],
+)
 def test_nothing_else_is_a_signature(wrong: str) -> None:
     assert not GRANT.is_signed(KEY, wrong)
