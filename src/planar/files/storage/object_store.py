@@ -32,8 +32,8 @@ PARTS_AT_ONCE = 3
 READING = {"connect_timeout": timedelta(seconds=5), "read_timeout": timedelta(seconds=30), "timeout": timedelta(hours=24)}
 """A download lasts as long as its reader takes; only silence ends it."""
 
-WRITING = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(minutes=2)}
-"""One request sends one part at most."""
+WRITING = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(minutes=10)}
+"""One request sends one part at most; but a service may take minutes to put many parts together."""
 
 RETRIES = {
     "max_retries": 5,
@@ -134,8 +134,9 @@ class ObjectStorage(Storage):
         await _update(digest, data)
         mode = "create" if chosen else "overwrite"
         put = self._obstore.put_async(self._writing, ref, data, attributes=attributes, mode=mode, use_multipart=False)
-        await self._stored(ref, put, chosen)
-        return StoredBytes(ref, len(data), digest.hexdigest())
+        stored = StoredBytes(ref, len(data), digest.hexdigest())
+        await self._finish(stored, put, chosen)
+        return stored
 
     async def _write_parts(
         self, ref: str, begun: Sequence[bytearray], rest: AsyncIterable[bytearray], attributes: dict[str, Any] | None, chosen: bool
@@ -151,19 +152,21 @@ class ObjectStorage(Storage):
                 await _update(digest, block)
                 size += len(block)
                 with _translated(writing=True):
-                    await writer.write(block)
+                    await to_the_end(writer.write(block))  # given up half-way, the name of the upload would be lost
             if chosen:
                 await self._refuse_taken(ref)
         except BaseException as error:
             await to_the_end(_abandon(writer, error))
             raise
-        await self._stored(ref, writer.close(), chosen)
-        return StoredBytes(ref, size, digest.hexdigest())
+        stored = StoredBytes(ref, size, digest.hexdigest())
+        await self._finish(stored, writer.close(), chosen)
+        return stored
 
-    async def _stored(self, ref: str, request: Awaitable[Any], chosen: bool) -> None:
+    async def _finish(self, stored: StoredBytes, request: Awaitable[Any], chosen: bool) -> None:
         """Wait for *request*, with which the file is there. If it fails, or nobody wants the file any more, it shall not be there.
 
-        After an answer that was lost, a file under a reference that the caller chose stays: it could be somebody else's.
+        The answer may have been lost, or be that to a second request. A file under a new reference can only be this one then; one
+        under a reference that the caller chose could be somebody else's, so that nothing is concluded from it, and it stays.
         """
         task = asyncio.ensure_future(request)
         try:
@@ -171,12 +174,20 @@ class ObjectStorage(Storage):
                 await to_the_end(task)
         except asyncio.CancelledError:
             if not task.cancelled() and task.exception() is None:
-                await self._forget(ref)
+                await self._forget(stored.ref)
             raise
         except StorageFailed:
-            if not chosen:
-                await self._forget(ref)
-            raise
+            if chosen:
+                raise
+            if not await self._is_there(stored):
+                await self._forget(stored.ref)
+                raise
+
+    async def _is_there(self, stored: StoredBytes) -> bool:
+        with suppress(StorageFailed):
+            found = await self.stat(stored.ref)
+            return found is not None and found.size == stored.size
+        return False
 
     async def _forget(self, ref: str) -> None:
         with suppress(StorageFailed):
