@@ -143,7 +143,7 @@ async def measure(task: Task) -> None:
     storage = task.opened()
     floors = floor_of_small(task)
     for what, floor, figure in zip(("written", "read"), floors, await small_files(storage, task.small), strict=True):
-        show(f"{task.storage}: {task.small} small at once, {what}", "/s", floor, figure)
+        show(f"{task.storage}: {task.small} small, {what}", "/s", floor, figure)
     floors = floor_of_large(task)
     for what, floor, figure in zip(("written", "read"), floors, await large_file(storage, task.large_mib), strict=True):
         show(f"{task.storage}: {task.large_mib} MiB, {what}", "MiB/s", floor, figure)
@@ -198,9 +198,11 @@ def s3_server() -> Iterator[str]:
 
 def s3_client(address: str) -> Any:
     import boto3  # as above
+    from botocore.config import Config
 
+    patient = Config(read_timeout=600, retries={"total_max_attempts": 1})
     keys = {"aws_access_key_id": "benchmark", "aws_secret_access_key": "benchmark"}
-    return boto3.client("s3", "us-east-1", endpoint_url=address, **keys)
+    return boto3.client("s3", "us-east-1", endpoint_url=address, config=patient, **keys)
 
 
 def measured(storage: str, address: str, small: int, large_mib: int) -> None:

@@ -189,31 +189,40 @@ async def test_what_is_logged_while_uploads_are_swept_allows_nothing(bucket: InB
     assert "geheim" not in caplog.text
 
 
-def answers_lost(monkeypatch: pytest.MonkeyPatch, storage: Any) -> None:
-    """From now on the service does what it is asked, and its answer to a put does not arrive."""
+def answers_lost(monkeypatch: pytest.MonkeyPatch, storage: Any, *, stored: bytes | None) -> None:
+    """From now on the answer to a put does not arrive, and *stored* is what the service has made of it."""
 
-    async def put_async(*args: Any, **options: Any) -> None:
-        await obstore.put_async(*args, **options)
+    async def put_async(store: Any, ref: str, _data: bytes, **_options: Any) -> None:
+        if stored is not None:
+            await obstore.put_async(store, ref, stored)
         raise GenericError("Generic S3 error: connection closed before message completed")
 
     names = {name: getattr(obstore, name) for name in ("get_async", "head_async", "delete_async", "list")}
     monkeypatch.setattr(storage, "_obstore", SimpleNamespace(**names, put_async=put_async))
 
 
-async def test_a_write_whose_answer_was_lost_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_write_whose_answer_was_lost_has_succeeded_if_the_file_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = InObstore().storage
-    answers_lost(monkeypatch, storage)
+    answers_lost(monkeypatch, storage, stored=b"all")
+    ref = await storage.put_bytes(b"all")
+    assert (await listed(storage)).keys() == {ref}
+
+
+@pytest.mark.parametrize("stored", [None, b"al"])
+async def test_a_write_whose_answer_was_lost_leaves_nothing_else(monkeypatch: pytest.MonkeyPatch, stored: bytes | None) -> None:
+    storage = InObstore().storage
+    answers_lost(monkeypatch, storage, stored=stored)
     with pytest.raises(StorageFailed):
-        await storage.put_bytes(b"x")
+        await storage.put_bytes(b"all")
     assert await listed(storage) == {}
 
 
-async def test_under_a_reference_that_somebody_else_may_have_written_it_leaves_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_under_a_reference_that_somebody_else_may_have_written_nothing_is_concluded(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = InObstore().storage
-    answers_lost(monkeypatch, storage)
+    answers_lost(monkeypatch, storage, stored=b"all")
     ref = str(uuid4())
     with pytest.raises(StorageFailed):
-        await storage.write(chunks(b"x"), ref=ref)
+        await storage.write(chunks(b"all"), ref=ref)
     assert (await listed(storage)).keys() == {ref}
 
 
