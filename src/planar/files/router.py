@@ -71,8 +71,8 @@ def create_files_router() -> APIRouter:
 _NO_STORAGE: Final = problems({503: "The app has no storage, or the storage failed."})
 _NO_FILE: Final = problems({404: "There is no such file."})
 _CONTENT: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"application/octet-stream": BINARY}, "description": "The whole file. Its type is the one that was recorded."},
-    206: {"content": {"application/octet-stream": BINARY}, "description": "The part that `Range` asked for."},
+    200: {"content": {"*/*": BINARY}, "description": "The whole file. Its type is the one that was recorded."},
+    206: {"content": {"*/*": BINARY}, "description": "The part that `Range` asked for."},
     304: {"description": "The client has it: `If-None-Match` names its ETag."},
     307: {"description": "The storage has it: `Location` is an address that is valid for a short while."},
     **problems({404: "There is no such file, or its bytes are gone.", 416: "The range lies outside of the file."}),

@@ -54,6 +54,8 @@ async def receive_all(files: FileService, parts: AsyncIterator[FormPart]) -> lis
                 if part.is_file:
                     raise UploadMalformed(f"The form has a file in the field {part.name[:100]!r}: send files in the field `{FIELD}`.")
                 continue
+            if not part.is_file:
+                raise UploadMalformed(f"The field `{FIELD}` holds a value, not a file: give it a file name.")
             if len(outcomes) >= files.config.max_files_per_upload:
                 raise TooManyFiles(f"At most {files.config.max_files_per_upload} files may be sent at once (files.max_files_per_upload).")
             outcome = Outcome(len(outcomes), part.filename)

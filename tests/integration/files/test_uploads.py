@@ -39,7 +39,7 @@ async def test_an_empty_file_and_a_file_without_a_name_or_a_type_are_files(open_
         stored = await api.store("empty.bin", b"", "")
         assert (stored["size"], stored["content_type"]) == (0, "application/octet-stream")
         assert (await api.content(stored["id"])).content == b""
-        body = b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nabc\r\n--x--\r\n'
+        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename=""\r\n\r\nabc\r\n--x--\r\n'
         answer = await api.post("/file/upload", content=body, headers={"content-type": "multipart/form-data; boundary=x"})
         (nameless,) = answer.json()
         assert (nameless["size"], nameless["content_type"], len(nameless["filename"])) == (3, "application/octet-stream", 36)
@@ -163,6 +163,7 @@ BODIES = [
     (b"--x\r\n", "multipart/form-data"),
     (b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nhalf', "multipart/form-data; boundary=x"),
     (b"--x\r\nContent-Disposition: form-data\r\n\r\nabc\r\n--x--\r\n", "multipart/form-data; boundary=x"),
+    (b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\na value\r\n--x--\r\n', "multipart/form-data; boundary=x"),
     (b"garbage that is no form", "multipart/form-data; boundary=x"),
     (b"--x\r\n" + b"A: " + b"b" * 50_000 + b"\r\n\r\n\r\n--x--", "multipart/form-data; boundary=x"),
     (b'--x\r\nContent-Disposition: form-data; name="other"; filename="a"\r\n\r\nabc\r\n--x--\r\n', "multipart/form-data; boundary=x"),
