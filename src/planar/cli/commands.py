@@ -65,7 +65,9 @@ FailFrom = Annotated[FailOn, typer.Option("--fail-on", help="From which severity
 LoadApp = Annotated[bool, typer.Option("--load-app", help="Import the app, to check its own tables and its workflows as well.")]
 
 DbPath = Annotated[Path | None, typer.Option("--path", help="The file with the app. Without it: app.py, then main.py.")]
-Target = Annotated[str, typer.Argument(metavar="[REVISION]", help="The revision to reach: an id, its beginning, or head.", show_default=True)]
+Target = Annotated[
+    str, typer.Argument(metavar="[REVISION]", help="The revision to reach: an id, its beginning, or head.", show_default=True)
+]
 Required = Annotated[str, typer.Argument(metavar="REVISION", help="A revision: an id, its beginning, head, or base for none.")]
 Range = Annotated[str, typer.Argument(metavar="[FROM:TO]", help="Where it starts and ends; without FROM with an empty database.")]
 Message = Annotated[str, typer.Option("--message", "-m", help="What changed, in a few words.")]
@@ -73,11 +75,10 @@ Autogenerate = Annotated[
     bool, typer.Option("--autogenerate/--empty", help="Write what differs; or nothing, for changes that only you know.")
 ]
 Merge = Annotated[bool, typer.Option("--merge", help="Join the newest revisions, where two branches each added one.")]
-Adopt = Annotated[
-    bool, typer.Option("--adopt", help="Take tables that no revision made as they are, if they are as the classes say.")
-]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take tables that no revision made as they are, if they are as the classes say.")]
 LockSeconds = Annotated[
-    float, typer.Option("--lock-timeout", min=0.1, help="Seconds that a statement may wait for a lock on PostgreSQL, and keep others waiting.")
+    float,
+    typer.Option("--lock-timeout", min=0.1, help="Seconds that a statement may wait for a lock on PostgreSQL, and keep others waiting."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Force = Annotated[bool, typer.Option("--force", help="Also where the database has a revision that is not known here.")]

@@ -8,7 +8,13 @@ from typing import Any, cast
 
 from planar.db.config import database_url
 
-_PLACES = (("db_connections", "*", "path"), ("app", "migrations"), ("storage", "directory"), ("authz", "policy_file"), ("logging", "*", "file"))
+_PLACES = (
+    ("db_connections", "*", "path"),
+    ("app", "migrations"),
+    ("storage", "directory"),
+    ("authz", "policy_file"),
+    ("logging", "*", "file"),
+)
 """The keys that hold paths; ``*`` is any name."""
 
 

@@ -127,5 +127,3 @@ class Site:
             "UNION ALL SELECT 'enum', t.typname, e.enumlabel, e.enumsortorder::text, '', '', '', '', '' "
             "FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid ORDER BY 1, 2, 3, 4, 5"
         )
-
-

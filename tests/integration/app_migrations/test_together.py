@@ -105,7 +105,10 @@ async def test_a_start_on_a_database_that_fits_loads_no_alembic(site: Site) -> N
 
 
 async def test_a_kill_in_the_middle_of_a_revision_leaves_the_one_before(site: Site) -> None:
-    site.add("mark", up='op.create_table("mark", sa.Column("id", sa.Integer(), primary_key=True))\nop.execute("INSERT INTO mark (id) VALUES (1)")')
+    site.add(
+        "mark",
+        up='op.create_table("mark", sa.Column("id", sa.Integer(), primary_key=True))\nop.execute("INSERT INTO mark (id) VALUES (1)")',
+    )
     site.add("pause", up=f'op.add_column("mark", sa.Column("size", sa.Integer()))\n{PAUSE.strip()}')
     killed = process(site)
     go(killed)
@@ -125,7 +128,9 @@ async def test_a_revision_that_fails_leaves_the_ones_before_and_says_what_to_do(
     await site.revise(schema(1), "first")
     broken = site.add("broken", up='op.create_table("half", sa.Column("id", sa.Integer()))\nop.execute("INSERT INTO nowhere VALUES (1)")')
     site.add("after")
-    with pytest.raises(RevisionFailed, match=r"(?s)\(broken\) could not be applied: .*nowhere.*Nothing of it remains.*run again: planar db upgrade"):
+    with pytest.raises(
+        RevisionFailed, match=r"(?s)\(broken\) could not be applied: .*nowhere.*Nothing of it remains.*run again: planar db upgrade"
+    ):
         await site.upgrade(schema(1))
     assert "half" not in str(await site.schema())
     assert await service.current(site.project()) == (next(iter(site.history().revisions)),)

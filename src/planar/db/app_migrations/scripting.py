@@ -65,7 +65,9 @@ async def _recorded(connection: AsyncConnection, alembic: environment.Alembic, r
         await _apply(connection, alembic, [revision])
     finally:
         await raw.set_trace_callback(None)
-    return [statement for statement in map(str.strip, said) if not statement.upper().startswith(_LOOKING) and not statement.startswith("--")]
+    return [
+        statement for statement in map(str.strip, said) if not statement.upper().startswith(_LOOKING) and not statement.startswith("--")
+    ]
 
 
 def _as_script(parts: Sequence[tuple[Revision, Sequence[str]]]) -> str:

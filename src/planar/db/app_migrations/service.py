@@ -138,7 +138,9 @@ def _refuse_unless_at_head(history: History, facts: Facts, where: str) -> None:
     refuse_unknown(history, facts.stored)
     for finding in judge(history, facts, where=where):
         if finding.error in (DatabaseBehind, TablesNotAdopted):
-            raise finding.error(f"{finding.summary} A revision is written by comparing a database that has all others. Run: {finding.command}")
+            raise finding.error(
+                f"{finding.summary} A revision is written by comparing a database that has all others. Run: {finding.command}"
+            )
 
 
 def _known(project: Project, history: History) -> comparing.Known:
