@@ -125,7 +125,10 @@ def differences(table: str, expected: Types, found: Types) -> Sequence[str]:
 
 
 def plain_type(kind: str, dialect: Dialect) -> str:
-    """The type *kind*, as *dialect* writes it, without its collation and in one spelling; on SQLite also without a text's length, which means nothing there."""
+    """The type *kind*, as *dialect* writes it, without its collation and in one spelling.
+
+    On SQLite also without a text's length, which means nothing there.
+    """
     words = re.sub(r"\s+COLLATE\s+\S+", "", kind.upper())
     if dialect.name == "sqlite":
         words = re.sub(r"^VARCHAR\(\d+\)$", "VARCHAR", words)

@@ -54,8 +54,8 @@ async def fill(site: Site) -> None:
     await site.ask("INSERT INTO invoice (id, customer_id, total, state) VALUES (2, 1, '10.00', 'paid') RETURNING id")
 
 
-async def grow(site: Site) -> None:
-    """Bring a database from nothing to the last version, looking at it after each revision."""
+async def grow(site: Site, *, look: bool = False) -> None:
+    """Bring a database from nothing to the last version; with *look* it is compared after each revision."""
     for version, message in enumerate(["first", "note", "due", "title", "keys", "sent", "no note"], start=1):
         if version == 3:
             site.add(message, up=BACKFILL, down=UNDO_BACKFILL)
@@ -64,8 +64,9 @@ async def grow(site: Site) -> None:
         else:
             await site.revise(schema(version), message)
         assert await site.upgrade(schema(version)) == [message]
-        assert await site.check(schema(version)) == []
-        assert await site.revise(schema(version), "nothing") is None
+        if look:
+            assert await site.check(schema(version)) == []
+            assert await site.revise(schema(version), "nothing") is None
         if version == 1:
             await fill(site)
 
@@ -80,7 +81,7 @@ KEPT = [(1, Decimal("9.90"), "open"), (2, Decimal("10.00"), "paid")]
 
 
 async def test_data_stays_over_seven_revisions_there_and_back(site: Site) -> None:
-    await grow(site)
+    await grow(site, look=True)
     assert await invoices(site) == KEPT
     assert await site.ask("SELECT title FROM customer") == [("Ada",)]
     first = next(iter(site.history().revisions))
@@ -120,7 +121,8 @@ async def test_everything_is_gone_before_the_first_revision(site: Site) -> None:
 
 
 async def test_foreign_keys_are_enforced_after_a_revision(site: Site) -> None:
-    await grow(site)
+    await site.revise(schema(5), "first")
+    await site.upgrade(schema(5))
     manager = DatabaseManager(site.url)
     await manager.connect()
     async with manager.get_session() as session:

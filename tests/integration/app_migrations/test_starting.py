@@ -159,7 +159,7 @@ async def test_a_history_with_a_hole_is_refused(first: Site) -> None:
     first.add("third")
     middle = list(first.history().revisions.values())[1].path
     middle.unlink()
-    with pytest.raises(HistoryBroken, match="which is not there. Bring its file back"):
+    with pytest.raises(HistoryBroken, match=r"which is not there\. Bring its file back"):
         await first.start(schema(1))
 
 

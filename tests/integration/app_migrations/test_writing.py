@@ -157,6 +157,24 @@ async def test_an_enum_that_is_added_to_a_table_gets_its_type(site: Site) -> Non
     assert "ADD VALUE IF NOT EXISTS 'red'" in await made(site, things(Column("color", Enum("it's", "blue", "red", name="color"))))
 
 
+async def test_a_value_that_an_enum_lost_is_said_in_the_next_revision_and_makes_none(site: Site) -> None:
+    await made(site, things(Column("color", Enum("red", "blue", name="color"))))
+    fewer = things(Column("color", Enum("red", name="color")))
+    assert await site.revise(fewer, "fewer") is None
+    fewer.tables["thing"].append_column(Column("size", Integer))
+    assert "# color keeps blue in PostgreSQL" in await made(site, fewer)
+
+
+async def test_an_enum_of_a_revision_written_by_hand_is_known(site: Site) -> None:
+    column = 'sa.Column("color", sa.Enum("red", name="color"))'
+    site.add("by hand", up=f'op.create_table("thing", sa.Column("id", sa.Integer(), primary_key=True), {column})')
+    await site.upgrade()
+    metadata = things(Column("color", Enum("red", "blue", name="color")))
+    text = await made(site, metadata)
+    assert "CREATE TYPE" not in text
+    assert "ALTER TYPE color ADD VALUE IF NOT EXISTS 'blue'" in text
+
+
 async def test_a_type_of_postgresql_alone_has_its_import(site: Site) -> None:
     kinds = JSON().with_variant(JSONB(), "postgresql"), JSON().with_variant(ARRAY(String(9)), "postgresql")
     text = await made(site, things(Column("data", kinds[0]), Column("words", kinds[1])))
@@ -192,8 +210,8 @@ async def test_constraints_that_were_made_without_names_are_those_of_the_classes
 
     def tables(names: Any) -> MetaData:
         metadata = MetaData(naming_convention=names)
-        owner = Table("owner", metadata, Column("id", Integer, primary_key=True), Column("name", String, unique=True))
-        Table("thing", metadata, Column("id", Integer, primary_key=True), Column("owner_id", ForeignKey(owner.c.id)))
+        Table("owner", metadata, Column("id", Integer, primary_key=True), Column("name", String, unique=True))
+        Table("thing", metadata, Column("id", Integer, primary_key=True), Column("owner_id", ForeignKey("owner.id")))
         return metadata
 
     manager = DatabaseManager(site.url)

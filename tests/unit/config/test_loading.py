@@ -17,7 +17,7 @@ from planar.config import (
     load_environment_aware_config,
     load_environment_aware_env_vars,
 )
-from planar.config.environment import config_candidates
+from planar.config.environment import config_candidates, migrations_beside_app
 
 Write = Callable[[str, str], Path]
 
@@ -201,3 +201,17 @@ def test_an_error_carries_no_chained_text_that_could_hold_a_secret(write: Write)
         load_environment_aware_config()
     assert caught.value.__suppress_context__
     assert "geheim" not in str(caught.value.__context__)
+
+
+def test_the_folder_of_migrations_is_relative_to_the_settings_file(tmp_path: Path) -> None:
+    (tmp_path / "planar.yaml").write_text(
+        "app: {db_connection: app, migrations: db/revisions}\ndb_connections: {app: {driver: sqlite, path: app.db}}\n"
+    )
+    assert load_config_from_file(tmp_path / "planar.yaml").app.migrations == tmp_path / "db" / "revisions"
+
+
+def test_without_a_setting_migrations_are_beside_the_file_with_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PLANAR_ENTRY_POINT", raising=False)
+    assert migrations_beside_app() is None
+    monkeypatch.setenv("PLANAR_ENTRY_POINT", str(tmp_path / "app" / "main.py"))
+    assert migrations_beside_app() == tmp_path / "app" / "migrations"

@@ -29,9 +29,21 @@ def labels_of_history(sources: Iterable[str]) -> Labels:
     """The enums after the ``upgrade`` of each of *sources*, revision files in their order."""
     known: Labels = {}
     for source in sources:
-        for statement in _upgrade_texts(source):
-            _follow(known, statement)
+        for node in _of_upgrade(source):
+            if isinstance(node, ast.Constant):
+                _follow(known, str(node.value))
+            else:
+                _note_enum(known, node)
     return known
+
+
+def _note_enum(known: Labels, call: ast.Call) -> None:
+    """``sa.Enum("open", "paid", name="state")``, whose type a table that is made brings along, as in revisions written by hand."""
+    words = {word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)}
+    labels = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+    name = f"{words['schema']}.{words.get('name')}" if words.get("schema") else words.get("name")
+    if isinstance(name, str) and len(labels) == len(call.args) and words.get("native_enum", True):
+        known.setdefault(name, tuple(str(label) for label in labels))
 
 
 def _follow(known: Labels, statement: str) -> None:
@@ -47,13 +59,20 @@ def _follow(known: Labels, statement: str) -> None:
         known.pop(_plain(found["name"]), None)
 
 
-def _upgrade_texts(source: str) -> Iterable[str]:
-    """Every text in the function ``upgrade``, in the order in which it stands there."""
-    for statement in ast.parse(source).body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == "upgrade":
-            texts = [node for node in ast.walk(statement) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-            for node in sorted(texts, key=lambda node: (node.lineno, node.col_offset)):
-                yield str(node.value)
+def _of_upgrade(source: str) -> Iterable[ast.Constant | ast.Call]:
+    """Every text and every enum in the function ``upgrade``, in the order in which they stand there."""
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == "upgrade"]
+    found = [node for function in functions for node in ast.walk(function) if _is_text(node) or _is_enum(node)]
+    nodes = cast("list[ast.Constant | ast.Call]", found)
+    return sorted(nodes, key=lambda node: (node.lineno, node.col_offset))
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_enum(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2].upper() == "ENUM"
 
 
 def _plain(name: str) -> str:

@@ -74,7 +74,7 @@ def test_what_is_to_be_undone(forked: History, stored: list[str], target: str | 
 
 def test_two_newest_revisions_are_an_error_that_names_the_remedy(tmp_path: Path) -> None:
     split = history(tmp_path, a=None, b="a", c="a")
-    with pytest.raises(SeveralHeads, match="b and c.*planar db revision --merge"):
+    with pytest.raises(SeveralHeads, match=r"b and c.*planar db revision --merge"):
         split.head()
     assert split.find("b") == "b"
 

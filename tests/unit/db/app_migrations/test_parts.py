@@ -71,6 +71,17 @@ def test_the_enums_of_a_history_are_those_after_its_last_revision() -> None:
     assert found == {"state": ("open", "it's, paid", "posted", "late"), "billing.Kind": ("a",)}
 
 
+def test_an_enum_that_a_table_brings_along_is_the_historys_as_well() -> None:
+    source = """
+def upgrade():
+    op.execute("CREATE TYPE known AS ENUM ('a')")
+    op.create_table("t", sa.Column("x", sa.Enum("a", "b", name="mine")), sa.Column("y", postgresql.ENUM("c", name="other", schema="s")))
+    op.create_table("u", sa.Column("x", sa.Enum("a", "z", name="known", create_type=False)), sa.Column("y", sa.Enum(*names, name="no")))
+    op.create_table("v", sa.Column("x", sa.Enum("a", name="text", native_enum=False)))
+"""
+    assert labels_of_history([source]) == {"known": ("a",), "mine": ("a", "b"), "s.other": ("c",)}
+
+
 def test_the_enums_of_classes_are_those_that_postgresql_has_types_for() -> None:
     metadata = MetaData()
     Table(

@@ -14,21 +14,22 @@ from planar.db.app_migrations.with_alembic.rendering import Note, OnPostgreSQL
 
 def complete(script: ops.MigrationScript, metadata: Sequence[MetaData], known: Labels, dialect: Dialect) -> None:
     """Add to *script* what its tables need; *known* are the enums of the history."""
-    upgrade = script.upgrade_ops
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     assert upgrade is not None
+    assert downgrade is not None
     wanted = labels_of_classes(metadata)
     quoted = dialect.identifier_preparer.quote
     before = [*_schemas(upgrade.ops, quoted), *_new_enums(known, wanted, quoted), *_new_labels(known, wanted, quoted)]
-    after = [*_old_enums(known, wanted, quoted)]
-    reversed_ops = [each for each in upgrade.ops]
-    upgrade.ops[:] = [*before, *_with_notes(reversed_ops), *after]
-    downgrade = script.downgrade_ops
-    assert downgrade is not None
-    downgrade.ops[:] = [
+    after = _old_enums(known, wanted, quoted)
+    if not (before or upgrade.ops or after):
+        return
+    upgrade.ops[:] = [*_notes_of_labels(known, wanted, quoted), *before, *_with_notes(list(upgrade.ops)), *after]
+    back = [
         *(each.reverse() for each in reversed(after)),
         *_with_notes(list(downgrade.ops)),
         *(each.reverse() for each in reversed(before)),
     ]
+    downgrade.ops[:] = back
 
 
 def _schemas(operations: Sequence[ops.MigrateOperation], quoted: Any) -> Iterator[OnPostgreSQL]:
@@ -50,10 +51,13 @@ def _enum(name: str, labels: Sequence[str], quoted: Any) -> OnPostgreSQL:
     return OnPostgreSQL(f"CREATE TYPE {whole} AS ENUM ({', '.join(_literal(label) for label in labels)})", f"DROP TYPE {whole}")
 
 
-def _new_labels(known: Labels, wanted: Labels, quoted: Any) -> Iterator[ops.MigrateOperation]:
+def _new_labels(known: Labels, wanted: Labels, quoted: Any) -> Iterator[OnPostgreSQL]:
     for name, labels in added_labels(known, wanted).items():
         for label in labels:
             yield OnPostgreSQL(f"ALTER TYPE {_name(name, quoted)} ADD VALUE IF NOT EXISTS {_literal(label)}", None)
+
+
+def _notes_of_labels(known: Labels, wanted: Labels, quoted: Any) -> Iterator[Note]:
     for name, labels in removed_labels(known, wanted).items():
         yield Note(
             f"{name} keeps {', '.join(labels)} in PostgreSQL, which cannot take a value from an enum. If a value was renamed:\n"

@@ -47,7 +47,7 @@ def options_of(known: Known, connection: Connection) -> dict[str, Any]:
     def include_name(name: str | None, kind: str, parents: Any) -> bool:
         if kind == "schema":
             return name in schemas
-        return kind != "table" or ((parents.get("schema_name"), name) in seen and name != VERSION_TABLE)
+        return kind != "table" or (name != VERSION_TABLE and (parents.get("schema_name"), name) in seen)
 
     def include_object(thing: Any, _name: str | None, kind: str, reflected: bool, counterpart: Any) -> bool:
         return kind != "unique_constraint" or reflected or counterpart is not None or not _is_there_without_name(connection, thing)
@@ -103,7 +103,8 @@ def _sentence(diff: tuple[Any, ...]) -> str:
         case ("modify_type", _, table, column, _, found, wanted):
             return f"Column {column} of table {table} is {found!r}, its class says {wanted!r}."
         case ("modify_nullable", _, table, column, _, _, wanted):
-            return f"Column {column} of table {table} {'may be' if wanted else 'must not be'} null by its class; in the database it is otherwise."
+            state = "may be null, and must not be" if wanted else "must not be null, and may be"
+            return f"By its class column {column} of table {table} {state} in the database."
         case ("note", _):
             return ""
         case ("on_postgresql", statement):
