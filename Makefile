@@ -74,6 +74,7 @@ bench: env ## What an import costs, and the engine beside the bare databases and
 	@$(PY) benchmarks/import_time.py
 	@$(PY) benchmarks/engine.py $(ARGS)
 	@$(PY) benchmarks/contention.py
+	@$(PY) benchmarks/files.py
 	@$(PY) benchmarks/postgres.py $(ARGS)
 
 .PHONY: bench-postgres

@@ -16,10 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from serving import run_as_served
 from table import row
@@ -141,12 +143,29 @@ async def measure(task: Task) -> None:
     storage = task.opened()
     floors = floor_of_small(task)
     for what, floor, figure in zip(("written", "read"), floors, await small_files(storage, task.small), strict=True):
-        show(f"{task.storage}: {task.small} small at once, {what}", "/s", floor, figure)
+        show(f"{task.storage}: {task.small} small, {what}", "/s", floor, figure)
     floors = floor_of_large(task)
     for what, floor, figure in zip(("written", "read"), floors, await large_file(storage, task.large_mib), strict=True):
         show(f"{task.storage}: {task.large_mib} MiB, {what}", "MiB/s", floor, figure)
     await storage.close()
     row(f"{task.storage}: greatest memory", f"{greatest_memory_mib():.0f} MiB", f"under {MEMORY_BAR} MiB")
+    if task.storage == "s3":
+        await asyncio.to_thread(measure_boto3, task)
+
+
+def measure_boto3(task: Task) -> None:
+    """The same of the service's own client, with its own threads: what this server can do."""
+    client = s3_client(task.address)
+    with ThreadPoolExecutor(10) as pool:
+        keys = [f"small/{number}" for number in range(task.small)]
+        puts = timed(lambda: list(pool.map(lambda key: client.put_object(Bucket=BUCKET, Key=key, Body=SMALL), keys)))
+        gets = timed(lambda: list(pool.map(lambda key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read(), keys)))
+    row(f"boto3: {task.small} small, ten at once", f"written {task.small / puts:7.0f} /s     read {task.small / gets:7.0f} /s")
+    path = task.folder / "large"
+    write_plainly(path, (CHUNK for _ in range(task.large_mib * 16)))
+    upload = timed(lambda: client.upload_file(str(path), BUCKET, "large"))
+    download = timed(lambda: client.download_file(BUCKET, "large", str(path)))
+    row(f"boto3: {task.large_mib} MiB", f"written {task.large_mib / upload:7.0f} MiB/s  read {task.large_mib / download:7.0f} MiB/s")
 
 
 # -- the processes ------------------------------------------------------------------------------------------------------------
@@ -177,11 +196,13 @@ def s3_server() -> Iterator[str]:
         server.stdin.close()
 
 
-def make_bucket(address: str) -> None:
+def s3_client(address: str) -> Any:
     import boto3  # as above
+    from botocore.config import Config
 
+    patient = Config(read_timeout=600, retries={"total_max_attempts": 1})
     keys = {"aws_access_key_id": "benchmark", "aws_secret_access_key": "benchmark"}
-    boto3.client("s3", "us-east-1", endpoint_url=address, **keys).create_bucket(Bucket=BUCKET)
+    return boto3.client("s3", "us-east-1", endpoint_url=address, config=patient, **keys)
 
 
 def measured(storage: str, address: str, small: int, large_mib: int) -> None:
@@ -203,7 +224,7 @@ def main() -> None:
     if given.serve:
         serve()
     elif given.make_bucket:
-        make_bucket(given.make_bucket)
+        s3_client(given.make_bucket).create_bucket(Bucket=BUCKET)
     elif given.measure:
         storage, folder, address, small, large = given.measure
         run_as_served(measure(Task(storage, Path(folder), address, int(small), int(large))))

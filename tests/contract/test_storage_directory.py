@@ -7,6 +7,7 @@ import errno
 import gc
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,3 +261,93 @@ async def test_a_process_that_is_killed_while_it_writes_leaves_a_part_that_is_sw
 
 def test_its_representation_names_the_directory() -> None:
     assert repr(LocalDirectoryStorage("/srv/files")) == "LocalDirectoryStorage('/srv/files')"
+
+
+@pytest.mark.parametrize("stream_fails", [False, True])
+async def test_what_a_thread_is_writing_is_over_before_a_write_gives_up(
+    storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch, stream_fails: bool
+) -> None:
+    writing, go = threading.Event(), threading.Event()
+    write_all = blob_files.write_all
+
+    def slow(handle: int, data: bytes) -> None:
+        writing.set()
+        assert go.wait(30)
+        write_all(handle, data)
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"x" * (2 * MIB)
+        await asyncio.to_thread(writing.wait, 30)
+        if stream_fails:
+            raise ConnectionError("gone")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(blob_files, "write_all", slow)
+    task = asyncio.create_task(storage.write(stream()))
+    await asyncio.to_thread(writing.wait, 30)
+    if not stream_fails:
+        task.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not task.done()
+    go.set()
+    with pytest.raises(ConnectionError if stream_fails else asyncio.CancelledError):
+        await task
+    assert files_of(root) == []
+
+
+DYING = """
+import asyncio, os, sys
+from itertools import count
+from pathlib import Path
+from planar.files.storage import local_directory
+
+CALLS = ("open", "write", "fsync", "link", "unlink", "mkdir")
+local_directory.CHUNK_BYTES = 1000
+
+async def stream():
+    yield b"x" * 1000
+    yield b"y" * 1000
+
+def die_after(call):
+    passed = count(1)
+    def dying(original):
+        def called(*args, **options):
+            result = original(*args, **options)
+            if next(passed) == call:
+                os._exit(9)
+            return result
+        return called
+    for name in CALLS:
+        setattr(os, name, dying(getattr(os, name)))
+    storage = local_directory.LocalDirectoryStorage(Path(sys.argv[1], str(call)))
+    asyncio.run(storage.write(stream(), mime_type="text/plain"))
+    os._exit(0)
+
+for call in count(1):
+    child = os.fork()
+    if child == 0:
+        die_after(call)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if ended == 0:
+        break
+    assert ended == 9, ended
+"""
+
+
+async def test_a_process_that_dies_after_any_call_leaves_a_whole_file_or_what_is_swept(root: Path) -> None:
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", DYING, str(root))
+    assert await asyncio.wait_for(child.wait(), 120) == 0
+    deaths = sorted(root.iterdir())
+    assert len(deaths) > 15
+    whole = 0
+    for place in deaths:
+        storage = LocalDirectoryStorage(place)
+        for ref in await listed(storage):
+            assert await content(storage, ref) == b"x" * 1000 + b"y" * 1000
+            await storage.delete(ref)  # what nobody refers to is collected
+            whole += 1
+        await storage.sweep(datetime.now(UTC) + TOMORROW)
+        assert files_of(place) == []
+        await storage.close()
+    assert 0 < whole < len(deaths)

@@ -15,7 +15,7 @@ import pytest
 from obstore.exceptions import GenericError
 
 from planar.files.storage import s3
-from planar.files.storage.errors import StorageFailed, StoredFileNotFound
+from planar.files.storage.errors import StorageFailed, StoredFileExists, StoredFileNotFound
 from planar.files.storage.s3 import S3Storage
 from tests.contract.storage_world import KEYS, MIB, InBucket, InObstore, chunks, content, digest, listed
 
@@ -117,6 +117,28 @@ async def test_a_small_file_is_one_request_each_way(bucket: InBucket, caplog: py
     assert len([request for request in requests_in(caplog) if ref in request]) == 2
 
 
+async def test_a_large_file_under_a_taken_reference_is_refused_before_a_part_is_sent(
+    bucket: InBucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    ref = await bucket.storage.put_bytes(b"first")
+    with caplog.at_level(logging.INFO, "werkzeug"), pytest.raises(StoredFileExists):
+        await bucket.storage.write(chunks(b"x" * (20 * MIB)), ref=ref)
+    assert not [request for request in requests_in(caplog) if request.startswith(("POST", "PUT")) and "uploads" in request]
+
+
+async def test_a_large_file_whose_reference_is_taken_meanwhile_is_refused(bucket: InBucket) -> None:
+    ref = str(uuid4())
+
+    async def overtaken() -> AsyncIterator[bytes]:
+        yield b"x" * (20 * MIB)
+        await bucket.storage.write(chunks(b"first"), ref=ref)
+
+    with pytest.raises(StoredFileExists):
+        await bucket.storage.write(overtaken(), ref=ref)
+    assert await content(bucket.storage, ref) == b"first"
+    assert bucket.leftovers() == []
+
+
 async def test_objects_that_are_no_files_are_neither_listed_nor_swept(bucket: InBucket) -> None:
     ref = await bucket.storage.put_bytes(b"x")
     for key in (f"{uuid4()}", f"other/{uuid4()}", f"files/testing/{uuid4()}", "files/test/notes.txt", f"files/test/deeper/{uuid4()}"):
@@ -167,31 +189,40 @@ async def test_what_is_logged_while_uploads_are_swept_allows_nothing(bucket: InB
     assert "geheim" not in caplog.text
 
 
-def answers_lost(monkeypatch: pytest.MonkeyPatch, storage: Any) -> None:
-    """From now on the service does what it is asked, and its answer to a put does not arrive."""
+def answers_lost(monkeypatch: pytest.MonkeyPatch, storage: Any, *, stored: bytes | None) -> None:
+    """From now on the answer to a put does not arrive, and *stored* is what the service has made of it."""
 
-    async def put_async(*args: Any, **options: Any) -> None:
-        await obstore.put_async(*args, **options)
+    async def put_async(store: Any, ref: str, _data: bytes, **_options: Any) -> None:
+        if stored is not None:
+            await obstore.put_async(store, ref, stored)
         raise GenericError("Generic S3 error: connection closed before message completed")
 
     names = {name: getattr(obstore, name) for name in ("get_async", "head_async", "delete_async", "list")}
     monkeypatch.setattr(storage, "_obstore", SimpleNamespace(**names, put_async=put_async))
 
 
-async def test_a_write_whose_answer_was_lost_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_write_whose_answer_was_lost_has_succeeded_if_the_file_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = InObstore().storage
-    answers_lost(monkeypatch, storage)
+    answers_lost(monkeypatch, storage, stored=b"all")
+    ref = await storage.put_bytes(b"all")
+    assert (await listed(storage)).keys() == {ref}
+
+
+@pytest.mark.parametrize("stored", [None, b"al"])
+async def test_a_write_whose_answer_was_lost_leaves_nothing_else(monkeypatch: pytest.MonkeyPatch, stored: bytes | None) -> None:
+    storage = InObstore().storage
+    answers_lost(monkeypatch, storage, stored=stored)
     with pytest.raises(StorageFailed):
-        await storage.put_bytes(b"x")
+        await storage.put_bytes(b"all")
     assert await listed(storage) == {}
 
 
-async def test_under_a_reference_that_somebody_else_may_have_written_it_leaves_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_under_a_reference_that_somebody_else_may_have_written_nothing_is_concluded(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = InObstore().storage
-    answers_lost(monkeypatch, storage)
+    answers_lost(monkeypatch, storage, stored=b"all")
     ref = str(uuid4())
     with pytest.raises(StorageFailed):
-        await storage.write(chunks(b"x"), ref=ref)
+        await storage.write(chunks(b"all"), ref=ref)
     assert (await listed(storage)).keys() == {ref}
 
 

@@ -23,12 +23,11 @@ from stat import S_ISREG
 
 from planar.files.storage.base import CHUNK_BYTES, ByteRange, StoredBytes, StoredObject
 from planar.files.storage.checks import is_ref, missing, new_ref
+from planar.files.storage.disk import NEW, make_folder, move_new, sync_folder, write_all, write_new
 from planar.files.storage.errors import StorageFailed, StoredFileExists
 
 TYPE_SUFFIX = ".type"
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class Layout:
@@ -73,7 +72,7 @@ class Writing:
         """Write one more block."""
         if self._handle is None:
             make_folder(self._layout.unfinished)
-            self._handle = os.open(self._temporary, _NEW, 0o666)
+            self._handle = os.open(self._temporary, NEW, 0o666)
         self._digest.update(block)
         self._size += len(block)
         write_all(self._handle, block)
@@ -235,54 +234,3 @@ def _described(path: Path) -> StoredObject | None:
     if not S_ISREG(found.st_mode):
         return None
     return StoredObject(path.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
-
-
-def move_new(source: Path, target: Path) -> None:
-    """Give the file at *source* the name *target*, which nobody else has; it is there whole from the first moment."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except FileExistsError:
-        raise StoredFileExists from None
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        # Without hard links the look that the caller had just before is all that refuses a name that is taken.
-        source.rename(target)
-    else:
-        source.unlink()
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Write a small file that does not exist yet, onto the disk."""
-    handle = os.open(path, _NEW, 0o666)
-    try:
-        write_all(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_all(handle: int, data: bytes | bytearray) -> None:
-    """Write all of *data*, however much of it the system takes at a time."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
-
-
-def make_folder(folder: Path) -> None:
-    """Make *folder* and what is above it, so that a power failure does not take it away with what is put there."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    with suppress(FileExistsError):
-        folder.mkdir()
-    sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in *folder* on the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

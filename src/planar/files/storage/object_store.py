@@ -6,20 +6,18 @@ A file is one object, whose key is its reference. Nothing of a service's own err
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from planar import lazy
-from planar.errors import PlanarError
 from planar.files.storage.base import CHUNK_BYTES, ByteRange, Storage, StoredBytes, StoredObject
 from planar.files.storage.blocks import blocks, pieces
 from planar.files.storage.checks import checked_mime_type, checked_moment, checked_ref, checked_ttl, is_ref, missing, new_ref
-from planar.files.storage.errors import StorageExtraMissing, StorageFailed, StoredFileExists, StoredFileNotFound
+from planar.files.storage.errors import StorageFailed, StoredFileExists, StoredFileNotFound
 from planar.files.storage.finishing import to_the_end
+from planar.files.storage.translation import library, translated
 from planar.logging import get_logger
 
 logger = get_logger(__name__)
@@ -32,8 +30,8 @@ PARTS_AT_ONCE = 3
 READING = {"connect_timeout": timedelta(seconds=5), "read_timeout": timedelta(seconds=30), "timeout": timedelta(hours=24)}
 """A download lasts as long as its reader takes; only silence ends it."""
 
-WRITING = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(minutes=2)}
-"""One request sends one part at most."""
+WRITING = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(minutes=10)}
+"""One request sends one part at most; but a service may take minutes to put many parts together."""
 
 RETRIES = {
     "max_retries": 5,
@@ -43,9 +41,6 @@ RETRIES = {
 
 NO_TYPE = "binary/octet-stream"
 """What S3 answers for an object that was stored without a type."""
-
-_STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 
 
 class ObjectStorage(Storage):
@@ -61,7 +56,7 @@ class ObjectStorage(Storage):
     """
 
     def __init__(self, open_store: Callable[[dict[str, Any]], Any], *, signs: bool = True) -> None:
-        self._obstore = _library()
+        self._obstore = library()
         self._reading = open_store(dict(READING))
         self._writing = open_store(dict(WRITING))
         self._signs = signs
@@ -88,19 +83,19 @@ class ObjectStorage(Storage):
         return _streamed(found), _type_of(found)
 
     async def mime_type(self, ref: str) -> str | None:
-        with suppress(StoredFileNotFound), _translated():
+        with suppress(StoredFileNotFound), translated():
             return _type_of(await self._obstore.get_async(self._reading, checked_ref(ref), options={"head": True}))
         return None
 
     async def stat(self, ref: str) -> StoredObject | None:
-        with suppress(StoredFileNotFound), _translated():
+        with suppress(StoredFileNotFound), translated():
             return _described(await self._obstore.head_async(self._reading, checked_ref(ref)))
         return None
 
     async def list_objects(self) -> AsyncIterator[StoredObject]:
         pages = aiter(self._obstore.list(self._reading, chunk_size=1000))
         while True:
-            with _translated():
+            with translated():
                 page = await anext(pages, None)
             if page is None:
                 return
@@ -113,7 +108,7 @@ class ObjectStorage(Storage):
         return 0  # a rule of the bucket removes unfinished uploads; what is not finished cannot be listed alike everywhere
 
     async def delete(self, ref: str) -> None:
-        with suppress(StoredFileNotFound), _translated():
+        with suppress(StoredFileNotFound), translated():
             await self._obstore.delete_async(self._writing, checked_ref(ref))
 
     async def download_url(self, ref: str, *, ttl_seconds: int, filename: str | None = None, content_type: str | None = None) -> str | None:
@@ -134,8 +129,9 @@ class ObjectStorage(Storage):
         await _update(digest, data)
         mode = "create" if chosen else "overwrite"
         put = self._obstore.put_async(self._writing, ref, data, attributes=attributes, mode=mode, use_multipart=False)
-        await self._stored(ref, put, chosen)
-        return StoredBytes(ref, len(data), digest.hexdigest())
+        stored = StoredBytes(ref, len(data), digest.hexdigest())
+        await self._finish(stored, put, chosen)
+        return stored
 
     async def _write_parts(
         self, ref: str, begun: Sequence[bytearray], rest: AsyncIterable[bytearray], attributes: dict[str, Any] | None, chosen: bool
@@ -150,33 +146,43 @@ class ObjectStorage(Storage):
             async for block in _chained(begun, rest):
                 await _update(digest, block)
                 size += len(block)
-                with _translated(writing=True):
-                    await writer.write(block)
+                with translated(writing=True):
+                    await to_the_end(writer.write(block))  # given up half-way, the name of the upload would be lost
             if chosen:
                 await self._refuse_taken(ref)
         except BaseException as error:
             await to_the_end(_abandon(writer, error))
             raise
-        await self._stored(ref, writer.close(), chosen)
-        return StoredBytes(ref, size, digest.hexdigest())
+        stored = StoredBytes(ref, size, digest.hexdigest())
+        await self._finish(stored, writer.close(), chosen)
+        return stored
 
-    async def _stored(self, ref: str, request: Awaitable[Any], chosen: bool) -> None:
+    async def _finish(self, stored: StoredBytes, request: Awaitable[Any], chosen: bool) -> None:
         """Wait for *request*, with which the file is there. If it fails, or nobody wants the file any more, it shall not be there.
 
-        After an answer that was lost, a file under a reference that the caller chose stays: it could be somebody else's.
+        The answer may have been lost, or be that to a second request. A file under a new reference can only be this one then; one
+        under a reference that the caller chose could be somebody else's, so that nothing is concluded from it, and it stays.
         """
         task = asyncio.ensure_future(request)
         try:
-            with _translated(writing=True):
+            with translated(writing=True):
                 await to_the_end(task)
         except asyncio.CancelledError:
             if not task.cancelled() and task.exception() is None:
-                await self._forget(ref)
+                await self._forget(stored.ref)
             raise
         except StorageFailed:
-            if not chosen:
-                await self._forget(ref)
-            raise
+            if chosen:
+                raise
+            if not await self._is_there(stored):
+                await self._forget(stored.ref)
+                raise
+
+    async def _is_there(self, stored: StoredBytes) -> bool:
+        with suppress(StorageFailed):
+            found = await self.stat(stored.ref)
+            return found is not None and found.size == stored.size
+        return False
 
     async def _forget(self, ref: str) -> None:
         with suppress(StorageFailed):
@@ -193,7 +199,7 @@ class ObjectStorage(Storage):
                 raise missing(ref)
             return None
         try:
-            with _translated(ref):
+            with translated(ref):
                 return await self._obstore.get_async(self._reading, ref, options=_range_options(wanted))
         except StorageFailed:
             known = None if wanted is None else await self.stat(ref)
@@ -206,44 +212,11 @@ class ObjectStorage(Storage):
         if not self._signs:
             return None
         try:
-            with _translated():
+            with translated():
                 return await self._obstore.sign_async(self._reading, method, ref, timedelta(seconds=ttl_seconds))
         except StorageFailed as error:
             logger.warning("cannot sign addresses of files; this process serves them itself", reason=str(error))
             return None
-
-
-def _library() -> Any:
-    try:
-        return lazy.obstore()
-    except ImportError:
-        raise StorageExtraMissing from None
-
-
-@contextmanager
-def _translated(ref: str = "", *, writing: bool = False) -> Generator[None]:
-    """Errors of the library as ours. Its texts carry addresses, so only statuses and codes of the service are passed on."""
-    errors = lazy.obstore().exceptions
-    try:
-        yield
-    except PlanarError:
-        raise
-    except (errors.AlreadyExistsError, errors.PreconditionError):
-        raise StoredFileExists from None
-    except FileNotFoundError as error:
-        if writing or "NoSuchBucket" in str(error):
-            raise StorageFailed("The bucket of files, or an upload to it, does not exist.") from None
-        raise missing(ref) from None
-    except (errors.BaseError, OSError, ValueError) as error:
-        raise StorageFailed(reason(str(error))) from None
-
-
-def reason(text: str) -> str:
-    """What an error text of the library says that everybody may read."""
-    status, code = _STATUS.search(text), _CODE.search(text)
-    if status is None:
-        return "The bucket of files could not be reached, or there are no credentials for it."
-    return f"The bucket of files answered with status {status[1]}{f' ({code[1]})' if code else ''}."
 
 
 async def _update(digest: Any, block: bytearray) -> None:
@@ -256,7 +229,7 @@ async def _update(digest: Any, block: bytearray) -> None:
 
 async def _abandon(writer: Any, error: BaseException) -> None:
     """Have the service forget the parts. What it cannot forget now, `sweep` or a rule of the bucket removes."""
-    with suppress(StorageFailed, StoredFileExists), _translated(writing=True):
+    with suppress(StorageFailed, StoredFileExists), translated(writing=True):
         await writer.__aexit__(type(error), error, None)
 
 
@@ -270,7 +243,7 @@ async def _chained(begun: Sequence[bytearray], rest: AsyncIterable[bytearray]) -
 async def _streamed(found: Any) -> AsyncGenerator[bytes]:
     chunks = aiter(found.stream(min_chunk_size=CHUNK_BYTES))
     while True:
-        with _translated():
+        with translated():
             chunk = await anext(chunks, None)
         if chunk is None:
             return

@@ -12,8 +12,8 @@ from planar import lazy
 from planar.clock import Clock
 from planar.files.storage.checks import is_ref
 from planar.files.storage.errors import StorageFailed
-from planar.files.storage.object_store import reason
 from planar.files.storage.signing import Signer
+from planar.files.storage.translation import reason
 
 TIMEOUT_SECONDS = 30.0
 
