@@ -219,3 +219,13 @@ async def test_without_a_storage_the_routes_are_there_and_say_so(open_api: OpenA
         unknown = "01900000-0000-7000-8000-000000000000"
         problem_of(await api.get(f"/file/{unknown}/content"), 404, "file_not_found")
         assert (await api.get("/file/")).json()["items"] == []
+
+
+@pytest.mark.store_independent
+async def test_only_the_routes_that_read_as_it_arrives_take_large_bodies(open_files: OpenFiles) -> None:
+    large = b'{"filename": "' + b"x" * 2_000_000 + b'"}'
+    async with open_files() as api:
+        for path in ("/file/uploads", "/file/upload/", "/file/uploadx", "/workflows/events/emit"):
+            answer = await api.post(path, content=large, headers={"content-type": "application/json"})
+            problem_of(answer, 413, "payload_too_large")
+        assert (await api.send(("large.bin", b"x" * 2_000_000))).status_code == 200

@@ -7,13 +7,25 @@ import pytest
 
 from planar.context import Services, bind_services
 from planar.security import Principal, as_principal
-from planar.security.actions import PUBLIC_ACTIONS, Action, AgentAction, EventAction, HealthAction, RuleAction, SystemAction, WorkflowAction
+from planar.security.actions import (
+    PUBLIC_ACTIONS,
+    Action,
+    AgentAction,
+    EventAction,
+    FileAction,
+    HealthAction,
+    LinkAction,
+    RuleAction,
+    SystemAction,
+    WorkflowAction,
+)
 from planar.security.authorization import (
     AgentResource,
     AllowAll,
     Authorizer,
     Decision,
     EventResource,
+    FileResource,
     ResourceDescriptor,
     ResourceType,
     RuleResource,
@@ -51,15 +63,15 @@ def services(owners: OwnersOnly) -> Iterator[Services]:
 
 
 def test_the_action_strings_are_those_of_policies() -> None:
-    actions = {
-        action.value for kind in (WorkflowAction, AgentAction, RuleAction, EventAction, SystemAction, HealthAction) for action in kind
-    }
+    kinds = (WorkflowAction, AgentAction, RuleAction, EventAction, FileAction, LinkAction, SystemAction, HealthAction)
+    actions = {action.value for kind in kinds for action in kind}
 
     assert actions == {
         *("Workflow::List", "Workflow::ViewDetails", "Workflow::Run", "Workflow::Cancel"),
         *("Agent::List", "Agent::ViewDetails", "Agent::Run", "Agent::Update", "Agent::Simulate"),
         *("Rule::List", "Rule::ViewDetails", "Rule::Update", "Rule::Simulate"),
-        *("Event::List", "Event::Emit", "System::ViewInfo", "Health::View"),
+        *("Event::List", "Event::Emit", "System::ViewInfo", "Health::View", "Link::Follow"),
+        *("File::List", "File::ViewDetails", "File::Download", "File::Upload", "File::Delete", "File::Share"),
     }
 
 
@@ -119,7 +131,8 @@ def test_the_authorizer_is_told_who_asks_for_what(owners: OwnersOnly) -> None:
 def test_the_kind_as_a_whole_is_not_a_thing_called_none() -> None:
     assert WorkflowResource() != WorkflowResource("None")
     assert WorkflowResource().resource_id is None
-    assert {kind.value for kind in ResourceType} == {"Workflow", "Agent", "Rule", "Entity", "Event", "System"}
+    assert FileResource().resource_id is None
+    assert {kind.value for kind in ResourceType} == {"Workflow", "Agent", "Rule", "Entity", "Event", "File", "System"}
 
 
 @pytest.mark.usefixtures("services")
@@ -127,9 +140,15 @@ def test_public_actions_are_allowed_whatever_the_policies_say(owners: OwnersOnly
     validate_authorization_for(SystemResource(), HealthAction.VIEW)
 
     assert owners.asked == []
-    assert frozenset({HealthAction.VIEW}) == PUBLIC_ACTIONS
+    assert frozenset({HealthAction.VIEW, LinkAction.FOLLOW}) == PUBLIC_ACTIONS
     with pytest.raises(Unauthenticated):
         validate_authorization_for(SystemResource(), SystemAction.VIEW_INFO)
+
+
+def test_a_file_has_one_name_for_policies_however_its_id_is_written() -> None:
+    written = ["01900000-0000-7000-8000-00000000000a", "01900000-0000-7000-8000-00000000000A", "0190000000007000800000000000000a"]
+    assert {FileResource(each).resource_id for each in written} == {written[0]}
+    assert FileResource("no id").resource_id == "no id"
 
 
 @pytest.mark.usefixtures("services")
