@@ -11,7 +11,13 @@ import schemathesis
 from fastapi.routing import APIRoute
 
 from planar import PlanarApp, sqlite_config
-from planar.routers import create_entities_router, create_health_router, create_info_router, create_workflow_event_routes, create_workflow_router
+from planar.routers import (
+    create_entities_router,
+    create_health_router,
+    create_info_router,
+    create_workflow_event_routes,
+    create_workflow_router,
+)
 from planar.security.actions import PUBLIC_ACTIONS, EntityAction, EventAction, HealthAction, SystemAction, WorkflowAction
 from planar.security.guard import ACTION_EXTENSION, GuardedRoute
 
