@@ -84,6 +84,9 @@ def test_two_classes_of_a_name_need_two_names() -> None:
         found.register(other)
     assert found.register(other, name="other bill").name == "other bill"
     assert found.get("Bill").cls is Bill
+    for unreachable in ("a/b", "", ".."):
+        with pytest.raises(UnusableOptions, match="part of an address"):
+            found.register(other, name=unreachable)
     with pytest.raises(EntityNotFound, match="'Nothing'"):
         found.get("Nothing")
 
@@ -103,7 +106,12 @@ class TwoKeys(Plain, table=True):
 
 @pytest.mark.parametrize(
     ("thing", "says"),
-    [(NoTable, "is not a table"), (dict, "is not a table"), (1, "is not a table"), (TwoKeys, "2 columns .left, right.: give it an id")],
+    [
+        (NoTable, "is not a table"),
+        (dict, "is not a table"),
+        (1, "is not a table"),
+        (TwoKeys, r"2 columns \(left, right\), and an entity has one: give it an id"),
+    ],
 )
 def test_what_is_no_entity_is_refused(thing: Any, says: str) -> None:
     with pytest.raises(NotAnEntity, match=says):
