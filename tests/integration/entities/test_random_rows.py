@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 IS_LONG = bool(os.environ.get(stores.LONG))
 ROWS = 10_000 if IS_LONG else 1000
-QUESTIONS = 150 if IS_LONG else 25
+QUESTIONS = 30 if IS_LONG else 25
 PART = 500
 
 

@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from planar import PlanarApp, sqlite_config
+from tests.integration.entities.world import make_tables, register_all
 from tests.integration.http import sample
 
 EXAMPLES = 15
@@ -41,7 +42,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    app = PlanarApp(config=sqlite_config(str(tmp_path_factory.mktemp("fuzz") / "app.db")))
+    app = register_all(PlanarApp(config=sqlite_config(str(tmp_path_factory.mktemp("fuzz") / "app.db")), on_startup=make_tables))
     for workflow in sample.ALL:
         app.register_workflow(workflow)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
@@ -53,7 +54,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     port = server.servers[0].sockets[0].getsockname()[1]
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/planar/v1") as client:
         runs = [client.post("/workflows/summing/start?wait=10", json={"left": left}).json()["id"] for left in range(2)]
-    names = {"workflow_name": ["summing", "awaiting", "events"], "run_id": runs, "step_id": [1, 2]}
+        rows = [client.post("/entities/City/instances", json={"name": name}).json()["id"] for name in ("a", "b")]
+    names = {
+        "workflow_name": ["summing", "awaiting", "events"],
+        "run_id": runs,
+        "step_id": [1, 2],
+        "entity_name": ["City", "Customer", "Sample"],
+        "instance_id": [*rows, runs[0]],
+    }
     yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
     server.should_exit = True
     thread.join()
@@ -69,7 +77,12 @@ CHECKS = [
     unsupported_method,
 ]
 
-CANNOT_BE_UNFIT = {f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}")}
+_ROW = "entities/{entity_name}/instances/{instance_id}"
+CANNOT_BE_UNFIT = {
+    *(f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}")),
+    f"DELETE /planar/v1/{_ROW}",
+    f"POST /planar/v1/{_ROW}/restore",
+}
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
