@@ -12,13 +12,23 @@ from fastapi.routing import APIRoute
 
 from planar import PlanarApp, sqlite_config
 from planar.routers import (
+    create_entities_router,
     create_files_router,
     create_health_router,
     create_info_router,
     create_workflow_event_routes,
     create_workflow_router,
 )
-from planar.security.actions import PUBLIC_ACTIONS, EventAction, FileAction, HealthAction, LinkAction, SystemAction, WorkflowAction
+from planar.security.actions import (
+    PUBLIC_ACTIONS,
+    EntityAction,
+    EventAction,
+    FileAction,
+    HealthAction,
+    LinkAction,
+    SystemAction,
+    WorkflowAction,
+)
 from planar.security.guard import ACTION_EXTENSION, GuardedRoute
 
 V1 = "/planar/v1"
@@ -50,6 +60,20 @@ ACTIONS = {
     "DELETE /file/{file_id}": FileAction.DELETE,
     "GET /file/{file_id}/link": FileAction.SHARE,
     "GET /file/{file_id}/signed": LinkAction.FOLLOW,
+    "GET /entities/": EntityAction.LIST,
+    "GET /entities/{entity_name}": EntityAction.VIEW_DETAILS,
+    "GET /entities/{entity_name}/instances": EntityAction.LIST,
+    "GET /entities/{entity_name}/options": EntityAction.LIST,
+    "GET /entities/{entity_name}/groups": EntityAction.LIST,
+    "GET /entities/{entity_name}/instances/{instance_id}": EntityAction.VIEW_DETAILS,
+    "POST /entities/{entity_name}/instances/bulk": EntityAction.CREATE,
+    "PATCH /entities/{entity_name}/instances/bulk": EntityAction.UPDATE,
+    "DELETE /entities/{entity_name}/instances/bulk": EntityAction.DELETE,
+    "POST /entities/{entity_name}/instances": EntityAction.CREATE,
+    "PUT /entities/{entity_name}/instances/{instance_id}": EntityAction.UPDATE,
+    "PATCH /entities/{entity_name}/instances/{instance_id}": EntityAction.UPDATE,
+    "DELETE /entities/{entity_name}/instances/{instance_id}": EntityAction.DELETE,
+    "POST /entities/{entity_name}/instances/{instance_id}/restore": EntityAction.UPDATE,
 }
 
 
@@ -97,6 +121,7 @@ def test_only_health_and_signed_links_are_public() -> None:
         create_info_router("t", "d"),
         create_workflow_router(),
         create_workflow_event_routes(),
+        create_entities_router(),
         create_files_router(),
     ],
 )

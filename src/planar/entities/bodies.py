@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, cast
-
-from fastapi import Request
 
 from planar.entities.errors import TooManyRows, UnreadableBody
 from planar.entities.validation import Entry, entry
@@ -17,7 +16,20 @@ from planar.modeling.errors import Misfits
 _JSON: Final = "json"
 
 
-async def read_object(request: Request, max_bytes: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A body on its way.
+
+    Args:
+        content_type: what the request says that it is.
+        parts: its bytes as they arrive.
+    """
+
+    content_type: str
+    parts: AsyncIterable[bytes]
+
+
+async def read_object(sent: Sent, max_bytes: int) -> dict[str, Any]:
     """The object in the body.
 
     Raises:
@@ -25,13 +37,13 @@ async def read_object(request: Request, max_bytes: int) -> dict[str, Any]:
         TooManyRows: it is too large.
         Misfits: it is something else than an object, or does not say that it is JSON.
     """
-    body = await _read(request, max_bytes)
+    body = await _read(sent, max_bytes)
     if not isinstance(body, dict):
         raise Misfits([entry("dict_type", ("body",), "Input should be an object")])
     return cast("dict[str, Any]", body)
 
 
-async def read_objects(request: Request, max_bytes: int, max_rows: int) -> list[dict[str, Any]]:
+async def read_objects(sent: Sent, max_bytes: int, max_rows: int) -> list[dict[str, Any]]:
     """The objects in the body's list.
 
     Raises:
@@ -39,7 +51,7 @@ async def read_objects(request: Request, max_bytes: int, max_rows: int) -> list[
         TooManyRows: they are too many, or too large.
         Misfits: it is something else than a list of objects, or does not say that it is JSON.
     """
-    items = await _read_list(request, max_bytes, max_rows)
+    items = await _read_list(sent, max_bytes, max_rows)
     entries: list[Entry] = [
         entry("dict_type", ("body", index), "Input should be an object") for index, item in enumerate(items) if not isinstance(item, dict)
     ]
@@ -48,13 +60,13 @@ async def read_objects(request: Request, max_bytes: int, max_rows: int) -> list[
     return items
 
 
-async def read_keys(request: Request, max_bytes: int, max_rows: int) -> list[dict[str, Any]]:
+async def read_keys(sent: Sent, max_bytes: int, max_rows: int) -> list[dict[str, Any]]:
     """The keys in the body's list: each alone, or as an object with ``id`` and perhaps ``etag``.
 
     Raises:
         UnreadableBody, TooManyRows, Misfits: as for `read_objects`.
     """
-    items = await _read_list(request, max_bytes, max_rows)
+    items = await _read_list(sent, max_bytes, max_rows)
     return [item if isinstance(item, dict) else {"id": item} for item in items]
 
 
@@ -81,8 +93,8 @@ def change_of(item: Mapping[str, Any], key: Any, *, with_data: bool) -> Change:
     return Change(key, cast("dict[str, Any]", data) if with_data else {}, if_match=etag)
 
 
-async def _read_list(request: Request, max_bytes: int, max_rows: int) -> list[Any]:
-    body = await _read(request, max_bytes)
+async def _read_list(sent: Sent, max_bytes: int, max_rows: int) -> list[Any]:
+    body = await _read(sent, max_bytes)
     if not isinstance(body, list):
         raise Misfits([entry("list_type", ("body",), "Input should be a list")])
     items = cast("list[Any]", body)
@@ -91,14 +103,14 @@ async def _read_list(request: Request, max_bytes: int, max_rows: int) -> list[An
     return items
 
 
-async def _read(request: Request, max_bytes: int) -> Any:
-    kind, _, subtype = request.headers.get("content-type", "").partition(";")[0].strip().lower().partition("/")
+async def _read(sent: Sent, max_bytes: int) -> Any:
+    kind, _, subtype = sent.content_type.partition(";")[0].strip().lower().partition("/")
     if kind != "application" or not (subtype == _JSON or subtype.endswith(f"+{_JSON}")):
         # A page of another origin cannot send that unasked.
         raise Misfits([entry("not_json", ("header", "content-type"), "Send JSON, with the header Content-Type: application/json")])
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
+    async for part in sent.parts:
         size += len(part)
         if size > max_bytes:
             raise TooManyRows(f"The request has more than {max_bytes} bytes. Send its rows in parts.")

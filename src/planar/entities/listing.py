@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
 from planar.db.planar_session import PlanarSession
-from planar.entities.asking import ask
+from planar.entities.asking import ask, ask_values
 from planar.entities.cursors import Cursor, write_cursor
 from planar.entities.expressions import UNICODE_COLLATION
 from planar.entities.fields import ServedField
@@ -89,7 +89,7 @@ async def select_groups(
     """A page of groups, the largest first, then by their values."""
     conditions = where(entity, selection, unicode=await knows_unicode(session))
     query = group_query(entity, fields, conditions).offset(offset).limit(limit)
-    found = await (await session.connection()).execute(query)
+    found = await ask_values(session, query)
     return [Group(tuple(row[:-1]), row[-1]) for row in found]
 
 
@@ -122,7 +122,7 @@ async def find_row(session: PlanarSession, entity: RegisteredEntity, key: Any, d
 
 
 async def _number(session: PlanarSession, query: Select[int]) -> int:
-    return int((await (await session.connection()).execute(query)).scalar_one())
+    return int((await ask_values(session, query)).scalar_one())
 
 
 async def knows_unicode(session: PlanarSession) -> bool:

@@ -105,10 +105,12 @@ class EntityRegistry:
 
         Raises:
             NotAnEntity: (a TypeError) it is not a table, or its primary key is not one column.
-            UnusableOptions: (a ValueError) its options do not fit its fields.
+            UnusableOptions: (a ValueError) its options do not fit its fields, or no address can hold its name.
             EntityNameTaken: (a ValueError) another class has the name.
         """
         entity = read_entity(cls, name)
+        if not entity.name.strip(".") or "/" in entity.name:
+            raise UnusableOptions(f"The name {entity.name!r} of {_place(cls)} cannot be a part of an address: leave out slashes.")
         earlier = self._by_name.get(entity.name)
         if earlier is not None and _place(earlier.cls) != _place(cls):
             raise EntityNameTaken(
@@ -175,7 +177,7 @@ def read_entity(cls: type[Any], name: str | None = None) -> RegisteredEntity:
         raise NotAnEntity(f"{_place(cls)} is not mapped to a table of its own.")
     _check_fields(cls, fields, options)
     return RegisteredEntity(
-        name=name or cls.__name__,
+        name=cls.__name__ if name is None else name,
         cls=cls,
         table=cast("Table", table),
         key=key,

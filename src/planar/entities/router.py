@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 
 from planar.context import current_services
 from planar.entities import browsing, service
-from planar.entities.bodies import change_of, read_keys, read_object, read_objects
+from planar.entities.bodies import Sent, change_of, read_keys, read_object, read_objects
 from planar.entities.browsing import ListRequest, Page, View
 from planar.entities.config import EntitiesConfig
 from planar.entities.describing import describe_field
@@ -41,6 +41,7 @@ from planar.security.guard import InPath, requires
 from planar.security.problem import problems
 from planar.security.resources import EntityResource
 from planar.security.route_table import RouteTable
+from planar.workflows.schemas import ValidationProblem
 
 MAX_OFFSET: Final = 2**31 - 1
 MAX_LIMIT: Final = 1000
@@ -104,7 +105,11 @@ _CHANGES: Final = _body(
 )
 _KEYS: Final = _body("The keys of the rows to delete: each alone, or as an object with `id` and `etag`.", {"type": "array", "items": {}})
 
-ENTITY_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"])
+_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
+}
+
+ENTITY_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=_MISFIT)
 
 
 def create_entities_router() -> APIRouter:
@@ -257,7 +262,7 @@ async def get_instance(
 async def create_instances(request: Request, entity_name: EntityName) -> Response:
     """Make rows: all, or none if one of them does not fit. What is wrong is told by the index of each row."""
     entity, limits = service.find_entity(entity_name), current_services().get(EntitiesConfig)
-    rows = await service.bulk_create(entity, await read_objects(request, limits.max_bulk_bytes, limits.max_bulk_rows))
+    rows = await service.bulk_create(entity, await read_objects(_sent(request), limits.max_bulk_bytes, limits.max_bulk_rows))
     return await _bulk_result(entity, rows, 201)
 
 
@@ -271,7 +276,7 @@ async def create_instances(request: Request, entity_name: EntityName) -> Respons
 async def update_instances(request: Request, entity_name: EntityName) -> Response:
     """Change rows: all, or none if one of them does not fit, does not exist or has changed meanwhile."""
     entity, limits = service.find_entity(entity_name), current_services().get(EntitiesConfig)
-    items = await read_objects(request, limits.max_bulk_bytes, limits.max_bulk_rows)
+    items = await read_objects(_sent(request), limits.max_bulk_bytes, limits.max_bulk_rows)
     return await _bulk_result(entity, await service.bulk_update(entity, _changes(entity, items, with_data=True)))
 
 
@@ -285,7 +290,7 @@ async def update_instances(request: Request, entity_name: EntityName) -> Respons
 async def delete_instances(request: Request, entity_name: EntityName) -> Response:
     """Delete rows: all, or none if one of them does not exist, has changed meanwhile, or is referred to."""
     entity, limits = service.find_entity(entity_name), current_services().get(EntitiesConfig)
-    changes = _changes(entity, await read_keys(request, limits.max_bulk_bytes, limits.max_bulk_rows), with_data=False)
+    changes = _changes(entity, await read_keys(_sent(request), limits.max_bulk_bytes, limits.max_bulk_rows), with_data=False)
     await service.bulk_delete(entity, changes)
     return _json({"count": len(changes)})
 
@@ -379,8 +384,12 @@ async def restore_instance(entity_name: EntityName, instance_id: InstanceId, if_
 # -- parts ----------------------------------------------------------------------------------------------------------------
 
 
+def _sent(request: Request) -> Sent:
+    return Sent(request.headers.get("content-type", ""), request.stream())
+
+
 async def _object(request: Request) -> dict[str, Any]:
-    return await read_object(request, current_services().get(EntitiesConfig).max_bulk_bytes)
+    return await read_object(_sent(request), current_services().get(EntitiesConfig).max_bulk_bytes)
 
 
 async def _changed(entity: RegisteredEntity, change: Change) -> Response:

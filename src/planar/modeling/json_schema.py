@@ -54,6 +54,14 @@ class FormSchema(GenerateJsonSchema):
         labels = {str(member.value): label_of(member) for member in schema["members"]}
         return {**super().enum_schema(schema), PRESENTATION: {"inputType": "enum", "labels": labels}}
 
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """What may be left empty is shown as what it is otherwise."""
+        shown = self.generate_inner(schema["schema"]).get(PRESENTATION)
+        found = super().nullable_schema(schema)
+        for member in found.get("anyOf", ()):
+            member.pop(PRESENTATION, None)
+        return found if shown is None else {**found, PRESENTATION: shown}
+
 
 def label_of(member: Any) -> str:
     """What people read for a member of an enumeration."""

@@ -6,7 +6,7 @@ What is ours says what it says. What nobody expected is logged with its tracebac
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -47,7 +47,13 @@ class ProblemResponse(JSONResponse):
         return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-def problem(status: int, detail: Any, code: str, headers: Mapping[str, str] | None = None) -> Response:
+def problem(
+    status: int,
+    detail: Any,
+    code: str,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[Mapping[str, Any]] = (),
+) -> Response:
     """The answer for an error.
 
     Args:
@@ -55,11 +61,13 @@ def problem(status: int, detail: Any, code: str, headers: Mapping[str, str] | No
         detail: a sentence, or the list of a validation error.
         code: the name of the error, for machines.
         headers: what else to send.
+        errors: where it went wrong, if that is known, as entries of a validation error's list.
     """
     sent = dict(headers or {})
     if status == HTTPStatus.UNAUTHORIZED and not any(name.lower() == "www-authenticate" for name in sent):
         sent["WWW-Authenticate"] = "Bearer"
-    return ProblemResponse({"detail": detail, "code": code}, status, sent)
+    places = {"errors": readable_errors(errors, MAX_ROW_ERRORS)} if errors else {}
+    return ProblemResponse({"detail": detail, "code": code, **places}, status, sent)
 
 
 def problem_for(error: Exception, scope: Scope) -> Response:
@@ -83,7 +91,7 @@ def _answer(error: Exception) -> Response:
         case Misfits():
             return problem(error.status, readable_errors(error.entries, MAX_ROW_ERRORS), error.code)
         case PlanarError():
-            return _own_problem(error)
+            return problem(error.status, error.message, error.code, errors=error.details.get("errors", ()))
         case RequestValidationError():
             return problem(422, readable_errors(error.errors()), "validation_error")
         case HTTPException():
@@ -91,13 +99,6 @@ def _answer(error: Exception) -> Response:
         case _:
             logger.exception("request failed", exc_info=error)
             return problem(500, _INTERNAL, _CODES[500])
-
-
-def _own_problem(error: PlanarError) -> Response:
-    """What is ours says where it went wrong, too, if it knows: in ``errors``, in the form of a validation error's list."""
-    entries = error.details.get("errors")
-    more = {"errors": readable_errors(entries, MAX_ROW_ERRORS)} if entries else {}
-    return ProblemResponse({"detail": error.message, "code": error.code, **more}, error.status)
 
 
 def install_problem_handlers(app: FastAPI) -> None:

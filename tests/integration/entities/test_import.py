@@ -19,7 +19,7 @@ from planar.entities.import_lines import FileStyle, Mode
 from planar.entities.importing import ImportPlan, ImportReport
 from planar.entities.transfer_service import bring_in
 from tests.databases import Databases
-from tests.integration.entities.register import V1, Item, Register, Shade, Shelf, Slip, open_register
+from tests.integration.entities.register import V1, Item, Register, Shade, Slip, open_register
 
 pytestmark = pytest.mark.anyio
 

@@ -27,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
 
 from planar import PlanarApp, sqlite_config
 from planar.config import LocalDirectoryConfig
+from tests.integration.entities.world import make_tables, register_all
 from tests.integration.http import sample
 
 EXAMPLES = 15
@@ -44,7 +45,8 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("fuzz")
     config = sqlite_config(str(folder / "app.db"))
-    app = PlanarApp(config=config.model_copy(update={"storage": LocalDirectoryConfig(directory=str(folder / "files"))}))
+    config = config.model_copy(update={"storage": LocalDirectoryConfig(directory=str(folder / "files"))})
+    app = register_all(PlanarApp(config=config, on_startup=make_tables))
     for workflow in sample.ALL:
         app.register_workflow(workflow)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
@@ -58,12 +60,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         runs = [client.post("/workflows/summing/start?wait=10", json={"left": left}).json()["id"] for left in range(2)]
         files = [client.post("/file/upload", files=[("files", (f"{name}.txt", b"x"))]).json()[0]["id"] for name in "ab"]
         uploads = [client.post("/file/uploads", json={"filename": name, "size": 1}).json()["id"] for name in "ab"]
+        rows = [client.post("/entities/City/instances", json={"name": name}).json()["id"] for name in ("a", "b")]
     names = {
         "workflow_name": ["summing", "awaiting", "events"],
         "run_id": runs,
         "step_id": [1, 2],
         "file_id": files,
         "upload_id": uploads,
+        "entity_name": ["City", "Customer", "Sample"],
+        "instance_id": [*rows, runs[0]],
     }
     yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
     server.should_exit = True
@@ -80,7 +85,12 @@ CHECKS = [
     unsupported_method,
 ]
 
-CANNOT_BE_UNFIT = {f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}")}
+_ROW = "entities/{entity_name}/instances/{instance_id}"
+CANNOT_BE_UNFIT = {
+    *(f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}")),
+    f"DELETE /planar/v1/{_ROW}",
+    f"POST /planar/v1/{_ROW}/restore",
+}
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
