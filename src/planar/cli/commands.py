@@ -12,7 +12,17 @@ from typing import Annotated, Literal, Protocol, TypeAlias, cast
 import typer
 
 from planar._version import VERSION
-from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions, WorkOptions
+from planar.cli import entities_app
+from planar.cli.options import (
+    ConfigOptions,
+    DoctorOptions,
+    FailOn,
+    ListOptions,
+    PruneOptions,
+    ServeOptions,
+    TransferOptions,
+    WorkOptions,
+)
 from planar.errors import PlanarError
 
 RUN_DEV = "planar.cli.dev:run_dev"
@@ -21,7 +31,7 @@ RUN_WORKER = "planar.cli.worker:run_worker"
 SHOW_CONFIG = "planar.cli.config_commands:show"
 CHECK_CONFIG = "planar.cli.config_commands:check"
 RUN_DOCTOR = "planar.cli.doctor:run_doctor"
-TARGETS = (RUN_DEV, RUN_PROD, RUN_WORKER, SHOW_CONFIG, CHECK_CONFIG, RUN_DOCTOR)
+TARGETS = (RUN_DEV, RUN_PROD, RUN_WORKER, SHOW_CONFIG, CHECK_CONFIG, RUN_DOCTOR, *entities_app.TARGETS)
 """The functions behind the commands, as ``module:name``."""
 
 app = typer.Typer(
@@ -148,7 +158,7 @@ def main() -> None:
     app()
 
 
-Options: TypeAlias = ServeOptions | WorkOptions | ConfigOptions | DoctorOptions
+Options: TypeAlias = ServeOptions | WorkOptions | ConfigOptions | DoctorOptions | ListOptions | TransferOptions | PruneOptions
 """What a command was given."""
 
 
@@ -170,3 +180,6 @@ def _end_with(target: str, options: Options) -> None:
         typer.echo(f"Error: {error}", err=True)
         code = 1
     raise typer.Exit(code)
+
+
+app.add_typer(entities_app.entities_app(_end_with), name="entities")

@@ -169,7 +169,9 @@ async def test_wrong_questions_are_refused(register: Register, path: str, status
 
 
 async def test_an_export_sees_one_moment(register: Register) -> None:
-    await register.stored(*(Item(code=f"{number:04}") for number in range(1200)))
+    async with register.app.db_manager.get_session() as session:
+        session.add_all([Item(code=f"{number:04}") for number in range(1200)])
+        await session.commit()
     with bind_services(register.app.services):
         pieces = take_out("Item", ExportRequest(FileStyle(Format.CSV), fields="code,count", sort="code"), "a test")
         content, _ = await anext(pieces)
