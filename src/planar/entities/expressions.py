@@ -111,7 +111,7 @@ class _HasMember(FunctionElement[bool]):
 
 @compiles(_HasMember)
 def _has_member_sqlite(element: _HasMember, compiler: SQLCompiler, **kw: Any) -> str:
-    held, value, types, _ = (compiler.process(clause, **kw) for clause in element.clauses)
+    held, value, types = (compiler.process(clause, **kw) for clause in list(element.clauses)[:3])
     return (
         f"(CASE WHEN json_valid({held}) AND json_type({held}) = 'array' THEN EXISTS (SELECT 1 FROM json_each({held}) AS member"
         f" WHERE instr({types}, member.type) > 0 AND member.value IS {value}) ELSE 0 END)"
@@ -120,7 +120,9 @@ def _has_member_sqlite(element: _HasMember, compiler: SQLCompiler, **kw: Any) ->
 
 @compiles(_HasMember, "postgresql")
 def _has_member_postgresql(element: _HasMember, compiler: SQLCompiler, **kw: Any) -> str:
-    held, _, _, value = (compiler.process(clause, **kw) for clause in element.clauses)
+    # What is not written must not be compiled either: its parameters would be sent.
+    clauses = list(element.clauses)
+    held, value = (compiler.process(clause, **kw) for clause in (clauses[0], clauses[3]))
     lists = f"CASE WHEN jsonb_typeof(CAST({held} AS jsonb)) = 'array' THEN CAST({held} AS jsonb) ELSE '[]' END"
     return f"EXISTS (SELECT 1 FROM jsonb_array_elements({lists}) AS member WHERE member.value = CAST({value} AS jsonb))"
 

@@ -41,6 +41,7 @@ from planar.security.guard import InPath, requires
 from planar.security.problem import problems
 from planar.security.resources import EntityResource
 from planar.security.route_table import RouteTable
+from planar.workflows.schemas import ValidationProblem
 
 MAX_OFFSET: Final = 2**31 - 1
 MAX_LIMIT: Final = 1000
@@ -104,7 +105,11 @@ _CHANGES: Final = _body(
 )
 _KEYS: Final = _body("The keys of the rows to delete: each alone, or as an object with `id` and `etag`.", {"type": "array", "items": {}})
 
-ENTITY_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"])
+_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
+}
+
+ENTITY_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=_MISFIT)
 
 
 def create_entities_router() -> APIRouter:

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, PydanticUndefined
+from sqlalchemy.orm import configure_mappers
 from sqlalchemy.orm.attributes import set_attribute
 from sqlmodel import SQLModel
 
@@ -49,7 +50,7 @@ def new_row(entity: RegisteredEntity, value: Mapping[str, Any], *, with_key: boo
     entries = _foreign(entity, form, value)
     known, unreadable = _decoded(entity, {name: item for name, item in value.items() if name in form.model_fields})
     try:
-        row = entity.cls.model_validate(_by_alias(entity.cls, known))
+        row = _validated(entity, known)
     except ValidationError as error:
         raise Misfits([*entries, *unreadable, *_entries_of(error)]) from None
     entries += unreadable + _column_misfits(entity.fields.values(), lambda name: getattr(row, name))
@@ -183,6 +184,29 @@ def _decoded(entity: RegisteredEntity, value: Mapping[str, Any]) -> tuple[dict[s
                 entries.append(entry("bytes_invalid_encoding", (name,), str(error)))
                 known[name] = b""
     return known, entries
+
+
+def _validated(entity: RegisteredEntity, value: Mapping[str, Any]) -> SQLModel:
+    """A row of *value*, which its class has looked at once.
+
+    SQLModel's own ``model_validate`` checks the fields of such a class a second time as it assigns them, which takes several times
+    as long, and a validator that changes a value would change it twice.
+
+    Raises:
+        pydantic.ValidationError: it does not fit.
+    """
+    configure_mappers()
+    row: SQLModel = entity.mapper.class_manager.new_instance()
+    held = vars(row)
+    entity.cls.__pydantic_validator__.validate_python(_by_alias(entity.cls, value), self_instance=row)
+    read = vars(row)
+    object.__setattr__(row, "__dict__", held)
+    for name, item in read.items():
+        if name in entity.fields:
+            set_attribute(row, name, item)
+        else:
+            held[name] = item
+    return row
 
 
 def _by_alias(cls: type[SQLModel], value: Mapping[str, Any]) -> dict[str, Any]:
