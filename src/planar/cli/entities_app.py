@@ -39,7 +39,11 @@ def entities_app(end_with: Callable[[str, Any], None]) -> typer.Typer:
 
     @entities.command("list")
     def list_entities(  # pyright: ignore[reportUnusedFunction] - typer calls it
-        path: AppPath = None, variable: Variable = "app", config: ConfigFile = None, environment: Environment = None, as_json: AsJson = False
+        path: AppPath = None,
+        variable: Variable = "app",
+        config: ConfigFile = None,
+        environment: Environment = None,
+        as_json: AsJson = False,
     ) -> None:
         """Print the entities that an app serves, with how many rows they have."""
         end_with(LIST_ENTITIES, ListOptions(environment, path, config, variable, as_json))
@@ -48,7 +52,9 @@ def entities_app(end_with: Callable[[str, Any], None]) -> typer.Typer:
     def import_entities(  # pyright: ignore[reportUnusedFunction] - typer calls it
         name: Name,
         file: Source,
-        mode: Annotated[Literal["create", "update", "upsert"], typer.Option(help="Whether lines are new rows, changes, or either.")] = "create",
+        mode: Annotated[
+            Literal["create", "update", "upsert"], typer.Option(help="Whether lines are new rows, changes, or either.")
+        ] = "create",
         match: Annotated[str | None, typer.Option(help="The field by which rows are found. Without it: the key.")] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything, tell of it, and undo it.")] = False,
         format: FormatName = None,

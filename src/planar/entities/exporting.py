@@ -72,7 +72,9 @@ def read_request(registry: EntityRegistry, entity: RegisteredEntity, asked: Expo
     scope = Scope(entity, relations_of(entity, registry))
     selection = Selection(tuple(parse_filters(asked.filters, scope)), asked.search, asked.deleted)
     names = parse_fields(asked.fields, entity) or entity.visible
-    return Export(entity, asked.style, tuple(dict.fromkeys(names)), selection, tuple(by_key(parse_sort(asked.sort, scope), entity)), asked.bom)
+    return Export(
+        entity, asked.style, tuple(dict.fromkeys(names)), selection, tuple(by_key(parse_sort(asked.sort, scope), entity)), asked.bom
+    )
 
 
 async def export_rows(session: PlanarSession, export: Export) -> AsyncGenerator[tuple[bytes, int]]:

@@ -98,7 +98,7 @@ class LineReader:
         except ValueError as error:
             return _bad(record.line, str(error))
         if not isinstance(found, dict):
-            return _bad(record.line, "A line is a JSON object: {\"name\": \"value\"}")
+            return _bad(record.line, 'A line is a JSON object: {"name": "value"}')
         members = cast("dict[str, Any]", found)
         unknown = [self._unknown(record.line, name) for name in members if not self._is_known(name)]
         if unknown:
@@ -131,7 +131,9 @@ class LineReader:
             return [], "", [Problem(record.line, str(error))]
         problems = [self._unknown(record.line, name) for name in dict.fromkeys(names) if not self._is_known(name)]
         problems += [Problem(record.line, f"The column {name} stands there twice.", name) for name in _doubles(names)]
-        problems += [Problem(record.line, f"The column {name} is missing.", name, "missing") for name in self._needed() if name not in names]
+        problems += [
+            Problem(record.line, f"The column {name} is missing.", name, "missing") for name in self._needed() if name not in names
+        ]
         return names, delimiter, problems
 
     def _cells(self, record: RawRecord, names: list[str], delimiter: str) -> Line:

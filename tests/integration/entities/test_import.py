@@ -19,7 +19,7 @@ from planar.entities.import_lines import FileStyle, Mode
 from planar.entities.importing import ImportPlan, ImportReport
 from planar.entities.transfer_service import bring_in
 from tests.databases import Databases
-from tests.integration.entities.register import V1, Item, Register, Shade, Shelf, Slip, open_register
+from tests.integration.entities.register import V1, Item, Register, Shade, Slip, open_register
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,9 @@ async def register(databases: Databases) -> AsyncIterator[Register]:
         yield opened
 
 
-async def bring(register: Register, entity: str, content: str | bytes, mode: str = "create", format: str = "csv", **more: Any) -> ImportReport:
+async def bring(
+    register: Register, entity: str, content: str | bytes, mode: str = "create", format: str = "csv", **more: Any
+) -> ImportReport:
     raw = content.encode() if isinstance(content, str) else content
     style = FileStyle(Format(format), Delimiter(more.pop("delimiter", "auto")), more.pop("safe", False))
     with bind_services(register.app.services):
@@ -96,9 +98,7 @@ async def test_one_bad_line_keeps_everything_out_and_all_bad_lines_are_told(regi
 async def test_a_hundred_errors_are_shown_and_all_are_counted(register: Register) -> None:
     report = await bring(register, "Item", "code,count\n" + "x,y\n" * 333)
     assert (report.error_count, len(report.errors), report.lines) == (333, 100, 333)
-    answer = await register.client.post(
-        f"{V1}/Item/import", content=b"code,count\n" + b"x,y\n" * 333, headers={"content-type": "text/csv"}
-    )
+    answer = await register.client.post(f"{V1}/Item/import", content=b"code,count\n" + b"x,y\n" * 333, headers={"content-type": "text/csv"})
     assert (answer.status_code, answer.json()["code"]) == (422, "import_refused")
     assert len(answer.json()["detail"]) == 101
     assert "233 more of 333" in answer.json()["detail"][-1]["msg"]
