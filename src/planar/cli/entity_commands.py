@@ -116,7 +116,7 @@ def _export(options: TransferOptions, asked: ExportRequest, file: BinaryIO) -> N
 def _source(name: str) -> BinaryIO:
     """The file, at its beginning. What comes in through a pipe is kept first: rows are not written while somebody waits for it."""
     if name == STREAM:
-        kept = TemporaryFile()
+        kept = TemporaryFile()  # noqa: SIM115 - the caller closes it
         shutil.copyfileobj(sys.stdin.buffer, kept)
         kept.seek(0)
         return kept  # type: ignore[return-value] - a file of bytes
