@@ -47,6 +47,10 @@ ACTIONS = {
     "PATCH /entities/{entity_name}/instances/{instance_id}": EntityAction.UPDATE,
     "DELETE /entities/{entity_name}/instances/{instance_id}": EntityAction.DELETE,
     "POST /entities/{entity_name}/instances/{instance_id}/restore": EntityAction.UPDATE,
+    "GET /entities/{entity_name}/history": EntityAction.VIEW_HISTORY,
+    "GET /entities/{entity_name}/instances/{instance_id}/history": EntityAction.VIEW_HISTORY,
+    "POST /entities/{entity_name}/import": EntityAction.IMPORT,
+    "GET /entities/{entity_name}/export": EntityAction.EXPORT,
 }
 
 
@@ -126,7 +130,9 @@ def test_every_operation_is_described_and_typed(label: str) -> None:
     assert "Planar API v1" in operation["tags"]
     answers = [response for status, response in operation["responses"].items() if status < "300" and status != "204"]
     assert answers or "204" in operation["responses"]
-    assert all(answer["content"]["application/json"]["schema"] for answer in answers)
+    assert all(content["schema"] for answer in answers for content in answer["content"].values())
+    files = {"GET /entities/{entity_name}/export"}
+    assert all(("application/json" in answer["content"]) != (label in files) for answer in answers)
 
 
 @pytest.mark.parametrize("label", OPERATIONS)

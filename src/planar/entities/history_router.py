@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Path, Query
@@ -18,8 +18,13 @@ from planar.security.guard import InPath, requires
 from planar.security.problem import problems
 from planar.security.resources import EntityResource
 from planar.security.route_table import RouteTable
+from planar.workflows.schemas import ValidationProblem
 
-HISTORY_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"])
+_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
+}
+
+HISTORY_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=_MISFIT)
 
 _VIEW: Final = requires(EntityAction.VIEW_HISTORY, InPath(EntityResource, "entity_name"))
 
