@@ -17,7 +17,7 @@ RUNS_WITHIN = 60
 
 LANGUAGES = {
     "run": {"python"},
-    "file": {"python", "yaml"},
+    "file": {"python", "yaml", "csv"},
     "edit": {"python"},
     "config": {"yaml"},
     "console": {"console"},

@@ -177,10 +177,25 @@ def options_of(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tupl
         )
 
 
+def _commands() -> dict[tuple[str, ...], set[str]]:
+    return dict(options_of(typer.main.get_command(planar_command)))
+
+
+def test_the_page_lists_the_commands_of_entities_with_their_options() -> None:
+    text = (REFERENCE / "command-line.md").read_text()
+    found = {names: {name for name in options if name.startswith("--")} for names, options in _commands().items() if names[0] == "entities"}
+    assert found
+    for names in found:
+        assert f"`planar {' '.join(names)}" in text
+    rows = rows_of(REFERENCE / "command-line.md", "Option of entities")
+    documented = {(name.strip(" `"), code_in(row[0])) for row in rows for name in row[1].split(",")}
+    assert documented == {(names[1], option) for names, options in found.items() for option in options}
+
+
 def test_the_page_lists_every_command_and_option() -> None:
     text = (REFERENCE / "command-line.md").read_text()
     rows = [code_in(row[0]) for row in rows_of(REFERENCE / "command-line.md", "Argument or option")]
-    commands = dict(options_of(typer.main.get_command(planar_command)))
+    commands = {names: options for names, options in _commands().items() if names[0] != "entities"}
     changing = {names[1]: found for names, found in commands.items() if names[0] == "db"}
     for names in commands:
         assert f"`planar {' '.join(names)} [PATH]`" in text or names[0] == "db"

@@ -11,6 +11,7 @@ import typer
 
 from planar._version import VERSION
 from planar.cli.db_group import DB, DB_COMMANDS, db_app
+from planar.cli.entity_group import ENTITY_TARGETS, entities_app
 from planar.cli.file_group import COLLECT_FILES, LIST_FILES, files_app
 from planar.cli.options import ConfigOptions, DoctorOptions, FailOn, ServeOptions, WorkOptions
 from planar.cli.parameters import AppPath, AsJson, ConfigFile, EnvironmentName, Variable
@@ -32,6 +33,7 @@ TARGETS = (
     COLLECT_FILES,
     LIST_FILES,
     *(DB + name for name in DB_COMMANDS),
+    *ENTITY_TARGETS,
 )
 """The functions behind the commands, as ``module:name``."""
 
@@ -45,6 +47,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the settings: what they are, and whether they can be used.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(db_app, name="db")
+app.add_typer(entities_app, name="entities")
 app.add_typer(files_app, name="files")
 
 Script = Annotated[bool, typer.Option("--script", help="Run the file as a program instead of serving it.")]

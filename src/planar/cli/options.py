@@ -107,6 +107,43 @@ class DatabaseOptions:
     dialect: str | None = None
 
 
+@dataclass(frozen=True)
+class ListOptions:
+    """What every command was given that works in an app without serving it."""
+
+    environment: str | None
+    path: Path | None
+    config: Path | None
+    variable: str
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """What `planar entities import` and `planar entities export` were given."""
+
+    base: ListOptions
+    entity: str
+    file: str
+    format: str | None
+    delimiter: str
+    safe: bool
+    mode: str = "create"
+    match: str | None = None
+    dry_run: bool = False
+    filters: tuple[str, ...] = ()
+    sort: str | None = None
+    fields: str | None = None
+
+
+@dataclass(frozen=True)
+class PruneOptions:
+    """What `planar entities prune-history` was given."""
+
+    base: ListOptions
+    days: int
+
+
 def find_entry_file(path: Path | None, folder: Path) -> Path:
     """The absolute path of the file with the app: *path*, else the first of ``app.py`` and ``main.py`` in *folder*.
 
@@ -139,7 +176,7 @@ def apply_serving(options: ServeOptions | WorkOptions) -> Path:
     return entry
 
 
-def apply_config_options(options: ConfigOptions | DoctorOptions | DatabaseOptions | FileOptions) -> None:
+def apply_config_options(options: ConfigOptions | DoctorOptions | DatabaseOptions | FileOptions | ListOptions) -> None:
     """Set the variables by which the settings are found. Without a path, and without an app here, there is no entry point.
 
     Raises:

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn
 
 from pydantic_core import to_json, to_jsonable_python
 
@@ -147,4 +147,4 @@ def _written(kind: Kind, value: Any) -> str:
             return write_json(value)
         case _:
             found = to_jsonable_python(value, fallback=str)
-            return found if isinstance(found, str) else cast("str", write_json(found))
+            return found if isinstance(found, str) else write_json(found)

@@ -65,6 +65,8 @@ def read_records(file: BinaryIO, style: Format) -> Iterator[RawRecord]:
                 yield RawRecord(1, problem="The file is in UTF-16. Save it as UTF-8.", ends=True)
                 return
             line, first = line.removeprefix(BOM), False
+            if not line:
+                return
         parts, quotes, size = [line], line.count(b'"'), len(line)
         while style is Format.CSV and quotes % 2 and size <= MAX_RECORD_BYTES and (more := file.readline(MAX_RECORD_BYTES + 1)):
             parts.append(more)

@@ -25,8 +25,8 @@ from planar.entities.writing import Change, create_many, key_of, update_many
 from planar.errors import PlanarError
 from planar.modeling.errors import Misfits
 
-BATCH: Final = 100
-"""How many lines are written together: no more than of how many it is told what does not fit."""
+BATCH: Final = 500
+"""How many lines are written together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,8 @@ async def _written(
             async with session.begin_nested():
                 return problems, await attempt(waiting)
         except (Misfits, EntityError) as error:
-            found = [_problem(waiting, each) for each in _entries(error)]
+            # It is told of the first hundred; the others get their turn without them.
+            found = [_problem(waiting, each) for each in _entries(error) if each["type"] != "too_many_errors"]
             if not found:
                 raise
         refused = {problem.line for problem in found}

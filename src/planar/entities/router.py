@@ -38,10 +38,9 @@ from planar.entities.writing import Change
 from planar.modeling.errors import Misfits
 from planar.security.actions import EntityAction
 from planar.security.guard import InPath, requires
-from planar.security.problem import problems
+from planar.security.problem import ValidationProblem, problems
 from planar.security.resources import EntityResource
 from planar.security.route_table import RouteTable
-from planar.workflows.schemas import ValidationProblem
 
 MAX_OFFSET: Final = 2**31 - 1
 MAX_LIMIT: Final = 1000

@@ -22,14 +22,18 @@ from planar.entities.transfer_schemas import ImportResult
 from planar.entities.transfer_service import bring_in, refusal, take_out
 from planar.security.actions import EntityAction
 from planar.security.guard import InPath, requires
-from planar.security.problem import problems
+from planar.security.problem import ValidationProblem, problems
 from planar.security.resources import EntityResource
 from planar.security.route_table import RouteTable
 
 MAX_IMPORT_BYTES: Final = 1024**3
 """How large a file may be."""
 
-TRANSFER_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"])
+_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
+}
+
+TRANSFER_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=_MISFIT)
 
 _TYPES: Final = {
     "text/csv": Format.CSV,
@@ -49,11 +53,12 @@ _SENT_AS: Final = {Format.CSV: "text/csv; charset=utf-8; header=present", Format
 EntityName = Annotated[str, Path(description="The entity's name.")]
 MaxText = Query(max_length=10_000)
 
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": "The file, in UTF-8. CSV begins with the names of its columns; of JSON lines each is an object.",
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("text/csv", "application/x-ndjson")},
+        "content": dict.fromkeys(("text/csv", "application/x-ndjson"), _FILE),
     }
 }
 
@@ -92,7 +97,7 @@ async def import_entities(
     response_class=StreamingResponse,
     responses={
         **problems({404: "There is no such entity."}),
-        200: {"description": "The file.", "content": {"text/csv": {}, "application/x-ndjson": {}}},
+        200: {"description": "The file.", "content": dict.fromkeys(("text/csv", "application/x-ndjson"), _FILE)},
     },
 )
 async def export_entities(

@@ -11,8 +11,9 @@ from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import httpx2 as httpx
-from sqlalchemy import JSON, Column, LargeBinary
+from sqlalchemy import JSON, Column, LargeBinary, MetaData
 from sqlalchemy import Enum as EnumColumn
+from sqlalchemy.orm import registry
 
 from planar import PlanarApp
 from planar.modeling.entity_options import EntityOptions
@@ -32,14 +33,18 @@ class Shade(Enum):
     DARK = "dark"
 
 
-class Shelf(PlanarBaseEntity, table=True):
+class Registered(PlanarBaseEntity, registry=registry(metadata=MetaData())):
+    """Keeps these tables apart from those of other tests."""
+
+
+class Shelf(Registered, table=True):
     __tablename__ = "register_shelf"
 
     name: str = Field(unique=True, max_length=50)
     secret: Annotated[str, Hidden] = "none of your business"
 
 
-class Item(PlanarBaseEntity, TimestampMixin, table=True):
+class Item(Registered, TimestampMixin, table=True):
     __tablename__ = "register_item"
 
     code: str = Field(unique=True)
@@ -61,21 +66,21 @@ class Item(PlanarBaseEntity, TimestampMixin, table=True):
     shelf_id: UUID | None = Field(default=None, foreign_key="register_shelf.id")
 
 
-class Slip(PlanarBaseEntity, SoftDeleteMixin, table=True):
+class Slip(Registered, SoftDeleteMixin, table=True):
     __tablename__ = "register_slip"
     entity_options: ClassVar[EntityOptions] = EntityOptions(soft_delete=True)
 
     text: str
 
 
-class Scrap(PlanarBaseEntity, table=True):
+class Scrap(Registered, table=True):
     __tablename__ = "register_scrap"
     entity_options: ClassVar[EntityOptions] = EntityOptions(history=False)
 
     text: str
 
 
-class Sealed(PlanarBaseEntity, table=True):
+class Sealed(Registered, table=True):
     __tablename__ = "register_sealed"
     entity_options: ClassVar[EntityOptions] = EntityOptions(read_only=True)
 
@@ -128,4 +133,5 @@ async def open_register(databases: Databases, prepare: Callable[[PlanarApp], obj
     transport = httpx.ASGITransport(app)
     client = httpx.AsyncClient(transport=transport, base_url="http://test", headers={CALLER: "ada"})
     async with app._lifespan(app.fastapi), client:
+        await app.db_manager.migrate(application=[Registered.metadata])
         yield Register(app, client)
