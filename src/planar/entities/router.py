@@ -43,7 +43,7 @@ from planar.workflows.schemas import ValidationProblem
 
 MAX_OFFSET: Final = 2**31 - 1
 MAX_LIMIT: Final = 1000
-MAX_TEXT: Final = 10_000
+MAX_TEXT: Final = 1000
 
 EntityName = Annotated[str, Path(description="The entity's name.")]
 InstanceId = Annotated[str, Path(description="The row's key.")]
