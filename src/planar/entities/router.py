@@ -44,7 +44,7 @@ from planar.security.route_table import RouteTable
 
 MAX_OFFSET: Final = 2**31 - 1
 MAX_LIMIT: Final = 1000
-MAX_TEXT: Final = 10_000
+MAX_TEXT: Final = 1000
 
 EntityName = Annotated[str, Path(description="The entity's name.")]
 InstanceId = Annotated[str, Path(description="The row's key.")]
