@@ -24,6 +24,7 @@ from planar.engine.events import Notices
 from planar.engine.tracing import TracerSlot
 from planar.engine.worker import Worker
 from planar.entities.registration import EntityRegistry
+from planar.entities.transfer_router import MAX_IMPORT_BYTES
 from planar.files.storage.base import Storage
 from planar.logging import configure_logging, get_logger
 from planar.object_registry import ObjectRegistry
@@ -261,17 +262,13 @@ class PlanarApp:
 _ENVELOPE_BYTES = 64 * 1024
 """What a request may carry beside the arguments, whose own limit is exact."""
 
-IMPORT_BYTES = 1024**3
-"""The largest body that is read as it arrives by routes of entities."""
-
-
 def own_limits(config: PlanarConfig) -> dict[str, int]:
     """The paths of routes that read a body as it arrives, and the largest one of each. One that ends in ``/`` is a prefix."""
     base = f"{PLANAR_BASE_PATH}/v1"
     return {
         f"{base}/file/upload": config.files.max_upload_bytes,
         f"{base}/file/uploads/": config.files.max_file_bytes,
-        f"{base}/entities/": IMPORT_BYTES,
+        f"{base}/entities/": MAX_IMPORT_BYTES,  # each of them reads no more than it needs
     }
 
 
