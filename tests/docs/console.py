@@ -29,6 +29,7 @@ from tests.scenario.cli_process import Command, fetch, planar, until
 
 ADDRESS = "localhost:8000"
 ANSWERS_WITHIN = 20.0
+ENDS_WITHIN = 120.0
 READY_WITHIN = 30.0
 
 _REFUSED = re.compile(r"\b4\d\d\b")
@@ -164,7 +165,8 @@ class Console:
     def _shell(self, line: str) -> None:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PLANAR_")} | {"PATH": path}
-        done = subprocess.run(["sh", "-c", self._here(line)], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=30)
+        command = ["sh", "-c", self._here(line)]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=ENDS_WITHIN)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def _here(self, line: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from planar import PlanarApp as _PlanarApp  # noqa: F401 (fills the metadata)
 from planar.db import PLANAR_FRAMEWORK_METADATA
-from planar.engine.store import tables as _tables  # noqa: F401 (fills the metadata)
 from tests.docs.pages import ROOT, blocks_of, pages
 from tests.docs.tables import code_in, rows_of
 

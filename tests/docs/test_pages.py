@@ -13,7 +13,7 @@ from planar.config import load_config
 from tests.docs.console import Console
 from tests.docs.pages import ROOT, Block, blocks_of, edited, pages, program_of
 
-RUNS_WITHIN = 60
+RUNS_WITHIN = 120
 
 LANGUAGES = {
     "run": {"python"},
