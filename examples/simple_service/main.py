@@ -1,4 +1,4 @@
-"""A service in one file: a workflow of two steps, tables of its own that a step writes, and routes beside the framework's.
+"""A service in one file: a workflow of two steps, tables that people edit and a step writes, documents, and a route of its own.
 
 Start it with `planar dev examples/simple_service/main.py`; README.md shows the requests.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import ClassVar
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -14,6 +15,8 @@ from pydantic import BaseModel
 from sqlmodel import col, func, select
 
 from planar import PlanarApp, get_session
+from planar.files import PlanarFile, file_field
+from planar.modeling.entity_options import EntityOptions
 from planar.modeling.orm import Field, PlanarBaseEntity, Relationship
 from planar.workflows import step, suspend, workflow
 
@@ -44,18 +47,24 @@ async def greet(name: str, after_seconds: float = 0.0) -> Greeting:
 
 
 class Customer(PlanarBaseEntity, table=True):
-    name: str = Field(max_length=80, unique=True)
+    """Somebody who buys."""
+
+    name: str = Field(min_length=1, max_length=80, unique=True)
 
 
 class Invoice(PlanarBaseEntity, table=True):
+    entity_options: ClassVar[EntityOptions] = EntityOptions(display_field="number")
+
+    number: str = Field(min_length=1, max_length=20, unique=True)
     customer_id: UUID = Field(foreign_key="customer.id", index=True)
     customer: Customer = Relationship()
+    document: UUID | None = file_field(description="What was sent to the customer.")
 
 
 class InvoiceLine(PlanarBaseEntity, table=True):
     invoice_id: UUID = Field(foreign_key="invoice.id", index=True)
     invoice: Invoice = Relationship()
-    text: str = Field(max_length=200)
+    text: str = Field(min_length=1, max_length=200)
     amount: Decimal = Field(max_digits=12, decimal_places=2)
 
 
@@ -65,25 +74,27 @@ class Line(BaseModel):
 
 
 @step()
-async def write_invoice(customer: str, lines: list[Line]) -> UUID:
-    """What a step writes is committed together with the record that it was done: never twice, never half."""
+async def write_invoice(number: str, customer: str, lines: list[Line]) -> PlanarFile:
+    """What a step writes, rows and files alike, is committed together with the record that it was done: never twice, never half."""
     session = get_session()
     buyer = (await session.exec(select(Customer).where(Customer.name == customer))).one_or_none() or Customer(name=customer)
-    invoice = Invoice(customer_id=buyer.id)
+    listed = "".join(f"{line.amount:>12} {line.text}\n" for line in lines)
+    document = await PlanarFile.upload(f"Invoice {number} for {customer}\n{listed}".encode(), f"{number}.txt")
+    invoice = Invoice(number=number, customer_id=buyer.id, document=document.id)
     session.add_all([buyer, invoice])
     session.add_all(InvoiceLine(invoice_id=invoice.id, text=line.text, amount=line.amount) for line in lines)
-    return invoice.id
+    return document
 
 
 @workflow()
-async def bill(customer: str, lines: list[Line]) -> UUID:
-    """Write an invoice."""
-    return await write_invoice(customer, lines)
+async def bill(number: str, customer: str, lines: list[Line]) -> PlanarFile:
+    """Write an invoice; the answer is its document."""
+    return await write_invoice(number, customer, lines)
 
 
 class InvoiceTotal(BaseModel):
+    number: str
     customer: str
-    lines: int
     total: Decimal
 
 
@@ -94,14 +105,14 @@ router = APIRouter(tags=["Greetings and invoices"])
 async def list_invoices() -> list[InvoiceTotal]:
     """All invoices, added up exactly by the database."""
     totals = (
-        select(Customer.name, func.count(), func.sum(InvoiceLine.amount))
-        .join(Invoice, col(Invoice.customer_id) == col(Customer.id))
+        select(Invoice.number, Customer.name, func.sum(InvoiceLine.amount))
+        .join(Customer, col(Invoice.customer_id) == col(Customer.id))
         .join(InvoiceLine, col(InvoiceLine.invoice_id) == col(Invoice.id))
-        .group_by(col(Invoice.id), Customer.name)
-        .order_by(col(Invoice.id))
+        .group_by(Invoice.number, Customer.name)
+        .order_by(Invoice.number)
     )
     rows = (await get_session().exec(totals)).all()
-    return [InvoiceTotal(customer=name, lines=lines, total=total) for name, lines, total in rows]
+    return [InvoiceTotal(number=number, customer=name, total=total) for number, name, total in rows]
 
 
 @router.post("/greetings")
@@ -111,3 +122,5 @@ async def greet_now(name: str) -> Greeting:
 
 
 app = PlanarApp(title="Greetings").register_workflow(greet).register_workflow(bill).register_router(router)
+for entity in (Customer, Invoice, InvoiceLine):
+    app.register_entity(entity)

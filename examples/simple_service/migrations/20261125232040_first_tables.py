@@ -26,12 +26,16 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_by", sa.String(), server_default="system", nullable=False),
         sa.Column("updated_by", sa.String(), server_default="system", nullable=False),
+        sa.Column("number", sa.String(length=20), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("document", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("invoice_customer_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("invoice_pkey")),
+        sa.UniqueConstraint("number", name=op.f("invoice_number_key")),
     )
     with op.batch_alter_table("invoice", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_invoice_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_document"), ["document"], unique=False)
 
     op.create_table(
         "invoiceline",
@@ -54,6 +58,7 @@ def downgrade() -> None:
 
     op.drop_table("invoiceline")
     with op.batch_alter_table("invoice", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_invoice_document"))
         batch_op.drop_index(batch_op.f("ix_invoice_customer_id"))
 
     op.drop_table("invoice")

@@ -262,6 +262,7 @@ class PlanarApp:
 _ENVELOPE_BYTES = 64 * 1024
 """What a request may carry beside the arguments, whose own limit is exact."""
 
+
 def own_limits(config: PlanarConfig) -> dict[str, int]:
     """The paths of routes that read a body as it arrives, and the largest one of each. One that ends in ``/`` is a prefix."""
     base = f"{PLANAR_BASE_PATH}/v1"

@@ -17,6 +17,8 @@ class FileColumn(TypeDecorator[UUID]):
 
     impl = Uuid
     cache_ok = True
+    plain_in_revisions = True
+    """A revision names the type beneath: it stays as it is when this class does not."""
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> UUID | None:
         """The id."""

@@ -10,7 +10,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
 from alembic.operations.ops import MigrateOperation
 from sqlalchemy import DefaultClause, Enum
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel.sql.sqltypes import AutoString
 
 from planar.db.app_migrations.labels import native_enum
@@ -94,6 +94,8 @@ def _rendered_type(kind: TypeEngine[Any], context: AutogenContext) -> str | Lite
         return _rendered_dialect_type(kind, module.removeprefix(_DIALECTS).partition(".")[0], context)
     if module.startswith("sqlalchemy."):
         return False
+    if isinstance(kind, TypeDecorator) and getattr(kind, "plain_in_revisions", False):
+        return f"sa.{kind.impl!r}"
     if isinstance(kind, UTCDateTime):
         module = OUR_TYPES
     if module == OUR_TYPES:
