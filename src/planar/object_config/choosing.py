@@ -13,7 +13,6 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from planar.clock import SYSTEM_CLOCK
-from planar.db.conflicts import is_conflict, pause_before_retry
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession, current_scope
 from planar.engine.current import Frame, peek_frame
@@ -24,6 +23,7 @@ from planar.object_config.models import DEFAULT_UUID, ObjectConfigurationUse
 from planar.object_config.pinning import pin, root_of, use_of
 from planar.object_config.reading import ActiveVersion, data_of, find_active
 from planar.object_config.storing import ObjectKey
+from planar.object_config.transacting import committed
 
 T = TypeVar("T", bound=BaseModel)
 V = TypeVar("V")
@@ -174,18 +174,12 @@ class VersionChooser:
 
     async def _pin(self, live: LiveRun, step_id: int | None, key: ObjectKey) -> ActiveVersion | None:
         """In a transaction of its own: the step may go on for long, and a version that was used stays the one."""
-        conflicts = 0
-        while True:
-            try:
-                async with self._manager.get_session(label=f"pin {key.object_type} {key.object_name}") as session:
-                    version = await pin(session, await self._root(session, live), live.run.id, step_id, key)
-                    await session.commit()
-                    return version
-            except Exception as error:
-                if not is_conflict(error) or conflicts >= session.max_conflict_retries:
-                    raise
-            await pause_before_retry(conflicts)
-            conflicts += 1
+        async with self._manager.get_session(label=f"pin {key.object_type} {key.object_name}") as session:
+
+            async def write() -> ActiveVersion | None:
+                return await pin(session, await self._root(session, live), live.run.id, step_id, key)
+
+            return await committed(session, write)
 
     async def _for_step(self, frame: Frame, key: ObjectKey) -> ActiveVersion | None:
         scope = current_scope()
@@ -208,7 +202,7 @@ class VersionChooser:
         run = live.run
         root = self._roots.get(run.id) if run.parent_id is not None else run.id
         if root is None:
-            root = await root_of(session, run)
+            root = await root_of(session, run.id)
             self._roots.put(run.id, root)
         return root
 

@@ -11,14 +11,13 @@ from uuid_utils.compat import uuid7
 from planar.clock import utc_now
 from planar.db.session import PlanarSession
 from planar.db.types import UTCDateTime
-from planar.engine.core.model import Run
 from planar.object_config.reading import ActiveVersion, find_active
 from planar.object_config.statements import PINS, USES, changed, first
 from planar.object_config.storing import ObjectKey
 
 _ROOT: Final = """
 with recursive above(id, height) as (
-    select cast(:parent_id as {uuid}), 0
+    select cast(:run_id as {uuid}), 0
     union all
     select r.parent_id, above.height + 1 from above join {planar}workflow_run r on r.id = above.id where r.parent_id is not null
 )
@@ -47,13 +46,11 @@ _TYPES: Final[dict[str, Any]] = {
 }
 
 
-async def root_of(session: PlanarSession, run: Run) -> UUID:
-    """The run at the top of those that started *run*; *run* itself, if none did."""
-    if run.parent_id is None:
-        return run.id
+async def root_of(session: PlanarSession, run_id: UUID) -> UUID:
+    """The run at the top of those that started the one named; that itself, if none did."""
     is_sqlite = session.dialect.name == "sqlite"
     words = _ROOT.format(planar="" if is_sqlite else "planar.", uuid="char(32)" if is_sqlite else "uuid")
-    statement = text(words).bindparams(bindparam("parent_id", run.parent_id, Uuid())).columns(id=Uuid())
+    statement = text(words).bindparams(bindparam("run_id", run_id, Uuid())).columns(id=Uuid())
     return (await first(session, statement))[0]
 
 
