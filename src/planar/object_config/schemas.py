@@ -85,7 +85,7 @@ class ConfigurationList(Shape):
 class ConfigurationSave(BaseModel):
     """A version to be saved."""
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
     object_type: Name
     object_name: Name
@@ -95,8 +95,6 @@ class ConfigurationSave(BaseModel):
 
 class PromoteRequest(BaseModel):
     """Which version of which object is to be used; the id of zeros means the code's own."""
-
-    model_config = ConfigDict(defer_build=True)
 
     object_type: Name
     config_id: UUID

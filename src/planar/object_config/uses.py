@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from sqlalchemy import and_, or_, select
 
 from planar.db.session import PlanarSession
 from planar.object_config.pinning import root_of
-from planar.object_config.statements import PINS, USES, first, rows
+from planar.object_config.statements import PINS, USES, rows
 from planar.object_config.storing import ObjectKey
 
 MOST_SHOWN = 1000
@@ -23,26 +24,30 @@ async def uses_of(session: PlanarSession, run_id: UUID) -> Sequence[Any]:
     return await rows(session, query)
 
 
-async def version_used(session: PlanarSession, run_id: UUID, step_id: int, key: ObjectKey) -> int | None:
-    """The version of an object that a step used, which is known to have used one: what it recorded itself, else what its run uses.
+@dataclass(frozen=True, slots=True)
+class VersionsUsed:
+    """Which versions a run's steps used; 0 is the code's own."""
 
-    Returns:
-        Its number, 0 for the code's own; None if nothing was ever recorded.
-    """
-    root_id = await root_of(session, run_id)
-    query = (
-        select(USES.c.version)
-        .where(
-            _concern(root_id, run_id),
-            or_(PINS, USES.c.step_id == step_id),
-            USES.c.object_type == key.object_type,
-            USES.c.object_name == key.object_name,
-        )
-        .order_by(USES.c.pins, USES.c.id.desc())
-        .limit(1)
-    )
-    row = await first(session, query)
-    return None if row is None else row.version
+    pinned: Mapping[ObjectKey, int]
+    by_step: Mapping[tuple[int, ObjectKey], int]
+
+    def of_step(self, step_id: int, object_type: str, object_name: str) -> int | None:
+        """The version that a step, which is known to have used the object, used; None if nothing was ever recorded."""
+        key = ObjectKey(object_type, object_name)
+        return self.by_step.get((step_id, key), self.pinned.get(key))
+
+
+async def versions_used(session: PlanarSession, run_id: UUID) -> VersionsUsed:
+    """Which versions the steps of a run used: one look for all of them."""
+    pinned: dict[ObjectKey, int] = {}
+    by_step: dict[tuple[int, ObjectKey], int] = {}
+    for row in await uses_of(session, run_id):
+        key = ObjectKey(row.object_type, row.object_name)
+        if row.pins:
+            pinned[key] = row.version
+        else:
+            by_step[row.step_id, key] = row.version
+    return VersionsUsed(pinned, by_step)
 
 
 def _concern(root_id: UUID, run_id: UUID) -> Any:
