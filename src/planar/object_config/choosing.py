@@ -114,9 +114,15 @@ class VersionChooser:
                 async with self._reading() as session:
                     text = (await data_of(session, [config_id]))[config_id]
             found = await io.judge(name, text)
-            if found.is_final:
-                self._judged.put(config_id, found)
+            self.learn(config_id, found)
         return found
+
+    def learn(self, config_id: UUID, found: Judgement[Any]) -> None:
+        """A version was read and checked: remember that, unless the check itself failed."""
+        if found.is_final:
+            self._judged.put(config_id, found)
+        else:
+            self._judged.drop(config_id)
 
     def knows(self, config_id: UUID) -> bool:
         """Whether `judgement` would answer from memory."""
