@@ -39,6 +39,8 @@ COUNTED = {
     "03.entity-api": 4,
     "03.filters": 3,
     "03.weak": 13,
+    "05.object-config": 6,
+    "05.object-config-weak": 9,
     "07.models": 4,
     "07.http": 3,
     "07.weak": 11,

@@ -53,6 +53,7 @@ def problem(
     code: str,
     headers: Mapping[str, str] | None = None,
     errors: Sequence[Mapping[str, Any]] = (),
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
     """The answer for an error.
 
@@ -62,12 +63,13 @@ def problem(
         code: the name of the error, for machines.
         headers: what else to send.
         errors: where it went wrong, if that is known, as entries of a validation error's list.
+        more: other members of the answer.
     """
     sent = dict(headers or {})
     if status == HTTPStatus.UNAUTHORIZED and not any(name.lower() == "www-authenticate" for name in sent):
         sent["WWW-Authenticate"] = "Bearer"
     places = {"errors": readable_errors(errors, MAX_ROW_ERRORS)} if errors else {}
-    return ProblemResponse({"detail": detail, "code": code, **places}, status, sent)
+    return ProblemResponse({"detail": detail, "code": code, **places, **(more or {})}, status, sent)
 
 
 def problem_for(error: Exception, scope: Scope) -> Response:
@@ -91,7 +93,8 @@ def _answer(error: Exception) -> Response:
         case Misfits():
             return problem(error.status, readable_errors(error.entries, MAX_ROW_ERRORS), error.code)
         case PlanarError():
-            return problem(error.status, error.message, error.code, errors=error.details.get("errors", ()))
+            details = error.details
+            return problem(error.status, error.message, error.code, errors=details.get("errors", ()), more=details.get("answer"))
         case RequestValidationError():
             return problem(422, readable_errors(error.errors()), "validation_error")
         case HTTPException():
