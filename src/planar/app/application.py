@@ -25,6 +25,7 @@ from planar.engine.tracing import TracerSlot
 from planar.engine.worker import Worker
 from planar.entities.registration import EntityRegistry
 from planar.files.storage.base import Storage
+from planar.human.announcing import Hook, HumanTaskHooks
 from planar.logging import configure_logging, get_logger
 from planar.object_registry import ObjectRegistry
 from planar.routers.checks import Readiness
@@ -141,6 +142,17 @@ class PlanarApp:
                 logger.warning("a router without tags and prefix was registered: its routes stand without a heading in the API docs")
         self.fastapi.include_router(router, prefix=prefix or "", **options)
         return self
+
+    def on_human_task(self, hook: Hook) -> Hook:
+        """Call *hook* with a `HumanTaskNews` for each change to a task for people, after it is durable. Usable as a decorator.
+
+        It may be asynchronous. It is called by a durable step of a run of its own: tried again if it fails, and never in the way.
+
+        Raises:
+            TypeError: it cannot be called.
+        """
+        self.services.get(HumanTaskHooks).add(hook)
+        return hook
 
     def use_authenticator(self, authenticator: Authenticator) -> Self:
         """Let *authenticator* tell who sends a request."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from planar.app.file_parts import add_files
+from planar.app.human_parts import add_human_tasks
 from planar.app.role import Role
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.config import Environment, PlanarConfig
@@ -48,6 +49,7 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     services.add(Authenticator, DevUser() if config.environment is Environment.DEV else Nobody())
     services.add(Authorizer, AllowAll())
     add_files(services, config)
+    add_human_tasks(services, config)
     return services
 
 

@@ -17,12 +17,22 @@ from planar.entities.history_router import HISTORY_ROUTES
 from planar.entities.router import ENTITY_ROUTES
 from planar.entities.transfer_router import TRANSFER_ROUTES
 from planar.files.router import FILE_ROUTES
+from planar.human.router import HUMAN_TASK_ROUTES
 from planar.routers.health import HEALTH_ROUTES
 from planar.routers.info import info_routes
 from planar.security.route_table import RouteTable
 from planar.workflows.router import EVENT_ROUTES, WORKFLOW_ROUTES
 
-_TABLES: Final = (HEALTH_ROUTES, EVENT_ROUTES, WORKFLOW_ROUTES, ENTITY_ROUTES, HISTORY_ROUTES, TRANSFER_ROUTES, FILE_ROUTES)
+_TABLES: Final = (
+    HEALTH_ROUTES,
+    EVENT_ROUTES,
+    WORKFLOW_ROUTES,
+    ENTITY_ROUTES,
+    HISTORY_ROUTES,
+    TRANSFER_ROUTES,
+    FILE_ROUTES,
+    HUMAN_TASK_ROUTES,
+)
 
 
 def framework_routes(parent: APIRouter, title: str, description: str) -> list[BaseRoute]:

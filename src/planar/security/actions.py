@@ -65,6 +65,18 @@ class FileAction(StrEnum):
     SHARE = "File::Share"
 
 
+class HumanTaskAction(StrEnum):
+    """What can be done with a task for a person."""
+
+    LIST = "HumanTask::List"
+    VIEW_DETAILS = "HumanTask::ViewDetails"
+    COMPLETE = "HumanTask::Complete"
+    CANCEL = "HumanTask::Cancel"
+    CLAIM = "HumanTask::Claim"
+    ASSIGN = "HumanTask::Assign"
+    COMMENT = "HumanTask::Comment"
+
+
 class LinkAction(StrEnum):
     """What whoever holds a signed link may do: what the link says, and nothing else."""
 
@@ -84,7 +96,16 @@ class HealthAction(StrEnum):
 
 
 Action: TypeAlias = (
-    WorkflowAction | AgentAction | RuleAction | EntityAction | EventAction | FileAction | LinkAction | SystemAction | HealthAction
+    WorkflowAction
+    | AgentAction
+    | RuleAction
+    | EntityAction
+    | EventAction
+    | FileAction
+    | HumanTaskAction
+    | LinkAction
+    | SystemAction
+    | HealthAction
 )
 
 PUBLIC_ACTIONS: Final[frozenset[Action]] = frozenset({HealthAction.VIEW, LinkAction.FOLLOW})

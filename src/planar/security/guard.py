@@ -28,6 +28,7 @@ from planar.security.actions import (
     EntityAction,
     EventAction,
     FileAction,
+    HumanTaskAction,
     LinkAction,
     RuleAction,
     WorkflowAction,
@@ -40,6 +41,7 @@ from planar.security.resources import (
     EntityResource,
     EventResource,
     FileResource,
+    HumanTaskResource,
     ResourceDescriptor,
     RuleResource,
     SystemResource,
@@ -54,7 +56,13 @@ _CHECKED: Final = "planar.checked"
 _REQUIREMENT: Final = "planar_requirement"
 
 NamedResource: TypeAlias = (
-    type[WorkflowResource] | type[AgentResource] | type[RuleResource] | type[EntityResource] | type[EventResource] | type[FileResource]
+    type[WorkflowResource]
+    | type[AgentResource]
+    | type[RuleResource]
+    | type[EntityResource]
+    | type[EventResource]
+    | type[FileResource]
+    | type[HumanTaskResource]
 )
 
 
@@ -163,5 +171,7 @@ def _whole_kind(action: Action) -> ResourceDescriptor:
             return EventResource()
         case FileAction() | LinkAction():
             return FileResource()
+        case HumanTaskAction():
+            return HumanTaskResource()
         case _:
             return SystemResource()
