@@ -41,9 +41,13 @@ class TasksApi:
 
     async def task_of(self, run_id: str) -> str:
         """The open task of a run, once there is one."""
+        return await self.any_task(workflow_id=run_id)
+
+    async def any_task(self, **params: Any) -> str:
+        """An open task, once there is one."""
         async with asyncio.timeout(20):
             while True:
-                found = await self.tasks(workflow_id=run_id, status=["pending", "claimed"])
+                found = await self.tasks(status=["pending", "claimed"], **params)
                 if found:
                     return found[0]["id"]
                 await asyncio.sleep(0.005)

@@ -77,9 +77,7 @@ async def ask_hurried() -> str:
     try:
         answer = await hurried(message="Well?")
     except HumanTaskExpired as error:
-        assert isinstance(error, TimeoutError)
-        assert isinstance(error, ValueError)
-        return "expired"
+        return f"expired: {isinstance(error, TimeoutError) and isinstance(error, ValueError)}"
     except HumanTaskCancelled:
         return "cancelled"
     return f"approved: {answer.output.approved}"

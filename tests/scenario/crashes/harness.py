@@ -313,6 +313,7 @@ def _check_effects(scenario: Scenario, clean: Played, played: Played) -> None:
 def _check_tables(clean: Snapshot, left: Snapshot) -> None:
     """Every run, record and event is there exactly once, and so is every row that was written in a transaction."""
     assert left.rows == clean.rows
+    assert left.tasks == clean.tasks
     assert left.events == clean.events
     assert Counter(left.runs.values()) == Counter(clean.runs.values())
     assert _records(left) == _records(clean)
