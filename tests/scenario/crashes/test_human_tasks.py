@@ -80,12 +80,12 @@ async def crash_waiting_for_people(label: str) -> str:
 async def asked(label: str, message: str) -> HumanTask:
     """The task of that run with that message, once it is there."""
     while True:
+        await asyncio.sleep(3600)
         async with get_session().begin_read():
             found = [task for task in await get_human_tasks(workflow_id=run_id(label)) if task.message == message]
         assert len(found) <= 1, "a second task"
         if found:
             return found[0]
-        await asyncio.sleep(3600)
 
 
 Act = Callable[[HumanTask], Awaitable[None]]
