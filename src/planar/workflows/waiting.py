@@ -134,10 +134,11 @@ async def wait_for_event_until(event_key: str, until: datetime | None) -> bool:
     async def body(step: OpenStep) -> bool:
         return await take_event(step, event_key, None, until) is not None
 
-    return await _call(frame, _wait_until, (event_key, until), body, "Wait for event", "wait_for_event")
+    # The key comes first and `since` third, as in every record of a wait: what a run has taken is read from there.
+    return await _call(frame, _wait_until, (event_key, until, None), body, "Wait for event", "wait_for_event")
 
 
-async def _wait_until(event_key: str, until: datetime | None) -> bool:
+async def _wait_until(event_key: str, until: datetime | None, since: datetime | None) -> bool:
     """The recorded form of `wait_for_event_until`."""
     raise NotImplementedError
 

@@ -159,5 +159,5 @@ async def giving_up() -> Outcomes:
 
 
 def test_a_task_ends_with_its_run_whatever_dies(everywhere_with_sessions: Everywhere) -> None:
-    expected = dict.fromkeys(("A", "B"), "cancelled: CancelledError: given up")
+    expected = dict.fromkeys(("A", "B"), "cancelled: RunCancelled: given up")
     everywhere_with_sessions(Scenario("human tasks of cancelled runs", giving_up, expected, check=no_second_task(2)))
