@@ -14,11 +14,21 @@ from planar import PlanarApp, sqlite_config
 from planar.routers import (
     create_files_router,
     create_health_router,
+    create_human_task_routes,
     create_info_router,
     create_workflow_event_routes,
     create_workflow_router,
 )
-from planar.security.actions import PUBLIC_ACTIONS, EventAction, FileAction, HealthAction, LinkAction, SystemAction, WorkflowAction
+from planar.security.actions import (
+    PUBLIC_ACTIONS,
+    EventAction,
+    FileAction,
+    HealthAction,
+    HumanTaskAction,
+    LinkAction,
+    SystemAction,
+    WorkflowAction,
+)
 from planar.security.guard import ACTION_EXTENSION, GuardedRoute
 
 V1 = "/planar/v1"
@@ -50,6 +60,20 @@ ACTIONS = {
     "DELETE /file/{file_id}": FileAction.DELETE,
     "GET /file/{file_id}/link": FileAction.SHARE,
     "GET /file/{file_id}/signed": LinkAction.FOLLOW,
+    "GET /human-tasks/": HumanTaskAction.LIST,
+    "GET /human-tasks/{task_id}": HumanTaskAction.VIEW_DETAILS,
+    "POST /human-tasks/{task_id}/complete": HumanTaskAction.COMPLETE,
+    "POST /human-tasks/{task_id}/cancel": HumanTaskAction.CANCEL,
+    "POST /human-tasks/{task_id}/claim": HumanTaskAction.CLAIM,
+    "POST /human-tasks/{task_id}/release": HumanTaskAction.CLAIM,
+    "POST /human-tasks/{task_id}/delegate": HumanTaskAction.ASSIGN,
+    "PUT /human-tasks/{task_id}/draft": HumanTaskAction.COMPLETE,
+    "GET /human-tasks/{task_id}/draft": HumanTaskAction.COMPLETE,
+    "GET /human-tasks/{task_id}/answers": HumanTaskAction.VIEW_DETAILS,
+    "GET /human-tasks/{task_id}/comments": HumanTaskAction.VIEW_DETAILS,
+    "POST /human-tasks/{task_id}/comments": HumanTaskAction.COMMENT,
+    "GET /human-tasks/{task_id}/attachments": HumanTaskAction.VIEW_DETAILS,
+    "POST /human-tasks/{task_id}/attachments": HumanTaskAction.COMMENT,
 }
 
 
@@ -98,6 +122,7 @@ def test_only_health_and_signed_links_are_public() -> None:
         create_workflow_router(),
         create_workflow_event_routes(),
         create_files_router(),
+        create_human_task_routes(),
     ],
 )
 def test_every_route_asks_before_it_reads(router: Any) -> None:
