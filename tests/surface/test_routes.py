@@ -15,6 +15,7 @@ from planar.routers import (
     create_entities_router,
     create_files_router,
     create_health_router,
+    create_human_task_routes,
     create_info_router,
     create_workflow_event_routes,
     create_workflow_router,
@@ -25,6 +26,7 @@ from planar.security.actions import (
     EventAction,
     FileAction,
     HealthAction,
+    HumanTaskAction,
     LinkAction,
     ObjectConfigAction,
     SystemAction,
@@ -88,6 +90,20 @@ ACTIONS = {
     "GET /object-configurations/{config_id}/promotions": ObjectConfigAction.VIEW_DETAILS,
     "POST /object-configurations/{config_id}/validate": ObjectConfigAction.UPDATE,
     "DELETE /object-configurations/{config_id}": ObjectConfigAction.UPDATE,
+    "GET /human-tasks/": HumanTaskAction.LIST,
+    "GET /human-tasks/{task_id}": HumanTaskAction.VIEW_DETAILS,
+    "POST /human-tasks/{task_id}/complete": HumanTaskAction.COMPLETE,
+    "POST /human-tasks/{task_id}/cancel": HumanTaskAction.CANCEL,
+    "POST /human-tasks/{task_id}/claim": HumanTaskAction.CLAIM,
+    "POST /human-tasks/{task_id}/release": HumanTaskAction.CLAIM,
+    "POST /human-tasks/{task_id}/delegate": HumanTaskAction.ASSIGN,
+    "PUT /human-tasks/{task_id}/draft": HumanTaskAction.COMPLETE,
+    "GET /human-tasks/{task_id}/draft": HumanTaskAction.COMPLETE,
+    "GET /human-tasks/{task_id}/answers": HumanTaskAction.VIEW_DETAILS,
+    "GET /human-tasks/{task_id}/comments": HumanTaskAction.VIEW_DETAILS,
+    "POST /human-tasks/{task_id}/comments": HumanTaskAction.COMMENT,
+    "GET /human-tasks/{task_id}/attachments": HumanTaskAction.VIEW_DETAILS,
+    "POST /human-tasks/{task_id}/attachments": HumanTaskAction.COMMENT,
 }
 
 
@@ -141,6 +157,7 @@ def test_only_health_and_signed_links_are_public() -> None:
         create_workflow_event_routes(),
         create_entities_router(),
         create_files_router(),
+        create_human_task_routes(),
     ],
 )
 def test_every_route_asks_before_it_reads(router: Any) -> None:

@@ -26,6 +26,7 @@ from planar.engine.worker import Worker
 from planar.entities.registration import EntityRegistry
 from planar.entities.transfer_router import MAX_IMPORT_BYTES
 from planar.files.storage.base import Storage
+from planar.human.announcing import Hook, HumanTaskHooks
 from planar.logging import configure_logging, get_logger
 from planar.object_config.registration import ConfigurableType, ConfigurableTypes
 from planar.object_registry import ObjectRegistry
@@ -155,6 +156,17 @@ class PlanarApp:
         """
         self.services.get(ConfigurableTypes).add(kind)
         return self
+
+    def on_human_task(self, hook: Hook) -> Hook:
+        """Call *hook* with a `HumanTaskNews` for each change to a task for people, after it is durable. Usable as a decorator.
+
+        It may be asynchronous. It is called by a durable step of a run of its own: tried again if it fails, and never in the way.
+
+        Raises:
+            TypeError: it cannot be called.
+        """
+        self.services.get(HumanTaskHooks).add(hook)
+        return hook
 
     def use_authenticator(self, authenticator: Authenticator) -> Self:
         """Let *authenticator* tell who sends a request."""

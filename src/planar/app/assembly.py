@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from planar.app.file_parts import add_files
+from planar.app.human_parts import add_human_tasks
 from planar.app.role import Role
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.config import Environment, PlanarConfig
@@ -52,6 +53,7 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     services.add(ConfigurableTypes, ConfigurableTypes())
     services.add(VersionChooser, VersionChooser(manager))
     add_files(services, config)
+    add_human_tasks(services, config)
     return services
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from planar.app.assembly import Running, assemble
 from planar.app.file_parts import open_storage
+from planar.app.human_parts import tell_of_closed_tasks
 from planar.config import Environment, PlanarConfig
 from planar.config.environment import migrations_beside_app
 from planar.context import Services, bind_services
@@ -44,6 +45,7 @@ async def running(services: Services, notices: Notices, on_startup: OnStartup | 
         if parts.worker is not None:
             await parts.worker.start()
             stack.push_async_callback(parts.worker.stop)
+        stack.push_async_callback(await tell_of_closed_tasks(services))
         if on_startup is not None:
             async with script_session(services, "on_startup"):
                 starting = on_startup(manager.get_engine())

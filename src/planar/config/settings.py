@@ -15,6 +15,7 @@ from planar.engine.config import WorkerConfig
 from planar.entities.config import EntitiesConfig
 from planar.files.config import FilesConfig
 from planar.files.storage.config import StorageConfig, default_storage_config
+from planar.human.config import HumanConfig
 from planar.logging.config import LoggerConfig, OtelConfig
 from planar.security.config import AuthzConfig, CorsConfig, JWTConfig
 
@@ -61,6 +62,7 @@ class PlanarConfig(BaseModel):
     workflows: WorkerConfig = Field(default_factory=WorkerConfig)
     entities: EntitiesConfig = Field(default_factory=EntitiesConfig)
     files: FilesConfig = Field(default_factory=FilesConfig)
+    human: HumanConfig = Field(default_factory=HumanConfig)
 
     @field_validator("db_connections")
     @classmethod

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from planar.entities.router import create_entities_router
     from planar.files.router import create_files_router
+    from planar.human.router import create_human_task_routes
     from planar.object_config.router import create_object_config_router
     from planar.routers.framework import framework_routes as framework_routes
     from planar.routers.health import create_health_router
@@ -21,6 +22,7 @@ __all__ = [
     "create_entities_router",
     "create_files_router",
     "create_health_router",
+    "create_human_task_routes",
     "create_info_router",
     "create_object_config_router",
     "create_workflow_event_routes",
@@ -31,6 +33,7 @@ _HOMES = {
     "create_entities_router": "planar.entities.router",
     "create_files_router": "planar.files.router",
     "create_health_router": "planar.routers.health",
+    "create_human_task_routes": "planar.human.router",
     "create_info_router": "planar.routers.info",
     "create_object_config_router": "planar.object_config.router",
     "create_workflow_event_routes": "planar.workflows.router",

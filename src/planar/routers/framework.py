@@ -17,6 +17,7 @@ from planar.entities.history_router import HISTORY_ROUTES
 from planar.entities.router import ENTITY_ROUTES
 from planar.entities.transfer_router import TRANSFER_ROUTES
 from planar.files.router import FILE_ROUTES
+from planar.human.router import HUMAN_TASK_ROUTES
 from planar.object_config.router import OBJECT_CONFIG_ROUTES
 from planar.routers.health import HEALTH_ROUTES
 from planar.routers.info import info_routes
@@ -32,6 +33,7 @@ _TABLES: Final = (
     TRANSFER_ROUTES,
     FILE_ROUTES,
     OBJECT_CONFIG_ROUTES,
+    HUMAN_TASK_ROUTES,
 )
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from planar.db.session import get_session
 from planar.engine.core.model import ENDED
+from planar.human.queries import count_open
 from planar.security.actions import SystemAction
 from planar.security.guard import requires
 from planar.security.route_table import RouteTable
@@ -52,7 +53,7 @@ async def system_info(title: str, description: str) -> SystemInfo:
         total_workflow_runs=sum(counts.values()),
         completed_runs=counts.get(WorkflowStatus.SUCCEEDED, 0),
         in_progress_runs=sum(count for status, count in counts.items() if status not in ENDED),
-        # This version has neither tasks for people nor agents, so there are none.
-        pending_human_tasks=0,
+        pending_human_tasks=await count_open(get_session()),
+        # This version has no agents, so there are none.
         active_agents=0,
     )

@@ -65,6 +65,18 @@ class FileAction(StrEnum):
     SHARE = "File::Share"
 
 
+class HumanTaskAction(StrEnum):
+    """What can be done with a task for a person."""
+
+    LIST = "HumanTask::List"
+    VIEW_DETAILS = "HumanTask::ViewDetails"
+    COMPLETE = "HumanTask::Complete"
+    CANCEL = "HumanTask::Cancel"
+    CLAIM = "HumanTask::Claim"
+    ASSIGN = "HumanTask::Assign"
+    COMMENT = "HumanTask::Comment"
+
+
 class LinkAction(StrEnum):
     """What whoever holds a signed link may do: what the link says, and nothing else."""
 
@@ -96,10 +108,11 @@ Action: TypeAlias = (
     WorkflowAction
     | AgentAction
     | RuleAction
-    | ObjectConfigAction
     | EntityAction
     | EventAction
     | FileAction
+    | HumanTaskAction
+    | ObjectConfigAction
     | LinkAction
     | SystemAction
     | HealthAction

@@ -9,7 +9,16 @@ from uuid import uuid4
 
 from planar.context import find_services
 from planar.logging import get_logger
-from planar.security.actions import PUBLIC_ACTIONS, Action, AgentAction, EntityAction, FileAction, RuleAction, WorkflowAction
+from planar.security.actions import (
+    PUBLIC_ACTIONS,
+    Action,
+    AgentAction,
+    EntityAction,
+    FileAction,
+    HumanTaskAction,
+    RuleAction,
+    WorkflowAction,
+)
 from planar.security.auth_context import Principal, get_current_principal
 from planar.security.errors import ActionMismatch, Forbidden, Unauthenticated
 from planar.security.resources import (
@@ -17,6 +26,7 @@ from planar.security.resources import (
     EntityResource,
     EventResource,
     FileResource,
+    HumanTaskResource,
     ResourceDescriptor,
     ResourceType,
     RuleResource,
@@ -35,6 +45,8 @@ __all__ = [
     "EventResource",
     "FileAction",
     "FileResource",
+    "HumanTaskAction",
+    "HumanTaskResource",
     "ResourceDescriptor",
     "ResourceType",
     "RuleAction",

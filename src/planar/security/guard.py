@@ -28,6 +28,7 @@ from planar.security.actions import (
     EntityAction,
     EventAction,
     FileAction,
+    HumanTaskAction,
     LinkAction,
     ObjectConfigAction,
     RuleAction,
@@ -41,6 +42,7 @@ from planar.security.resources import (
     EntityResource,
     EventResource,
     FileResource,
+    HumanTaskResource,
     ObjectConfigResource,
     ResourceDescriptor,
     RuleResource,
@@ -56,7 +58,13 @@ _CHECKED: Final = "planar.checked"
 _REQUIREMENT: Final = "planar_requirement"
 
 NamedResource: TypeAlias = (
-    type[WorkflowResource] | type[AgentResource] | type[RuleResource] | type[EntityResource] | type[EventResource] | type[FileResource]
+    type[WorkflowResource]
+    | type[AgentResource]
+    | type[RuleResource]
+    | type[EntityResource]
+    | type[EventResource]
+    | type[FileResource]
+    | type[HumanTaskResource]
 )
 
 
@@ -167,5 +175,7 @@ def _whole_kind(action: Action) -> ResourceDescriptor:
             return FileResource()
         case ObjectConfigAction():
             return ObjectConfigResource()
+        case HumanTaskAction():
+            return HumanTaskResource()
         case _:
             return SystemResource()

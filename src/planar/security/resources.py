@@ -17,6 +17,7 @@ from planar.security.actions import (
     EventAction,
     FileAction,
     HealthAction,
+    HumanTaskAction,
     LinkAction,
     ObjectConfigAction,
     RuleAction,
@@ -35,6 +36,7 @@ class ResourceType(StrEnum):
     EVENT = "Event"
     FILE = "File"
     OBJECT_CONFIG = "ObjectConfig"
+    HUMAN_TASK = "HumanTask"
     SYSTEM = "System"
 
 
@@ -143,6 +145,31 @@ class ObjectConfigResource:
 
 
 @dataclass(frozen=True, slots=True)
+class HumanTaskResource:
+    """A task for a person, by its id; with what a policy may decide by, once the task is known."""
+
+    task_id: str | None = None
+    name: str | None = None
+    """What kind of task it is: the name of its `Human`."""
+    assignee: str | None = None
+    role: str | None = None
+    workflow: str | None = None
+    """The name of the workflow that asks."""
+
+    type: ClassVar[ResourceType] = ResourceType.HUMAN_TASK
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (HumanTaskAction,)
+
+    def __post_init__(self) -> None:
+        if self.task_id is not None:
+            with suppress(ValueError):
+                object.__setattr__(self, "task_id", str(UUID(self.task_id)))
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.task_id
+
+
+@dataclass(frozen=True, slots=True)
 class SystemResource:
     """The app itself."""
 
@@ -155,5 +182,13 @@ class SystemResource:
 
 
 ResourceDescriptor: TypeAlias = (
-    WorkflowResource | AgentResource | RuleResource | EntityResource | EventResource | FileResource | ObjectConfigResource | SystemResource
+    WorkflowResource
+    | AgentResource
+    | RuleResource
+    | EntityResource
+    | EventResource
+    | FileResource
+    | HumanTaskResource
+    | ObjectConfigResource
+    | SystemResource
 )

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from planar.errors import PlanarError
 
@@ -54,3 +54,17 @@ class ReservedEventKey(PlanarError):
 
     code = "event_key_reserved"
     status = 403
+
+
+RESERVED_EVENT_KEYS: Final = ("human_task_completed:",)
+"""Beginnings of keys that only Planar itself emits: whoever could forge them could approve what people have to approve."""
+
+
+def check_not_reserved(event_key: str) -> None:
+    """Whether anybody may emit events of that key.
+
+    Raises:
+        ReservedEventKey: only Planar itself does.
+    """
+    if event_key.startswith(RESERVED_EVENT_KEYS):
+        raise ReservedEventKey(f"Events whose key begins with {event_key.partition(':')[0]!r} are emitted by Planar itself.")

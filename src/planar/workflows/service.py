@@ -18,7 +18,7 @@ from planar.security.authorization import is_allowed, validate_authorization_for
 from planar.security.resources import EventResource, WorkflowResource
 from planar.workflows import queries
 from planar.workflows.argument_checks import ArgumentChecks, Note
-from planar.workflows.errors import ReservedEventKey, StepNotFound
+from planar.workflows.errors import StepNotFound, check_not_reserved
 from planar.workflows.models import StepStatus, StepType, WorkflowEvent, WorkflowStatus
 from planar.workflows.queries import Page, PageRequest, Record, RunFilter, RunStats
 from planar.workflows.registration import Signature, signature_of
@@ -27,9 +27,6 @@ from planar.workflows.waiting import emit_event
 
 UNKNOWN_WORKFLOW: Final = "unknown_workflow"
 """The reason of a run that waits for a worker that knows its workflow: this process does not."""
-
-RESERVED_EVENT_KEYS: Final = ("human_task_completed:",)
-"""Beginnings of keys that only Planar itself emits: whoever could forge them could approve what people have to approve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +223,7 @@ async def emit(event_key: str, payload: object, workflow_id: UUID | None, idempo
         RunNotFound: there is no run *workflow_id*.
     """
     validate_authorization_for(EventResource(event_key), EventAction.EMIT)
-    if event_key.startswith(RESERVED_EVENT_KEYS):
-        raise ReservedEventKey(f"Events whose key begins with {event_key.partition(':')[0]!r} are emitted by Planar itself.")
+    check_not_reserved(event_key)
     if workflow_id is not None:
         await _client().must_exist(workflow_id)
     return await emit_event(event_key, payload, workflow_id, idempotency_key=idempotency_key)

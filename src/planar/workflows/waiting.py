@@ -22,6 +22,7 @@ from planar.engine.execution.waits import poll, sleep_until, take_event
 from planar.errors import PlanarError
 from planar.workflows.arguments import check_event_key, check_function, check_interval, check_run_id, check_seconds, moment_in_utc
 from planar.workflows.decorators import step
+from planar.workflows.errors import check_not_reserved
 from planar.workflows.models import WorkflowEvent
 from planar.workflows.rows import event_of
 
@@ -30,10 +31,15 @@ T = TypeVar("T")
 
 
 async def _call(
-    frame: Frame, function: Callable[..., Any], args: tuple[Any, ...], body: Callable[[OpenStep], Awaitable[T]], title: str
+    frame: Frame,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    body: Callable[[OpenStep], Awaitable[T]],
+    title: str,
+    name: str | None = None,
 ) -> T:
     """Call a step of ours: *function* says its name (that of the public one, which it stands for) and its types, *body* what it does."""
-    name = function.__name__.lstrip("_")
+    name = name or function.__name__.lstrip("_")
     identity = StepIdentity(f"planar.workflows.{name}", name, display_name=title)
     codec = _codec(function)
     args_text, kwargs_text = codec.dump_call(args, {})
@@ -118,6 +124,25 @@ async def _wait_for_event(event_key: str, max_wait_time: float, since: datetime 
     """The recorded form of `wait_for_event`."""
 
 
+async def wait_for_event_until(event_key: str, until: datetime | None) -> bool:
+    """Wait for the next event of *event_key*, at most until a time that stands already; whether one came. For features that wait.
+
+    Recorded as `wait_for_event` is, and without its payload: what an event says is for those who announce it under a key of their own.
+    """
+    frame = _frame_for("wait_for_event_until")
+
+    async def body(step: OpenStep) -> bool:
+        return await take_event(step, event_key, None, until) is not None
+
+    # The key comes first and `since` third, as in every record of a wait: what a run has taken is read from there.
+    return await _call(frame, _wait_until, (event_key, until, None), body, "Wait for event", "wait_for_event")
+
+
+async def _wait_until(event_key: str, until: datetime | None, since: datetime | None) -> bool:
+    """The recorded form of `wait_for_event_until`."""
+    raise NotImplementedError
+
+
 def wait(
     poll_interval: float = 60.0, max_wait_time: float = 3600.0
 ) -> Callable[[Callable[P, Awaitable[bool]]], Callable[P, Awaitable[None]]]:
@@ -174,9 +199,11 @@ async def emit_event(
 
     Raises:
         ArgumentNotStorable: the payload is not JSON, or the key is empty.
+        ReservedEventKey: events of that key are Planar's own.
         TypeError: *workflow_id* is not a UUID.
     """
     check_event_key(event_key)
+    check_not_reserved(event_key)
     if workflow_id is not None:
         check_run_id(workflow_id, "workflow_id")
     frame = find_frame()

@@ -14,7 +14,7 @@ from planar.testing.crashes import Process
 from tests.postgres_server import END_OTHERS, connect, empty
 from tests.scenario.crashes.socket_time import SocketLoop
 from tests.scenario.crashes.virtual_time import VirtualTime
-from tests.scenario.crashes.world import NEVER, Snapshot, StoredRun, StoredStep, app_with_sessions
+from tests.scenario.crashes.world import NEVER, TASK, Snapshot, StoredRun, StoredStep, app_with_sessions
 
 T = TypeVar("T")
 
@@ -97,6 +97,7 @@ async def _snapshot(url: str) -> Snapshot:
             events=sorted(f"{row[0]} {row[1]}" for row in await ask("select event_key, payload from planar.workflow_event")),
             rows=sorted(row[0] for row in await ask("select text from crash_entry")),
             held_locks=[row[0] for row in await ask("select lock_key from planar.locked_resource where lock_until > '1970-01-02'")],
+            tasks=sorted(row[0] for row in await ask(f"select {TASK} from planar.human_task")),
         )
     finally:
         await connection.close()

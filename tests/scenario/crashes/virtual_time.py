@@ -69,6 +69,8 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         self.virtual = time
         self.busy: Callable[[], bool] = lambda: False
         """Whether the store's writer is at work."""
+        self.patience = PATIENCE
+        """How many seconds a thread may be silent. Less for a dead process, whose drivers have hung up and never answer."""
         self.calls = 0
         """How many calls are in the threads of executors and database drivers."""
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
@@ -103,7 +105,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
             if not self._is_awaited(answers):
                 return answers
             try:
-                answers.append(self._answers.get(timeout=PATIENCE))
+                answers.append(self._answers.get(timeout=self.patience))
             except queue.Empty:
                 return answers
 

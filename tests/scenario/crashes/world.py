@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -45,6 +45,10 @@ NEVER = 1e6
 """Seconds between two polls: whatever only the net would catch is stuck, and a scenario finds that out."""
 
 
+TASK = "title || ' ' || status || ' ' || coalesce(reason, '') || coalesce(output_data, '')"
+"""What a task has come to, without what differs in every telling."""
+
+
 @dataclass(frozen=True)
 class StoredStep:
     name: str
@@ -74,6 +78,8 @@ class Snapshot:
     rows: list[str]
     """What steps and requests wrote to the app's own table."""
     held_locks: list[str]
+    tasks: list[str] = field(default_factory=list[str])
+    """Each task for people: whose, and where it stands."""
 
     @property
     def recorded(self) -> set[Place]:
@@ -238,6 +244,7 @@ class SqliteWorld:
                 events=sorted(f"{key} {payload}" for key, payload in ask("select event_key, payload from workflow_event")),
                 rows=sorted(text for (text,) in ask("select text from crash_entry")),
                 held_locks=[key for (key,) in ask("select lock_key from locked_resource where lock_until > '1970-01-02'")],
+                tasks=sorted(text for (text,) in ask(f"select {TASK} from human_task")),
             )
 
 

@@ -1,0 +1,141 @@
+"""What does a run do to its task? It creates it, looks at how it ended, and does what time brings: each in a step's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel
+
+from planar.context import current_services
+from planar.db.session import PlanarSession, get_session
+from planar.engine.client import Client
+from planar.engine.current import Frame, find_frame
+from planar.errors import InternalError
+from planar.human.changing import Plan, add_task, change_task, find_task
+from planar.human.errors import HumanTaskClosed
+from planar.human.lifecycle import OPEN, Change, HumanTaskStatus, Who
+from planar.human.models import HumanTask
+from planar.human.options import Escalation
+
+if TYPE_CHECKING:
+    from planar.human.task import Human
+
+SYSTEM: Final = Who("system", is_code=True)
+"""Time itself acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked, and the kind of task that it is."""
+
+    task: Human[Any]
+    input_schema: dict[str, Any] | None
+    input_data: Any
+    message: str | None
+    suggested_data: Any
+
+
+class Outcome(BaseModel):
+    """How a task ended."""
+
+    status: HumanTaskStatus
+    output: Any = None
+    completed_by: str | None = None
+    completed_at: datetime | None = None
+    reason: str | None = None
+
+
+async def create_task(asked: Asked, opened_at: datetime | None, timeout: timedelta | None) -> UUID:
+    """The task of this place in the run, with the record of this step. Its id follows from the place, so there is no second one."""
+    place = _asking_place()
+    run = place.run.run
+    task_id = uuid5(run.id, f"human_task:{place.path}")
+    task = asked.task
+    now = opened_at or current_services().get(Client).now()
+    quorum = task.quorum
+    await add_task(
+        HumanTask(
+            id=task_id,
+            name=task.name,
+            title=task.title,
+            description=task.description,
+            workflow_id=run.id,
+            workflow_name=run.workflow,
+            step_id=place.step_id or 0,
+            step_path=place.path,
+            input_schema=asked.input_schema,
+            input_data=asked.input_data,
+            message=asked.message,
+            output_schema=task.output_schema,
+            suggested_data=asked.suggested_data,
+            assignee=task.assign_to,
+            assigned_role=task.assign_role,
+            priority=task.priority,
+            due_at=None if task.due is None else now + task.due,
+            deadline=None if timeout is None else now + timeout,
+            quorum=None if quorum is None else quorum.approvals,
+            quorum_rejections=None if quorum is None else quorum.rejections,
+            quorum_field=None if quorum is None else quorum.field,
+            created_at=now,
+        )
+    )
+    return task_id
+
+
+def _asking_place() -> Frame:
+    """The place of the step that asks: this one is a part of it."""
+    frame = find_frame()
+    if frame is None or frame.outer is None:
+        raise InternalError("A task for people is created in a step of its own.")
+    return frame.outer
+
+
+async def settle_task(task_id: UUID, *, is_over: bool) -> Outcome | None:
+    """How the task ended. If it has not: with *is_over* it has now expired, else None. What the event said does not count."""
+    if is_over:
+        now = current_services().get(Client).now()
+        await _act(task_id, Change.EXPIRE, {"completed_at": now, "completed_by": SYSTEM.name, "claimed_by": None, "claimed_at": None})
+    task = await find_task(get_session(), task_id)
+    if task.status in OPEN:
+        return None
+    return Outcome(
+        status=task.status, output=task.output_data, completed_by=task.completed_by, completed_at=task.completed_at, reason=task.reason
+    )
+
+
+async def remind(task_id: UUID) -> datetime | None:
+    """Tell whoever listens once more of a task that is still open; when that was."""
+    changed = await _plan(task_id, Change.REMIND, lambda task: {"reminders": task.reminders + 1})
+    return None if changed is None else changed.updated_at
+
+
+async def escalate(task_id: UUID, escalation: Escalation | None) -> datetime | None:
+    """Give a task that is still open to others; when that was."""
+    values: dict[str, Any] = {"escalated_at": current_services().get(Client).now(), "claimed_by": None, "claimed_at": None}
+    if escalation is None:
+        raise InternalError("A task without an Escalation was to be escalated.")
+    if escalation.to is not None or escalation.to_role is not None:
+        values |= {"assignee": escalation.to, "assigned_role": escalation.to_role}
+    if escalation.priority is not None:
+        values["priority"] = escalation.priority
+    changed = await _act(task_id, Change.ESCALATE, values)
+    return None if changed is None else changed.updated_at
+
+
+async def _act(task_id: UUID, change: Change, values: dict[str, Any]) -> HumanTask | None:
+    return await _plan(task_id, change, lambda _: values)
+
+
+async def _plan(task_id: UUID, change: Change, values: Any) -> HumanTask | None:
+    """Do *change*, unless the task has ended meanwhile."""
+
+    async def plan(_: PlanarSession, task: HumanTask) -> Plan:
+        return Plan(values(task))
+
+    try:
+        return await change_task(task_id, change, SYSTEM, plan)
+    except HumanTaskClosed:
+        return None

@@ -1,0 +1,163 @@
+"""Runs that ask people: one task for each question, and whoever ends it wakes the run, or has done neither."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from planar.db.session import get_session
+from planar.engine.errors import RunAlreadyEnded
+from planar.human import (
+    Human,
+    HumanTask,
+    HumanTaskCancelled,
+    HumanTaskExpired,
+    HumanTaskStatus,
+    Timeout,
+    cancel_human_task,
+    complete_human_task,
+    get_human_tasks,
+)
+from planar.human.errors import HumanTaskClosed
+from planar.workflows import step, workflow
+from tests.scenario.crashes.conftest import Everywhere
+from tests.scenario.crashes.harness import Outcomes, Played, Scenario, both_end, client, run_id, start
+from tests.scenario.crashes.ledger import note
+
+
+class Said(BaseModel):
+    text: str
+
+
+question = Human("crash question", "question", Said)
+urgent = Human("crash urgent", "urgent", Said, timeout=Timeout(timedelta(hours=1)), reminders=[timedelta(minutes=10)])
+
+
+@step(max_retries=1)
+async def prepare(label: str) -> str:
+    if note("prepare") == 1:
+        raise ConnectionError("not yet")
+    return label
+
+
+@step()
+async def conclude(label: str) -> str:
+    note("conclude")
+    return label
+
+
+@workflow()
+async def crash_asking(label: str) -> list[str]:
+    await prepare(label)
+    first = await question(message=f"{label} first")
+    await conclude(label)
+    second = await question(message=f"{label} second")
+    return [first.output.text, second.output.text]
+
+
+@workflow()
+async def crash_refused(label: str) -> str:
+    await prepare(label)
+    try:
+        return (await question(message=label)).output.text
+    except HumanTaskCancelled:
+        return await conclude(f"{label} cancelled")
+
+
+@workflow()
+async def crash_waiting_for_people(label: str) -> str:
+    await prepare(label)
+    try:
+        return (await urgent(message=label)).output.text
+    except HumanTaskExpired:
+        return await conclude(f"{label} expired")
+
+
+async def asked(label: str, message: str) -> HumanTask:
+    """The task of that run with that message, once it is there."""
+    while True:
+        await asyncio.sleep(3600)
+        async with get_session().begin_read():
+            found = [task for task in await get_human_tasks(workflow_id=run_id(label)) if task.message == message]
+        assert len(found) <= 1, "a second task"
+        if found:
+            return found[0]
+
+
+Act = Callable[[HumanTask], Awaitable[None]]
+
+
+async def once(label: str, message: str, act: Act) -> None:
+    """What a caller does who asks again when there was no answer."""
+    task = await asked(label, message)
+    if task.status is HumanTaskStatus.PENDING:
+        with suppress(HumanTaskClosed):
+            await act(task)
+
+
+async def say(task: HumanTask) -> None:
+    await complete_human_task(task.id, {"text": f"yes to {task.message}"})
+
+
+async def answering() -> Outcomes:
+    await asyncio.gather(*(start(label, crash_asking, label) for label in ("A", "B")))
+    for message in ("first", "second"):
+        for label in ("A", "B"):
+            await once(label, f"{label} {message}", say)
+    return await both_end()
+
+
+def no_second_task(number: int) -> Callable[[Played], None]:
+    def check(played: Played) -> None:
+        assert len(played.left.tasks) == number, played.left.tasks
+        # Each that ended woke its run by one event; an expired one, and one that ended with its run, wakes nobody.
+        ended = [task for task in played.left.tasks if " expired " not in task and "run cancelled" not in task]
+        assert len(played.left.events) == len(ended)
+
+    return check
+
+
+def test_an_answer_and_the_waking_of_its_run_are_one(everywhere_with_sessions: Everywhere) -> None:
+    expected = {label: f'succeeded: ["yes to {label} first","yes to {label} second"]' for label in ("A", "B")}
+    everywhere_with_sessions(Scenario("human tasks answered", answering, expected, check=no_second_task(4)))
+
+
+async def cancelling() -> Outcomes:
+    await asyncio.gather(*(start(label, crash_refused, label) for label in ("A", "B")))
+    for label in ("A", "B"):
+        await once(label, label, lambda task: cancel_human_task(task.id, "moot"))
+    return await both_end()
+
+
+def test_a_cancelled_task_wakes_its_run_whatever_dies(everywhere_with_sessions: Everywhere) -> None:
+    expected = {label: f'succeeded: "{label} cancelled"' for label in ("A", "B")}
+    everywhere_with_sessions(Scenario("human tasks cancelled", cancelling, expected, check=no_second_task(2)))
+
+
+async def expiring() -> Outcomes:
+    await asyncio.gather(*(start(label, crash_waiting_for_people, label) for label in ("A", "B")))
+    return await both_end()
+
+
+def test_a_task_expires_with_its_step_whatever_dies(everywhere_with_sessions: Everywhere) -> None:
+    expected = {label: f'succeeded: "{label} expired"' for label in ("A", "B")}
+    everywhere_with_sessions(Scenario("human tasks expired", expiring, expected, check=no_second_task(2)))
+
+
+async def giving_up() -> Outcomes:
+    """The runs are cancelled while they ask."""
+    await asyncio.gather(*(start(label, crash_refused, label) for label in ("A", "B")))
+    for label in ("A", "B"):
+        await asked(label, label)
+        with suppress(RunAlreadyEnded):
+            await client().cancel(run_id(label), "given up")
+    return await both_end()
+
+
+def test_a_task_ends_with_its_run_whatever_dies(everywhere_with_sessions: Everywhere) -> None:
+    expected = dict.fromkeys(("A", "B"), "cancelled: RunCancelled: given up")
+    everywhere_with_sessions(Scenario("human tasks of cancelled runs", giving_up, expected, check=no_second_task(2)))

@@ -1,0 +1,83 @@
+"""What can be declared as a task for people, and what is refused at once, with a reason."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import BaseModel
+
+from planar.human import Escalation, Human, Quorum, Timeout
+from planar.human.forms import FORMS, checked
+from planar.human.models import HumanTask
+from planar.human.webhook import signature
+from planar.modeling.errors import Misfits
+
+PLACE: dict[str, Any] = {"id": uuid4(), "title": "", "workflow_id": uuid4(), "workflow_name": "", "step_id": 1, "step_path": "1"}
+
+
+class Said(BaseModel):
+    approved: bool
+    text: str = ""
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"output_type": dict}, ValueError, "output_type is a pydantic model"),
+        ({"output_type": Said(approved=True)}, ValueError, "output_type is a pydantic model"),
+        ({"input_type": str}, ValueError, "input_type is a pydantic model"),
+        ({"name": ""}, ValueError, "has a name"),
+        ({"timeout": 60}, TypeError, "timeout is a Timeout"),
+        ({"due": 3600}, TypeError, "due is a timedelta"),
+        ({"due": timedelta(0)}, ValueError, "above zero"),
+        ({"reminders": [timedelta(-1)]}, ValueError, "above zero"),
+        ({"reminders": [timedelta(1)] * 1001}, ValueError, "at most 1000"),
+        ({"quorum": Quorum(2, field="text")}, ValueError, "of type bool"),
+        ({"quorum": Quorum(2, field="missing")}, ValueError, "of type bool"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_when_it_is_declared(options: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        Human(**{"name": "declared", "title": "Declared", "output_type": Said, **options})
+
+
+def test_options_check_themselves() -> None:
+    assert Timeout(timedelta(minutes=2)).get_seconds() == 120
+    assert Timeout(timedelta(minutes=2)).get_timedelta() == timedelta(minutes=2)
+    for make in (lambda: Timeout(timedelta(0)), lambda: Escalation(timedelta(1)), lambda: Quorum(0), lambda: Quorum(1, 0)):
+        with pytest.raises(ValueError, match=r"above zero|changes something|at least one"):
+            make()
+    with pytest.raises(TypeError, match="timedelta"):
+        Timeout(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.anyio
+async def test_a_task_needs_something_to_ask_and_a_run_that_asks() -> None:
+    human = Human("asked", "Asked", Said, input_type=Said)
+    with pytest.raises(ValueError, match="give it input_data, a message, or both"):
+        await human()
+    with pytest.raises(ValueError, match="of type Said, not dict"):
+        await human({"approved": True})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="suggested_data is of type Said"):
+        await human(message="Well?", suggested_data={})  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="called outside a run"):
+        await human(message="Well?")
+
+
+def test_a_task_whose_code_has_changed_is_answered_as_the_code_wants_it_now() -> None:
+    human = Human("changed later", "Changed", Said)
+    task = HumanTask(**PLACE, name="changed later", output_schema={"title": "of last year"})
+    assert checked(task, {"approved": True}) == Said(approved=True)
+    with pytest.raises(Misfits, match=r"output_data\.approved"):
+        checked(task, {})
+    assert FORMS.find(task) is human.output_type
+
+
+def test_a_signature_is_over_the_time_and_the_body() -> None:
+    expected = hmac.new(b"a secret of enough length", b"1700000000.{}", hashlib.sha256).hexdigest()
+    assert signature("a secret of enough length", 1700000000, b"{}") == f"t=1700000000,v1={expected}"
