@@ -19,6 +19,8 @@ from planar.engine.store.opening import StoreOpener, open_store
 from planar.engine.store.port import Store
 from planar.engine.worker import Worker
 from planar.entities.config import EntitiesConfig
+from planar.object_config.choosing import VersionChooser
+from planar.object_config.registration import ConfigurableTypes
 from planar.security.auth_context import dump_principal, load_principal
 from planar.security.authenticator import Authenticator, DevUser, Nobody
 from planar.security.authorization import AllowAll, Authorizer
@@ -47,6 +49,8 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     services.add(RunFinder, RunFinder(current_place))
     services.add(Authenticator, DevUser() if config.environment is Environment.DEV else Nobody())
     services.add(Authorizer, AllowAll())
+    services.add(ConfigurableTypes, ConfigurableTypes())
+    services.add(VersionChooser, VersionChooser(manager))
     add_files(services, config)
     return services
 

@@ -96,6 +96,11 @@ class PlanarSession(AsyncSession):
         """Whether `rollback` would lose something."""
         return self.wrote or bool(self.new or self.dirty or self.deleted)
 
+    @property
+    def in_run_transaction(self) -> bool:
+        """Whether `run_transaction` is at work, which commits by itself."""
+        return self._in_run_transaction
+
     async def commit(self) -> None:
         """Make what was written durable.
 

@@ -94,9 +94,11 @@ def _answer(error: Exception) -> Response:
 
 
 def _own_problem(error: PlanarError) -> Response:
-    """What is ours says where it went wrong, too, if it knows: in ``errors``, in the form of a validation error's list."""
+    """What is ours says where it went wrong, too, if it knows: in ``errors``, in the form of a validation error's list,
+    and in what its ``answer`` adds."""
     entries = error.details.get("errors")
-    more = {"errors": readable_errors(entries, MAX_ROW_ERRORS)} if entries else {}
+    more: dict[str, Any] = {"errors": readable_errors(entries, MAX_ROW_ERRORS)} if entries else {}
+    more |= error.details.get("answer", {})
     return ProblemResponse({"detail": error.message, "code": error.code, **more}, error.status)
 
 

@@ -71,6 +71,15 @@ class LinkAction(StrEnum):
     FOLLOW = "Link::Follow"
 
 
+class ObjectConfigAction(StrEnum):
+    """What can be done with versions of what users edit, beside what the object's own type asks for."""
+
+    LIST = "ObjectConfig::List"
+    VIEW_DETAILS = "ObjectConfig::ViewDetails"
+    UPDATE = "ObjectConfig::Update"
+    PROMOTE = "ObjectConfig::Promote"
+
+
 class SystemAction(StrEnum):
     """What can be asked about the app itself."""
 
@@ -84,7 +93,16 @@ class HealthAction(StrEnum):
 
 
 Action: TypeAlias = (
-    WorkflowAction | AgentAction | RuleAction | EntityAction | EventAction | FileAction | LinkAction | SystemAction | HealthAction
+    WorkflowAction
+    | AgentAction
+    | RuleAction
+    | ObjectConfigAction
+    | EntityAction
+    | EventAction
+    | FileAction
+    | LinkAction
+    | SystemAction
+    | HealthAction
 )
 
 PUBLIC_ACTIONS: Final[frozenset[Action]] = frozenset({HealthAction.VIEW, LinkAction.FOLLOW})

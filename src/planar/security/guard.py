@@ -29,6 +29,7 @@ from planar.security.actions import (
     EventAction,
     FileAction,
     LinkAction,
+    ObjectConfigAction,
     RuleAction,
     WorkflowAction,
 )
@@ -40,6 +41,7 @@ from planar.security.resources import (
     EntityResource,
     EventResource,
     FileResource,
+    ObjectConfigResource,
     ResourceDescriptor,
     RuleResource,
     SystemResource,
@@ -163,5 +165,7 @@ def _whole_kind(action: Action) -> ResourceDescriptor:
             return EventResource()
         case FileAction() | LinkAction():
             return FileResource()
+        case ObjectConfigAction():
+            return ObjectConfigResource()
         case _:
             return SystemResource()

@@ -18,6 +18,7 @@ from planar.security.actions import (
     FileAction,
     HealthAction,
     LinkAction,
+    ObjectConfigAction,
     RuleAction,
     SystemAction,
     WorkflowAction,
@@ -33,6 +34,7 @@ class ResourceType(StrEnum):
     ENTITY = "Entity"
     EVENT = "Event"
     FILE = "File"
+    OBJECT_CONFIG = "ObjectConfig"
     SYSTEM = "System"
 
 
@@ -127,6 +129,20 @@ class FileResource:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectConfigResource:
+    """The versions of an object that users edit, by its type and name: ``type/name``."""
+
+    object_id: str | None = None
+
+    type: ClassVar[ResourceType] = ResourceType.OBJECT_CONFIG
+    actions: ClassVar[tuple[type[StrEnum], ...]] = (ObjectConfigAction,)
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.object_id
+
+
+@dataclass(frozen=True, slots=True)
 class SystemResource:
     """The app itself."""
 
@@ -139,5 +155,5 @@ class SystemResource:
 
 
 ResourceDescriptor: TypeAlias = (
-    WorkflowResource | AgentResource | RuleResource | EntityResource | EventResource | FileResource | SystemResource
+    WorkflowResource | AgentResource | RuleResource | EntityResource | EventResource | FileResource | ObjectConfigResource | SystemResource
 )
