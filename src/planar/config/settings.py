@@ -16,6 +16,7 @@ from planar.entities.config import EntitiesConfig
 from planar.files.config import FilesConfig
 from planar.files.storage.config import StorageConfig, default_storage_config
 from planar.logging.config import LoggerConfig, OtelConfig
+from planar.rules.config import RulesConfig
 from planar.security.config import AuthzConfig, CorsConfig, JWTConfig
 
 
@@ -61,6 +62,7 @@ class PlanarConfig(BaseModel):
     workflows: WorkerConfig = Field(default_factory=WorkerConfig)
     entities: EntitiesConfig = Field(default_factory=EntitiesConfig)
     files: FilesConfig = Field(default_factory=FilesConfig)
+    rules: RulesConfig = Field(default_factory=RulesConfig)
 
     @field_validator("db_connections")
     @classmethod

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from planar.routers.framework import framework_routes as framework_routes
     from planar.routers.health import create_health_router
     from planar.routers.info import create_info_router
+    from planar.rules.router import create_rule_router
     from planar.workflows.router import create_workflow_event_routes, create_workflow_router
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "create_files_router",
     "create_health_router",
     "create_info_router",
+    "create_rule_router",
     "create_workflow_event_routes",
     "create_workflow_router",
 ]
@@ -30,6 +32,7 @@ _HOMES = {
     "create_files_router": "planar.files.router",
     "create_health_router": "planar.routers.health",
     "create_info_router": "planar.routers.info",
+    "create_rule_router": "planar.rules.router",
     "create_workflow_event_routes": "planar.workflows.router",
     "create_workflow_router": "planar.workflows.router",
     "framework_routes": "planar.routers.framework",

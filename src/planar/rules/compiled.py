@@ -20,7 +20,7 @@ from planar.context import find_services
 from planar.rules.config import RulesConfig
 from planar.rules.documents import Cost, cost_of, document_text, plain_document, rule_document, with_digits, without_digits
 from planar.rules.engine_errors import failed_evaluation
-from planar.rules.errors import RuleTimeout, RuleCrashed
+from planar.rules.errors import RuleCrashed, RuleTimeout
 from planar.rules.graph import JDMGraph
 from planar.rules.sandbox.pool import ScriptPool
 

@@ -83,7 +83,7 @@ def _cells(graph: JDMGraph) -> int:
 
 def plain_document(graph: JDMGraph) -> dict[str, Any]:
     """The graph as the engine reads it, its own schemas included."""
-    return cast("dict[str, Any]", graph.model_dump(mode="json", by_alias=True))
+    return graph.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def rule_document(graph: JDMGraph, output: type[BaseModel]) -> dict[str, Any]:

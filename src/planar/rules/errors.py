@@ -6,9 +6,10 @@
     └── RuleError
         ├── UnusableRule            500  a function cannot be a rule (also ValueError)
         ├── RuleNameTaken           500  two rules of one app share a name, or a rule has a name of a route (also ValueError)
-        ├── RuleNotFound            404  the app serves no rule of that name (also LookupError)
+        ├── RuleNotFound            404  the app serves no rule of that name (also LookupError and ValueError)
         ├── RuleCaseNotFound        404  the rule has no such test case (also LookupError)
         ├── RuleCaseTaken           409  the rule has a test case of that name
+        ├── TooManyCases            409  the rule has as many test cases as it may
         ├── RuleInputUnusable       422  a value has no form that a graph can read (also ValueError)
         ├── RuleEvaluationFailed    422  a node of the graph failed; says which one and why
         ├── RuleResultMisfit        422  the result does not fit the return type; names the fields
@@ -43,7 +44,7 @@ class RuleNameTaken(RuleError, ValueError):
     code = "rule_name_taken"
 
 
-class RuleNotFound(RuleError, LookupError):
+class RuleNotFound(RuleError, LookupError, ValueError):
     """rule not found"""
 
     code = "rule_not_found"
@@ -61,6 +62,13 @@ class RuleCaseTaken(RuleError):
     """The rule has a test case of that name already."""
 
     code = "rule_case_taken"
+    status = 409
+
+
+class TooManyCases(RuleError):
+    """The rule has as many test cases as it may."""
+
+    code = "too_many_rule_cases"
     status = 409
 
 

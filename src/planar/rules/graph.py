@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, Field
 
+from planar.modeling.json_schema import FormSchema
 from planar.rules.nodes import (
     DecisionNode,
     DecisionRule,
@@ -83,7 +84,7 @@ def starting_graph(input_type: type[BaseModel], output_type: type[BaseModel]) ->
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of what a graph reads of *model*, or must give for it."""
-    return model.model_json_schema(by_alias=True)
+    return model.model_json_schema(by_alias=True, schema_generator=FormSchema)
 
 
 def default_cell(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
@@ -117,4 +118,4 @@ def _alternatives(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> 
 
 
 def _content(schema: Mapping[str, Any]) -> InputOutputNodeContent:
-    return InputOutputNodeContent(schema_=json.dumps(schema))
+    return InputOutputNodeContent(schema=json.dumps(schema))

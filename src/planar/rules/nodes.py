@@ -10,6 +10,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
 class JDMModel(BaseModel):
     """A part of a graph: written under the format's own names (``schema``, ``_id``), read under those and Python's."""
 
@@ -64,7 +68,7 @@ ExecutionMode: TypeAlias = Literal["single", "loop"]
 class _Transform(JDMModel):
     """What tables and expressions have in common: where they read, where they write, and whether the input goes on with the result."""
 
-    passThrough: bool | None = None  # noqa: N815 - the format's name
+    passThrough: bool | None = Field(default=None, exclude_if=_is_none)  # noqa: N815 - the format's name
     inputField: str | None = None  # noqa: N815 - the format's name
     outputPath: str | None = None  # noqa: N815 - the format's name
     executionMode: ExecutionMode | None = None  # noqa: N815 - the format's name
@@ -77,7 +81,7 @@ class DecisionTableNodeContent(_Transform):
     rules: list[DecisionRule] = Field(default_factory=list[DecisionRule])
     inputs: list[RuleTableInput] = Field(default_factory=list[RuleTableInput])
     outputs: list[RuleTableOutput] = Field(default_factory=list[RuleTableOutput])
-    passThorough: bool | None = None  # noqa: N815 - a typing error that graphs are stored with
+    passThorough: bool | None = Field(default=None, exclude_if=_is_none)  # noqa: N815 - a typing error that graphs are stored with
 
 
 class FunctionNodeContent(JDMModel):
@@ -91,7 +95,7 @@ class SwitchStatement(JDMModel):
 
     id: str
     condition: str = ""
-    isDefault: bool | None = None  # noqa: N815 - the format's name
+    isDefault: bool | None = Field(default=None, exclude_if=_is_none)  # noqa: N815 - the format's name
 
 
 class SwitchNodeContent(JDMModel):

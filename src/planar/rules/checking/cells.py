@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import Enum, auto
 from typing import Any, Final, cast
 
+from planar.modeling.json_schema import PRESENTATION
 from planar.rules.checking.sets import Choices, Interval, Literal, Numbers, ValueSet
 
 _TOKEN: Final = re.compile(
@@ -47,7 +48,8 @@ def kind_of(schema: Mapping[str, Any]) -> Kind | None:
     options = cast("list[Mapping[str, Any]]", schema.get("anyOf") or [])
     if options:
         # A decimal, which may also be written as a text, reaches the graph as a number.
-        is_decimal = [option.get("type") for option in options] == ["number", "string"] and "pattern" in options[1]
+        hint = cast("Mapping[str, Any]", schema.get(PRESENTATION) or {})
+        is_decimal = hint.get("inputType") == "money" and {option.get("type") for option in options} == {"number", "string"}
         return Kind.NUMBER if is_decimal else None
     kinds = {"number": Kind.NUMBER, "integer": Kind.INTEGER, "boolean": Kind.BOOLEAN, "string": Kind.TEXT}
     return kinds.get(str(schema.get("type")))

@@ -41,7 +41,7 @@ def check_graph(
     found = [*check_topology(graph), *check_texts(graph), *check_nested(graph, name, known_rules, active_graphs)]
     if takes is not None and gives is not None:
         found.extend(check_schemas(graph, schema_of(takes), schema_of(gives)))
-    seen = scopes(graph, scope_of(resolved(schema_of(takes))) if takes is not None else OPEN_SCOPE)
+    seen = scopes(graph, scope_of(resolved(schema_of(takes), hints=True)) if takes is not None else OPEN_SCOPE)
     found.extend(check_fields(graph, seen))
     if gives is not None:
         found.extend(check_outputs(graph, seen, gives))

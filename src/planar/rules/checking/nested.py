@@ -26,7 +26,9 @@ def check_nested(graph: JDMGraph, name: str | None, known: Collection[str], grap
         if key not in known:
             choices = ", ".join(sorted(known)) or "none"
             message = f"'{node.name or node.id}' asks the rule '{key}', which this app does not have."
-            found.append(at(node, FindingCode.UNKNOWN_NESTED_RULE, message, field_path=key, suggestion=f"Name one of its rules: {choices}."))
+            found.append(
+                at(node, FindingCode.UNKNOWN_NESTED_RULE, message, field_path=key, suggestion=f"Name one of its rules: {choices}.")
+            )
         elif key == name or (graphs is not None and name is not None and name in _behind(key, graphs)):
             message = f"'{node.name or node.id}' asks the rule '{key}', which asks this one again: it would never end."
             found.append(at(node, FindingCode.NESTED_CYCLE, message, field_path=key, suggestion="Ask another rule."))

@@ -30,7 +30,13 @@ def check_schemas(graph: JDMGraph, takes: Schema, gives: Schema) -> list[Finding
             stored = None
         if not isinstance(stored, dict):
             found.append(
-                at(node, FindingCode.VALUE_MISMATCH, "The schema is not a JSON object.", for_object=node.type, suggestion=json.dumps(expected))
+                at(
+                    node,
+                    FindingCode.VALUE_MISMATCH,
+                    "The schema is not a JSON object.",
+                    for_object=node.type,
+                    suggestion=json.dumps(expected),
+                )
             )
             continue
         for finding in differences(resolved(expected), resolved(cast("Schema", stored)), ""):
@@ -39,30 +45,30 @@ def check_schemas(graph: JDMGraph, takes: Schema, gives: Schema) -> list[Finding
     return found
 
 
-def resolved(schema: Schema) -> dict[str, Any]:
-    """*schema* with its references replaced by what they mean, and without what is only for people."""
+def resolved(schema: Schema, *, hints: bool = False) -> dict[str, Any]:
+    """*schema* with its references replaced by what they mean, and without what is only for people, but for the *hints* of forms."""
     definitions = cast("Schema", schema.get("$defs") or schema.get("definitions") or {})
-    return cast("dict[str, Any]", _resolve(schema, definitions, 0))
+    return cast("dict[str, Any]", _resolve(schema, definitions, 0, hints))
 
 
-def _resolve(value: Any, definitions: Schema, depth: int) -> Any:
+def _resolve(value: Any, definitions: Schema, depth: int, hints: bool) -> Any:
     if isinstance(value, list):
-        return [_resolve(item, definitions, depth) for item in cast("list[Any]", value)]
+        return [_resolve(item, definitions, depth, hints) for item in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
     known = cast("dict[str, Any]", value)
     if "$ref" in known and depth < _DEPTH:
         target = definitions.get(str(known["$ref"]).rpartition("/")[2], {})
         rest = {name: each for name, each in known.items() if name != "$ref"}
-        return _resolve({**cast("Schema", target), **rest}, definitions, depth + 1)
+        return _resolve({**cast("Schema", target), **rest}, definitions, depth + 1, hints)
     result: dict[str, Any] = {}
     for name, each in known.items():
         if name == "properties" and isinstance(each, dict):
             # A field may be called "title".
             fields = cast("dict[str, Any]", each)
-            result[name] = {field: _resolve(inner, definitions, depth + 1) for field, inner in fields.items()}
-        elif name not in _FOR_PEOPLE and not name.startswith("x-"):
-            result[name] = _resolve(each, definitions, depth + 1)
+            result[name] = {field: _resolve(inner, definitions, depth + 1, hints) for field, inner in fields.items()}
+        elif name not in _FOR_PEOPLE and (hints or not name.startswith("x-")):
+            result[name] = _resolve(each, definitions, depth + 1, hints)
     return result
 
 

@@ -57,7 +57,7 @@ class Interval:
         if self.low is None and self.high is None:
             return Decimal(0)
         if self.low is None:
-            assert self.high is not None  # noqa: S101 - the case before
+            assert self.high is not None
             return self.high - 1 if self.high_open else self.high
         if not self.low_open:
             return self.low
@@ -67,7 +67,12 @@ class Interval:
 
 
 def _tighter(
-    a: Decimal | None, b: Decimal | None, a_open: bool, b_open: bool, *, up: bool  # noqa: FBT001 - the two halves of a bound
+    a: Decimal | None,
+    b: Decimal | None,
+    a_open: bool,
+    b_open: bool,
+    *,
+    up: bool,
 ) -> tuple[Decimal | None, bool]:
     """The bound that lets less through: the higher one of two low ones if *up*, else the lower one of two high ones."""
     if a is None or b is None:
@@ -111,11 +116,11 @@ class Numbers:
         return not self.intervals
 
     def cut(self, other: ValueSet) -> Numbers:
-        assert isinstance(other, Numbers)  # noqa: S101 - sets of one column are of one kind
+        assert isinstance(other, Numbers)
         return Numbers.of((a.cut(b) for a in self.intervals for b in other.intervals), integral=self.integral)
 
     def without(self, other: ValueSet) -> Numbers:
-        assert isinstance(other, Numbers)  # noqa: S101 - sets of one column are of one kind
+        assert isinstance(other, Numbers)
         rest = list(self.intervals)
         for taken in other.intervals:
             rest = [part.cut(piece) for part in rest for piece in taken.outside()]
@@ -136,7 +141,7 @@ class Choices:
         return not self.members and not self.excluded
 
     def cut(self, other: ValueSet) -> Choices:
-        assert isinstance(other, Choices)  # noqa: S101 - sets of one column are of one kind
+        assert isinstance(other, Choices)
         if self.excluded and other.excluded:
             return Choices(self.members | other.members, excluded=True)
         if self.excluded:
@@ -144,7 +149,7 @@ class Choices:
         return Choices(self.members - other.members if other.excluded else self.members & other.members)
 
     def without(self, other: ValueSet) -> Choices:
-        assert isinstance(other, Choices)  # noqa: S101 - sets of one column are of one kind
+        assert isinstance(other, Choices)
         return self.cut(Choices(other.members, excluded=not other.excluded))
 
     def example(self) -> str:

@@ -102,7 +102,9 @@ def _wrong_kind(node: DecisionTableNode, number: int, column: str, path: str, li
     return at(node, FindingCode.WRONG_TYPE, message, row=number, column=column, field_path=path, suggestion=f"Compare it with {kind}.")
 
 
-def _warning(node: DecisionTableNode, code: FindingCode, message: str, suggestion: str, row: int | None, column: str | None = None) -> Finding:
+def _warning(
+    node: DecisionTableNode, code: FindingCode, message: str, suggestion: str, row: int | None, column: str | None = None
+) -> Finding:
     return at(node, code, message, severity=FindingSeverity.WARNING, suggestion=suggestion, row=row, column=column)
 
 
@@ -124,7 +126,8 @@ def _shadowed(node: DecisionTableNode, rows: Sequence[Row]) -> Iterator[Finding]
             yield _warning(node, FindingCode.DUPLICATE_ROW, message, "Remove one of them.", row.number)
         elif left_of(row.box, [other.box for other in before]) == []:
             takers = [str(other.number) for other in before if _meet(other.box, row.box)]
-            message = f"Row {row.number} is never reached: {'row' if len(takers) == 1 else 'rows'} {', '.join(takers)} above decide all that fits it."
+            above = f"row {takers[0]} above decides" if len(takers) == 1 else f"rows {', '.join(takers)} above decide"
+            message = f"Row {row.number} is never reached: {above} all that fits it."
             yield _warning(node, FindingCode.UNREACHABLE_ROW, message, f"Move it above row {takers[0]}, or remove it.", row.number)
 
 
@@ -137,7 +140,8 @@ def _overlapping(node: DecisionTableNode, rows: Sequence[Row]) -> Iterator[Findi
             continue
         others = [str(other.number) for other in rows[:index] if not other.texts and not row.texts and _meet(other.box, row.box)]
         if others:
-            message = f"Row {row.number} overlaps with {'row' if len(others) == 1 else 'rows'} {', '.join(others)}: some inputs give several results."
+            rows_called = f"row {others[0]}" if len(others) == 1 else f"rows {', '.join(others)}"
+            message = f"Row {row.number} overlaps with {rows_called}: some inputs give several results."
             yield _warning(node, FindingCode.OVERLAPPING_ROWS, message, "Make them exclude each other, if that is not meant.", row.number)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from planar.rules.checking.findings import Finding, FindingCode, FindingSeverity, at
 from planar.rules.graph import JDMGraph
@@ -120,7 +121,7 @@ def _edges(graph: JDMGraph) -> list[Finding]:
             if end not in by_id:
                 other = by_id.get(edge.sourceId) or by_id.get(edge.targetId)
                 message = f"The edge '{edge.id}' leads to or from '{end}', which does not exist."
-                more = {"node_id": other.id, "node_name": other.name} if other is not None else {}
+                more: dict[str, Any] = {"node_id": other.id, "node_name": other.name} if other is not None else {}
                 found.append(Finding(code=FindingCode.DANGLING_EDGE, message=message, suggestion="Remove the edge.", **more))
         source = by_id.get(edge.sourceId)
         if isinstance(source, SwitchNode) and edge.sourceHandle not in {statement.id for statement in source.content.statements}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -19,7 +19,7 @@ _DECLARE: Final = "Name a field of the input, or one that an earlier node gives.
 
 
 def check_fields(graph: JDMGraph, seen: Mapping[str, Scope]) -> Iterator[Finding]:
-    """Names of fields that do not exist. In a column of a table that is an error; in an expression, where a name may mean more, a warning."""
+    """Names of fields that do not exist: in a column of a table an error, in an expression, where a name may mean more, a warning."""
     for node in graph.nodes:
         scope = seen.get(node.id, Scope(is_open=True))
         if isinstance(node, DecisionTableNode | ExpressionNode) and node.content.inputField:
@@ -80,7 +80,7 @@ def check_outputs(graph: JDMGraph, seen: Mapping[str, Scope], output: type[BaseM
 
 
 def _values(node: JDMNode, output: type[BaseModel]) -> Iterator[Finding]:
-    adapters = {field.alias or name: TypeAdapter[Any](field.annotation) for name, field in output.model_fields.items()}
+    adapters = {field.alias or name: TypeAdapter[Any](cast("type[Any]", field.annotation)) for name, field in output.model_fields.items()}
     if isinstance(node, DecisionTableNode) and not node.content.outputPath and node.content.hitPolicy == "first":
         for column in node.content.outputs:
             if column.field in adapters:
@@ -92,9 +92,7 @@ def _values(node: JDMNode, output: type[BaseModel]) -> Iterator[Finding]:
                 yield from _misfits(node, expression.key, expression.key, [expression.value], adapters[expression.key], number)
 
 
-def _misfits(
-    node: NodeBase, column: str, field: str, cells: list[str], adapter: TypeAdapter[Any], first_row: int = 1
-) -> Iterator[Finding]:
+def _misfits(node: NodeBase, column: str, field: str, cells: list[str], adapter: TypeAdapter[Any], first_row: int = 1) -> Iterator[Finding]:
     for number, cell in enumerate(cells, first_row):
         if not is_literal(cell) or why_unreadable(cell, unary=False) is not None:
             continue
@@ -104,7 +102,9 @@ def _misfits(
         except ValidationError as error:
             message = f"Row {number}, column '{column}': {cell[:80]} is no value of '{field}': {error.errors()[0]['msg']}."
             place: dict[str, Any] = {"row": number, "column": column, "field_path": field, "current_value": value}
-            yield at(node, FindingCode.WRONG_TYPE, message, suggestion=f"Give a value that '{field}' of {_title(adapter)} can take.", **place)
+            yield at(
+                node, FindingCode.WRONG_TYPE, message, suggestion=f"Give a value that '{field}' of {_title(adapter)} can take.", **place
+            )
 
 
 def _title(adapter: TypeAdapter[Any]) -> str:

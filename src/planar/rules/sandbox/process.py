@@ -54,7 +54,9 @@ class ScriptProcess:
         """The process's number, if there is one."""
         return self._process.pid if self._process is not None else None
 
-    async def evaluate(self, key: str, entry: str, graphs: Mapping[str, Any], context: str, seconds: float, *, trace: bool) -> dict[str, Any]:
+    async def evaluate(
+        self, key: str, entry: str, graphs: Mapping[str, Any], context: str, seconds: float, *, trace: bool
+    ) -> dict[str, Any]:
         """What the process answers: ``value`` or ``error``.
 
         Raises:
@@ -118,14 +120,16 @@ class ScriptProcess:
                 await _receive(process)
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
             await self.kill()
-            raise RuleCrashed("The process for scripts could not start: is zen-engine installed, and script_memory_mb large enough?") from None
+            raise RuleCrashed(
+                "The process for scripts could not start: is zen-engine installed, and script_memory_mb large enough?"
+            ) from None
         except BaseException:
             await self.kill()
             raise
         return process
 
     async def _ask(self, process: asyncio.subprocess.Process, request: Mapping[str, Any]) -> dict[str, Any]:
-        assert process.stdin is not None  # noqa: S101 - it was started with a pipe
+        assert process.stdin is not None
         body = orjson.dumps(request)
         process.stdin.write(struct.pack(">I", len(body)) + body)
         await process.stdin.drain()
@@ -133,7 +137,7 @@ class ScriptProcess:
 
 
 async def _receive(process: asyncio.subprocess.Process) -> dict[str, Any]:
-    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+    assert process.stdout is not None
     (length,) = struct.unpack(">I", await process.stdout.readexactly(4))
     if length > MAX_ANSWER:
         raise ConnectionError("the answer is too large")
