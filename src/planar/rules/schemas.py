@@ -28,8 +28,6 @@ CaseName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH), AfterVali
 class SimulateRequest(BaseModel):
     """An input and the graph that is to decide it."""
 
-    model_config = ConfigDict(defer_build=True)
-
     input: dict[str, Any]
     graph: JDMGraph
 
@@ -119,7 +117,7 @@ class CheckReport(BaseModel):
 class ReplayRequest(BaseModel):
     """The draft that is tried, and how many of the newest decisions it is tried with."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     graph: JDMGraph
     last: int = Field(default=100, ge=1, le=1000)

@@ -10,6 +10,9 @@ from planar.rules.errors import RuleEvaluationFailed, RuleResultMisfit
 from tests.integration.rules.conftest import OpenRules
 from tests.integration.rules.world import APPROVE_ALL, EVERYTHING, Approval, Everything, Expense, approve, approve_later, echo, table
 from planar.rules.graph import starting_graph
+from planar.workflows.waiting import emit_event
+
+pytestmark = pytest.mark.anyio
 
 BIG = Expense(amount=Decimal(5000))
 
@@ -41,14 +44,15 @@ async def test_an_asynchronous_rule_is_overridden_as_well(open_rules: OpenRules)
 async def test_a_run_keeps_the_version_that_it_used_first_and_its_steps_say_which(open_rules: OpenRules) -> None:
     async with open_rules() as api:
         first = await api.use(table({"approved": "false", "limit": "0"}))
-        run_id = await api.start("pay_twice", amount=5, seconds=0.3)
+        run_id = await api.start("pay_twice", amount=5, wait=True)
         await api.until(run_id, "suspended")
         second = await api.use(APPROVE_ALL)
+        await api.ask(lambda: emit_event("go"))
         assert (await api.until(run_id, "succeeded"))["result"] == [False, False]
         steps = (await api.get(f"/workflows/pay_twice/runs/{run_id}/steps", step_type="rule")).json()["items"]
         assert [step["meta"]["rule"]["version"] for step in steps] == [1, 1]
         assert {step["meta"]["rule"]["config_id"] for step in steps} == {first}
-        later = await api.finish("pay_twice", amount=5, seconds=0.01)
+        later = await api.finish("pay_twice", amount=5)
         assert later["result"] == [True, True]
         steps = (await api.get(f"/workflows/pay_twice/runs/{later['id']}/steps", step_type="rule")).json()["items"]
         assert [step["meta"]["rule"]["config_id"] for step in steps] == [second, second]

@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from planar.rules import rule
 from planar.rules.graph import JDMGraph, starting_graph
 from planar.rules.nodes import DecisionTableNodeContent
-from planar.workflows import step, suspend, workflow
+from planar.workflows import step, workflow
+from planar.workflows.waiting import wait_for_event
 
 
 class Tier(StrEnum):
@@ -96,10 +97,11 @@ async def pay(amount: Decimal) -> bool:
 
 
 @workflow()
-async def pay_twice(amount: Decimal, seconds: float) -> list[bool]:
+async def pay_twice(amount: Decimal, wait: bool = False) -> list[bool]:
     """Ask, wait, and ask again."""
     first = await approve(expense=Expense(amount=amount))
-    await suspend(interval=seconds)
+    if wait:
+        await wait_for_event("go")
     second = await approve(Expense(amount=amount))
     return [first.approved, second.approved]
 
