@@ -24,6 +24,7 @@ from planar.rules.errors import RuleInputUnusable, RuleResultMisfit
 MAX_NUMBER: Final = Decimal(2**96 - 1)
 """The largest number that the engine can hold."""
 MAX_DIGITS: Final = 28
+"""How many digits it keeps for certain, and how many behind the point at most."""
 
 _PLAIN: Final = (str, bool, type(None))
 
@@ -84,13 +85,24 @@ def _number(value: float | Decimal, place: str) -> int | float | Decimal:
     where = place or "the input"
     if not math.isfinite(value):
         raise RuleInputUnusable(f"{where} is {value}, which is no number that a graph can compute with.")
-    if abs(value) > MAX_NUMBER:
+    if (value.copy_abs() if isinstance(value, Decimal) else abs(value)) > MAX_NUMBER:
         raise RuleInputUnusable(f"{where} is {value}: graphs compute with numbers up to {MAX_NUMBER}.")
-    if isinstance(value, Decimal) and len(value.normalize().as_tuple().digits) > MAX_DIGITS:
+    if isinstance(value, Decimal) and not _is_exact(value):
         raise RuleInputUnusable(f"{where} has more than {MAX_DIGITS} digits, which is what graphs compute with: round it first.")
     if isinstance(value, int):
         return int(value) if abs(value) < 2**63 else Decimal(value)
     return value
+
+
+def _is_exact(value: Decimal) -> bool:
+    """Whether the engine keeps every digit: it holds a whole number of 96 bits, and where in it the point is."""
+    _, digits, exponent = value.as_tuple()
+    text = "".join(map(str, digits))
+    if isinstance(exponent, int) and exponent < 0:
+        plain = text.rstrip("0")
+        exponent = min(0, exponent + len(text) - len(plain))
+        return exponent >= -MAX_DIGITS and int(plain or "0") <= MAX_NUMBER
+    return True
 
 
 def _other(value: Any, place: str) -> Any:

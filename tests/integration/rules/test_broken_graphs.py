@@ -126,7 +126,7 @@ async def test_an_endless_script_is_stopped_while_other_requests_are_served(open
         assert (answer.json()["success"], answer.json()["code"]) == (False, "rule_timeout")
         assert served > 3
         # The place of the process is taken by a new one.
-        fine = await api.post("/rules/simulate", {"input": {}, "graph": script(FINE).model_dump(mode="json")})
+        fine = await api.post("/rules/simulate", {"input": {"amount": 1}, "graph": script(FINE).model_dump(mode="json")})
         assert fine.json()["result"] == {"approved": True, "limit": 3}
 
 
@@ -159,7 +159,7 @@ async def test_a_giant_script_is_refused_and_one_that_takes_all_memory_is_stoppe
     async with open_rules(script_memory_mb=512) as api:
         long = script("export const handler = async (input) => ({});" + " " * 100_000)
         await refused(api, long, "SCRIPT_TOO_LARGE", node_id="script")
-        answer = await api.post("/rules/simulate", {"input": {}, "graph": script(GIANT).model_dump(mode="json")})
+        answer = await api.post("/rules/simulate", {"input": {"amount": 1}, "graph": script(GIANT).model_dump(mode="json")})
         assert answer.json()["success"] is False
         assert answer.json()["code"] in ("rule_evaluation_failed", "rule_crashed", "rule_timeout")
 

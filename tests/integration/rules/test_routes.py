@@ -46,7 +46,9 @@ async def test_a_rule_shows_its_schemas_and_its_versions_newest_first(open_rules
         assert stored == SMALL.model_dump(mode="json")
         assert stored["nodes"][1]["content"]["rules"][0]["_id"] == "row-1"
         assert "schema" in stored["nodes"][0]["content"]
-        assert shown["configs"][2]["data"] == (await api.get("/rules/approve")).json()["configs"][2]["data"], "the code's is the same each time"
+        assert shown["configs"][2]["data"] == (await api.get("/rules/approve")).json()["configs"][2]["data"], (
+            "the code's is the same each time"
+        )
         newest = await api.get("/rules/approve/versions", limit=1)
         assert [(each["version"], each["data"]) for each in newest.json()] == [(2, None)]
         assert (await api.get("/rules/approve/versions", limit=1, after=newest.json()[0]["id"])).json()[0]["version"] == 1

@@ -95,11 +95,25 @@ class _Reader:
 
     def read(self) -> ValueSet:
         found = self._either()
+        # The engine reads a comma before "and": which parts belong together is left open then.
+        if self._mixes():
+            raise _Unknown
         while self._take("sign", ","):
             found = _either(found, self._either(), self._everything())
         if self._next < len(self._tokens):
             raise _Unknown
         return found
+
+    def _mixes(self) -> bool:
+        depth, commas = 0, False
+        for kind, text in self._tokens:
+            if kind == "sign" and text in "[(":
+                depth += 1
+            elif kind == "sign" and text in "])":
+                depth -= 1
+            elif kind == "sign" and text == "," and depth == 0:
+                commas = True
+        return commas and any(kind == "word" and text in ("and", "or") for kind, text in self._tokens)
 
     def _either(self) -> ValueSet:
         found = self._all()
