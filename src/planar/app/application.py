@@ -26,6 +26,7 @@ from planar.engine.worker import Worker
 from planar.entities.registration import EntityRegistry
 from planar.files.storage.base import Storage
 from planar.logging import configure_logging, get_logger
+from planar.object_config.registration import ConfigurableType, ConfigurableTypes
 from planar.object_registry import ObjectRegistry
 from planar.routers.checks import Readiness
 from planar.routers.limits import BodyLimitMiddleware
@@ -159,6 +160,18 @@ class PlanarApp:
             else:
                 logger.warning("a router without tags and prefix was registered: its routes stand without a heading in the API docs")
         self.fastapi.include_router(router, prefix=prefix or "", **options)
+        return self
+
+    def register_configurable(self, kind: ConfigurableType) -> Self:
+        """Let people edit objects of a type of the app's own, in versions, below ``/planar/v1/object-configurations``.
+
+        Args:
+            kind: how its versions are read and checked, what the code's own are, and who may edit them.
+
+        Raises:
+            ObjectTypeTaken: (a ValueError) another type has the name.
+        """
+        self.services.get(ConfigurableTypes).add(kind)
         return self
 
     def use_authenticator(self, authenticator: Authenticator) -> Self:

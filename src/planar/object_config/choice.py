@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from pydantic import BaseModel
 
@@ -37,5 +37,4 @@ async def chosen_version(object_type: str, object_name: str, default: T | Callab
     """
     services = current_services()
     kind = services.get(ConfigurableTypes).get(str(object_type))
-    found = await services.get(VersionChooser).choose(kind.io, object_name, default, pinned=pinned)
-    return cast("Chosen[T]", found)
+    return await services.get(VersionChooser).choose(kind.io, object_name, default, pinned=pinned)

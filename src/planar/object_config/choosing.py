@@ -13,7 +13,6 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from planar.clock import SYSTEM_CLOCK
-from planar.db.conflicts import is_conflict, pause_before_retry
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession, current_scope
 from planar.engine.current import Frame, peek_frame
@@ -21,7 +20,8 @@ from planar.engine.execution.run import LiveRun
 from planar.object_config.errors import ActiveConfigBroken, VersionNotPinned
 from planar.object_config.judging import Judgement
 from planar.object_config.models import DEFAULT_UUID, ObjectConfigurationUse
-from planar.object_config.pinning import pin, root_of, use_of
+from planar.object_config.pinner import Pinner
+from planar.object_config.pinning import Asked, pinned_versions, root_of, use_of
 from planar.object_config.reading import ActiveVersion, data_of, find_active
 from planar.object_config.storing import ObjectKey
 
@@ -72,6 +72,7 @@ class VersionChooser:
         self._active: Remembered[_Known] = Remembered(REMEMBERED)
         self._asking: dict[ObjectKey, asyncio.Task[ActiveVersion | None]] = {}
         self._pinned: Remembered[tuple[ActiveVersion | None]] = Remembered(REMEMBERED)
+        self._pinner = Pinner(manager)
         self._roots: Remembered[UUID] = Remembered(REMEMBERED)
         self._judged: Remembered[Judgement[Any]] = Remembered(READ)
 
@@ -114,9 +115,15 @@ class VersionChooser:
                 async with self._reading() as session:
                     text = (await data_of(session, [config_id]))[config_id]
             found = await io.judge(name, text)
-            if found.is_final:
-                self._judged.put(config_id, found)
+            self.learn(config_id, found)
         return found
+
+    def learn(self, config_id: UUID, found: Judgement[Any]) -> None:
+        """A version was read and checked: remember that, unless the check itself failed."""
+        if found.is_final:
+            self._judged.put(config_id, found)
+        else:
+            self._judged.drop(config_id)
 
     def knows(self, config_id: UUID) -> bool:
         """Whether `judgement` would answer from memory."""
@@ -165,27 +172,14 @@ class VersionChooser:
         if known is not None:
             return known[0]
         own = _writing_session()
+        asked = Asked(await self._root(live), live.run.id, frame.step_id, key)
         if own is not None:
             # Only one can write on SQLite. It becomes durable with the step, or is forgotten with it: so it is not remembered here.
-            return await pin(own, await self._root(own, live), live.run.id, frame.step_id, key)
-        version = await self._pin(live, frame.step_id, key)
+            return (await pinned_versions(own, [asked]))[0]
+        # In a transaction of its own: the step may go on for long, and a version that was used stays the one.
+        version = await self._pinner.ask(asked)
         self._pinned.put((live.run.id, key), (version,))
         return version
-
-    async def _pin(self, live: LiveRun, step_id: int | None, key: ObjectKey) -> ActiveVersion | None:
-        """In a transaction of its own: the step may go on for long, and a version that was used stays the one."""
-        conflicts = 0
-        while True:
-            try:
-                async with self._manager.get_session(label=f"pin {key.object_type} {key.object_name}") as session:
-                    version = await pin(session, await self._root(session, live), live.run.id, step_id, key)
-                    await session.commit()
-                    return version
-            except Exception as error:
-                if not is_conflict(error) or conflicts >= session.max_conflict_retries:
-                    raise
-            await pause_before_retry(conflicts)
-            conflicts += 1
 
     async def _for_step(self, frame: Frame, key: ObjectKey) -> ActiveVersion | None:
         scope = current_scope()
@@ -193,22 +187,17 @@ class VersionChooser:
             raise VersionNotPinned
         live: LiveRun = frame.run
         version = await self._latest(key)
-        session = scope.get()
+        asked = Asked(await self._root(live), live.run.id, frame.step_id, key)
         # Not flushed: on SQLite the first write takes the lock, which a step should take as late as it can.
-        session.add(
-            ObjectConfigurationUse(**use_of(await self._root_by_itself(live), live.run.id, frame.step_id, key, version, pins=False))
-        )
+        scope.get().add(ObjectConfigurationUse(**use_of(asked, version, pins=False)))
         return version
 
-    async def _root_by_itself(self, live: LiveRun) -> UUID:
-        async with self._reading() as session:
-            return await self._root(session, live)
-
-    async def _root(self, session: PlanarSession, live: LiveRun) -> UUID:
+    async def _root(self, live: LiveRun) -> UUID:
         run = live.run
         root = self._roots.get(run.id) if run.parent_id is not None else run.id
         if root is None:
-            root = await root_of(session, run)
+            async with self._reading() as session:
+                root = await root_of(session, run.id)
             self._roots.put(run.id, root)
         return root
 

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from planar.errors import PlanarError
@@ -36,8 +37,8 @@ class ConfigNotFoundError(ObjectConfigError, LookupError):
     code = "configuration_not_found"
     status = 404
 
-    def __init__(self, invalid_id: UUID, object_type: str) -> None:
-        super().__init__(f"There is no configuration {invalid_id} of type '{object_type}'.")
+    def __init__(self, invalid_id: UUID, object_type: str | None = None) -> None:
+        super().__init__(f"There is no configuration {invalid_id}" + (f" of the type '{object_type}'." if object_type else "."))
         self.invalid_id = invalid_id
         self.object_type = object_type
 
@@ -65,7 +66,7 @@ class ConfigValidationError(ObjectConfigError, ValueError):
     code = "configuration_invalid"
     status = 400
 
-    def __init__(self, object_name: str, object_type: str, diagnostics: ConfigDiagnostics) -> None:
+    def __init__(self, object_name: str, object_type: str, diagnostics: ConfigDiagnostics[Any]) -> None:
         self.object_name = object_name
         self.object_type = object_type
         self.diagnostics = diagnostics

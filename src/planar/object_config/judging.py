@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -47,7 +47,7 @@ async def checked_by(check: Check, object_name: str, data: T) -> Judgement[T]:
     """Check *data*. A check that fails itself has not found it right."""
     try:
         found = check(object_name, data)
-        diagnostics = await found if inspect.isawaitable(found) else cast("ConfigDiagnostics[Any]", found)
+        diagnostics = await found if inspect.isawaitable(found) else found
     except Exception as error:
         logger.warning("a configuration could not be checked", object=object_name, error=repr(error))
         issue = ConfigDiagnosticIssue(error_code=DiffErrorCode.NOT_CHECKED, message=f"It could not be checked: {error}")

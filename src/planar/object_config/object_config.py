@@ -261,7 +261,11 @@ class ObjectConfigurationIO(Generic[T]):
         return await current_services().get(VersionChooser).judgement(self, stored.object_name, stored.id, stored.data)
 
     async def _checked_anew(self, stored: StoredVersion) -> Judgement[T]:
-        return await self.judge(stored.object_name, stored.data or "")
+        found = await self.judge(stored.object_name, stored.data or "")
+        chooser = current_services().find(VersionChooser)
+        if chooser is not None:
+            chooser.learn(stored.id, found)
+        return found
 
     async def _plain(self, which: T | UUID) -> Any:
         text = (await self.stored(which)).data or "" if isinstance(which, UUID) else text_of(which)

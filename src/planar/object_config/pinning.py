@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Boolean, Integer, String, Uuid, bindparam, select, text
+from sqlalchemy import Uuid, bindparam, select, text
 from uuid_utils.compat import uuid7
 
 from planar.clock import utc_now
 from planar.db.session import PlanarSession
-from planar.db.types import UTCDateTime
-from planar.engine.core.model import Run
 from planar.object_config.reading import ActiveVersion, find_active
-from planar.object_config.statements import PINS, USES, changed, first
+from planar.object_config.statements import PINS, USES, first, rows
 from planar.object_config.storing import ObjectKey
 
 _ROOT: Final = """
 with recursive above(id, height) as (
-    select cast(:parent_id as {uuid}), 0
+    select cast(:run_id as {uuid}), 0
     union all
     select r.parent_id, above.height + 1 from above join {planar}workflow_run r on r.id = above.id where r.parent_id is not null
 )
@@ -33,69 +33,59 @@ values (:id, :root_run_id, :run_id, :step_id, :object_type, :object_name, :confi
 on conflict (root_run_id, object_type, object_name) where pins do nothing
 """
 
-_TYPES: Final[dict[str, Any]] = {
-    "id": Uuid(),
-    "root_run_id": Uuid(),
-    "run_id": Uuid(),
-    "step_id": Integer(),
-    "object_type": String(),
-    "object_name": String(),
-    "config_id": Uuid(),
-    "version": Integer(),
-    "pins": Boolean(),
-    "used_at": UTCDateTime(),
-}
+_PARAMETERS: Final = [bindparam(column.name, type_=column.type) for column in USES.c]
 
 
-async def root_of(session: PlanarSession, run: Run) -> UUID:
-    """The run at the top of those that started *run*; *run* itself, if none did."""
-    if run.parent_id is None:
-        return run.id
+async def root_of(session: PlanarSession, run_id: UUID) -> UUID:
+    """The run at the top of those that started the one named; that itself, if none did."""
     is_sqlite = session.dialect.name == "sqlite"
     words = _ROOT.format(planar="" if is_sqlite else "planar.", uuid="char(32)" if is_sqlite else "uuid")
-    statement = text(words).bindparams(bindparam("parent_id", run.parent_id, Uuid())).columns(id=Uuid())
+    statement = text(words).bindparams(bindparam("run_id", run_id, Uuid())).columns(id=Uuid())
     return (await first(session, statement))[0]
 
 
-async def find_pin(session: PlanarSession, root_id: UUID, key: ObjectKey) -> tuple[ActiveVersion | None] | None:
-    """What is written down for the run at the top, in a tuple, for it may be the code's own; None if nothing is."""
-    query = select(USES.c.config_id, USES.c.version).where(
-        USES.c.root_run_id == root_id, USES.c.object_type == key.object_type, USES.c.object_name == key.object_name, PINS
-    )
-    row = await first(session, query)
-    return None if row is None else (None if row.config_id is None else ActiveVersion(row.config_id, row.version),)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run, below the run *root_id* at the top, asks in its step *step_id* for the version of an object."""
+
+    root_id: UUID
+    run_id: UUID
+    step_id: int | None
+    key: ObjectKey
+
+    @property
+    def pin(self) -> tuple[UUID, ObjectKey]:
+        """What is decided once."""
+        return self.root_id, self.key
 
 
-async def pin(session: PlanarSession, root_id: UUID, run_id: UUID, step_id: int | None, key: ObjectKey) -> ActiveVersion | None:
-    """What is written down for the run at the top; if nothing is, what is active now is. Of two at once, both get the first one's."""
-    pinned = await find_pin(session, root_id, key)
-    if pinned is None:
-        active = await find_active(session, key.object_type, key.object_name)
-        if await changed(session, _pin_statement(session, use_of(root_id, run_id, step_id, key, active, pins=True))):
-            return active
-        # Somebody else was first, and has committed: on PostgreSQL the insert has waited for that.
-        pinned = await find_pin(session, root_id, key)
-    return active_of(pinned)
+async def pinned_versions(session: PlanarSession, asked: Sequence[Asked]) -> list[ActiveVersion | None]:
+    """The version that each of *asked* gets: what is written down for the run at the top, else what is active, which is then written.
+
+    Of several at once, here or in other processes, all get the first one's. A handful of statements, however many ask.
+    """
+    found = await _written(session, asked)
+    missing = {each.pin: each for each in reversed(asked) if each.pin not in found}
+    if missing:
+        active = {key: await find_active(session, key.object_type, key.object_name) for key in {each.key for each in missing.values()}}
+        # In one order everywhere, so that two processes that write the same ones do not wait for each other.
+        rows = [use_of(each, active[each.key], pins=True) for _, each in sorted(missing.items(), key=lambda item: _order(item[1]))]
+        planar = "" if session.dialect.name == "sqlite" else "planar."
+        await (await session.connection()).execute(text(_PIN.format(planar=planar)).bindparams(*_PARAMETERS), rows)
+        # Somebody else may have been first, and has committed: on PostgreSQL the insert has waited for that.
+        found |= await _written(session, list(missing.values()))
+    return [found[each.pin] for each in asked]
 
 
-def active_of(pinned: tuple[ActiveVersion | None] | None) -> ActiveVersion | None:
-    """The version in what `find_pin` gave."""
-    if pinned is None:
-        raise LookupError("a use that was written down is gone")
-    return pinned[0]
-
-
-def use_of(
-    root_id: UUID, run_id: UUID, step_id: int | None, key: ObjectKey, version: ActiveVersion | None, *, pins: bool
-) -> dict[str, Any]:
+def use_of(asked: Asked, version: ActiveVersion | None, *, pins: bool) -> dict[str, Any]:
     """A row of ``object_configuration_use``."""
     return {
         "id": uuid7(),
-        "root_run_id": root_id,
-        "run_id": run_id,
-        "step_id": step_id,
-        "object_type": key.object_type,
-        "object_name": key.object_name,
+        "root_run_id": asked.root_id,
+        "run_id": asked.run_id,
+        "step_id": asked.step_id,
+        "object_type": asked.key.object_type,
+        "object_name": asked.key.object_name,
         "config_id": version.id if version is not None else None,
         "version": version.version if version is not None else 0,
         "pins": pins,
@@ -103,6 +93,18 @@ def use_of(
     }
 
 
-def _pin_statement(session: PlanarSession, row: dict[str, Any]) -> Any:
-    planar = "" if session.dialect.name == "sqlite" else "planar."
-    return text(_PIN.format(planar=planar)).bindparams(*(bindparam(name, value, _TYPES[name]) for name, value in row.items()))
+async def _written(session: PlanarSession, asked: Sequence[Asked]) -> dict[tuple[UUID, ObjectKey], ActiveVersion | None]:
+    columns = (USES.c.root_run_id, USES.c.object_type, USES.c.object_name, USES.c.config_id, USES.c.version)
+    roots = {each.root_id for each in asked}
+    names = {each.key.object_name for each in asked}
+    query = select(*columns).where(USES.c.root_run_id.in_(roots), USES.c.object_name.in_(names), PINS)
+    return {
+        (row.root_run_id, ObjectKey(row.object_type, row.object_name)): None
+        if row.config_id is None
+        else ActiveVersion(row.config_id, row.version)
+        for row in await rows(session, query)
+    }
+
+
+def _order(asked: Asked) -> tuple[UUID, str, str]:
+    return asked.root_id, asked.key.object_type, asked.key.object_name

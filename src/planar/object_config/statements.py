@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Result, Table, literal_column, text
+from sqlalchemy import ColumnElement, CursorResult, Result, Table, literal_column, text
 
 from planar.db.session import PlanarSession
 from planar.object_config.models import (
@@ -25,9 +25,9 @@ VERSIONS: Final = _table(ObjectConfiguration)
 PROMOTIONS: Final = _table(ObjectConfigurationPromotion)
 USES: Final = _table(ObjectConfigurationUse)
 
-IS_ACTIVE: Final[Any] = literal_column("active")
+IS_ACTIVE: Final = cast("ColumnElement[bool]", literal_column("active"))
 """As the partial index says it: SQLite uses one only for its own words."""
-PINS: Final[Any] = literal_column("pins")
+PINS: Final = cast("ColumnElement[bool]", literal_column("pins"))
 
 _LOCK: Final = """
 insert into {planar}configured_object as o (object_type, object_name, last_version, last_promotion)

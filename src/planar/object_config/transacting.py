@@ -40,10 +40,15 @@ async def in_transaction(work: Callable[[PlanarSession], Awaitable[T]]) -> T:
     if joins(session):
         async with session.begin_nested():
             return await work(session)
+    return await committed(session, lambda: work(session))
+
+
+async def committed(session: PlanarSession, work: Callable[[], Awaitable[T]]) -> T:
+    """What *work* returns, once what it did with *session* is committed; after a conflict it is called again."""
     conflicts = 0
     while True:
         try:
-            result = await work(session)
+            result = await work()
             await session.commit()
             return result
         except BaseException as error:

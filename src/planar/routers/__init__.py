@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from planar.entities.router import create_entities_router
     from planar.files.router import create_files_router
+    from planar.object_config.router import create_object_config_router
     from planar.routers.framework import framework_routes as framework_routes
     from planar.routers.health import create_health_router
     from planar.routers.info import create_info_router
@@ -22,6 +23,7 @@ __all__ = [
     "create_files_router",
     "create_health_router",
     "create_info_router",
+    "create_object_config_router",
     "create_rule_router",
     "create_workflow_event_routes",
     "create_workflow_router",
@@ -32,6 +34,7 @@ _HOMES = {
     "create_files_router": "planar.files.router",
     "create_health_router": "planar.routers.health",
     "create_info_router": "planar.routers.info",
+    "create_object_config_router": "planar.object_config.router",
     "create_rule_router": "planar.rules.router",
     "create_workflow_event_routes": "planar.workflows.router",
     "create_workflow_router": "planar.workflows.router",

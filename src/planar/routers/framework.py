@@ -17,13 +17,24 @@ from planar.entities.history_router import HISTORY_ROUTES
 from planar.entities.router import ENTITY_ROUTES
 from planar.entities.transfer_router import TRANSFER_ROUTES
 from planar.files.router import FILE_ROUTES
+from planar.object_config.router import OBJECT_CONFIG_ROUTES
 from planar.routers.health import HEALTH_ROUTES
 from planar.routers.info import info_routes
 from planar.rules.router import RULE_ROUTES
 from planar.security.route_table import RouteTable
 from planar.workflows.router import EVENT_ROUTES, WORKFLOW_ROUTES
 
-_TABLES: Final = (HEALTH_ROUTES, EVENT_ROUTES, WORKFLOW_ROUTES, ENTITY_ROUTES, HISTORY_ROUTES, TRANSFER_ROUTES, RULE_ROUTES, FILE_ROUTES)
+_TABLES: Final = (
+    HEALTH_ROUTES,
+    EVENT_ROUTES,
+    WORKFLOW_ROUTES,
+    ENTITY_ROUTES,
+    HISTORY_ROUTES,
+    TRANSFER_ROUTES,
+    FILE_ROUTES,
+    RULE_ROUTES,
+    OBJECT_CONFIG_ROUTES,
+)
 
 
 def framework_routes(parent: APIRouter, title: str, description: str) -> list[BaseRoute]:

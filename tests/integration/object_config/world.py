@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from planar import PlanarApp
-from planar.object_config import ConfigDiagnosticIssue, ConfigDiagnostics, ConfigurableType, ConfigurableTypes, ObjectConfigurationIO
+from planar.object_config import ConfigDiagnosticIssue, ConfigDiagnostics, ConfigurableType, ObjectConfigurationIO
 
 NAMES = ("limits", "prices", "greeting")
 
@@ -37,4 +37,4 @@ def default(name: str) -> Limits | None:
 
 def have_limits(app: PlanarApp) -> None:
     """Register the type."""
-    app.services.get(ConfigurableTypes).add(ConfigurableType(LIMITS, default))
+    app.register_configurable(ConfigurableType(LIMITS, default))
