@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import col, select
 
 from planar.db.session import get_session
-from planar.engine.core.model import Run
 from planar.object_config.models import DEFAULT_UUID, ConfigurableObjectType, ObjectConfigurationUse
 from planar.object_config.pinning import root_of
 from planar.rules.registration import RuleRegistry
-from planar.workflows.queries import Record, find_run
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """As much of a run as `root_of` looks at."""
-
-    id: UUID
-    parent_id: UUID | None
+from planar.workflows.queries import Record
 
 
 class RuleSteps:
@@ -54,10 +44,7 @@ class RuleSteps:
 
     async def _versions(self, run_id: UUID) -> dict[str, tuple[UUID, int]]:
         session = get_session()
-        run = await find_run(session, run_id, payload=False)
-        if run is None:
-            return {}
-        root = await root_of(session, cast("Run", _Asked(run_id, run["parent_id"])))
+        root = await root_of(session, run_id)
         query = select(ObjectConfigurationUse).where(
             ObjectConfigurationUse.root_run_id == root,
             ObjectConfigurationUse.object_type == ConfigurableObjectType.RULE.value,

@@ -13,6 +13,7 @@ import resource
 import struct
 import sys
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 import zen
@@ -20,6 +21,8 @@ import zen
 KEPT: Final = 32
 """How many compiled graphs a process keeps."""
 MAIN: Final = "main"
+FILES: Final = 64
+"""How many files and connections a process may have open, all of which are taken before a script runs."""
 
 
 def limit(memory: int) -> None:
@@ -27,8 +30,11 @@ def limit(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    highest = max(int(name) for name in os.listdir("/proc/self/fd")) + 1 if os.path.isdir("/proc/self/fd") else 64
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest, highest))
+    # Every number of a file is taken, so a script gets none: neither for a file nor for a connection.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    with suppress(OSError):
+        while True:
+            os.dup(2)
 
 
 def warm_up() -> None:
