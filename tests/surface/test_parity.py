@@ -34,6 +34,8 @@ COUNTED = {
     "03.manager": 4,
     "03.mixins": 3,
     "03.weak": 13,
+    "05.object-config": 6,
+    "05.object-config-weak": 9,
     "07.models": 4,
     "07.http": 3,
     "07.weak": 11,

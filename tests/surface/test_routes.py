@@ -18,7 +18,16 @@ from planar.routers import (
     create_workflow_event_routes,
     create_workflow_router,
 )
-from planar.security.actions import PUBLIC_ACTIONS, EventAction, FileAction, HealthAction, LinkAction, SystemAction, WorkflowAction
+from planar.security.actions import (
+    PUBLIC_ACTIONS,
+    EventAction,
+    FileAction,
+    HealthAction,
+    LinkAction,
+    ObjectConfigAction,
+    SystemAction,
+    WorkflowAction,
+)
 from planar.security.guard import ACTION_EXTENSION, GuardedRoute
 
 V1 = "/planar/v1"
@@ -50,7 +59,20 @@ ACTIONS = {
     "DELETE /file/{file_id}": FileAction.DELETE,
     "GET /file/{file_id}/link": FileAction.SHARE,
     "GET /file/{file_id}/signed": LinkAction.FOLLOW,
+    "POST /object-configurations/promote": ObjectConfigAction.PROMOTE,
+    "GET /object-configurations/": ObjectConfigAction.LIST,
+    "POST /object-configurations/": ObjectConfigAction.UPDATE,
+    "GET /object-configurations/uses": ObjectConfigAction.LIST,
+    "GET /object-configurations/{config_id}": ObjectConfigAction.VIEW_DETAILS,
+    "GET /object-configurations/{config_id}/diff": ObjectConfigAction.VIEW_DETAILS,
+    "GET /object-configurations/{config_id}/promotions": ObjectConfigAction.VIEW_DETAILS,
+    "POST /object-configurations/{config_id}/validate": ObjectConfigAction.UPDATE,
+    "DELETE /object-configurations/{config_id}": ObjectConfigAction.UPDATE,
 }
+
+
+MORE_THAN_A_PROBLEM = {"RefusedConfiguration"}
+"""Shapes that add to a problem's members."""
 
 
 @cache
