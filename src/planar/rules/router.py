@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -28,11 +28,14 @@ from planar.rules.schemas import (
 )
 from planar.security.actions import RuleAction
 from planar.security.guard import InPath, requires
-from planar.security.problem import problems
+from planar.security.problem import Problem, ValidationProblem, problems
 from planar.security.resources import RuleResource
 from planar.security.route_table import RouteTable
 
-RULE_ROUTES: Final = RouteTable(prefix="/rules", tags=["Rules"])
+_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
+}
+RULE_ROUTES: Final = RouteTable(prefix="/rules", tags=["Rules"], responses=_MISFIT)
 
 RuleName = Annotated[str, Path(description="The rule's name.")]
 CaseId = Annotated[UUID, Path(description="The test case's id.")]
@@ -45,6 +48,9 @@ Comment = Annotated[str | None, Query(max_length=2000, description="Why, for peo
 _IN_PATH: Final = InPath(RuleResource, "rule_name")
 _NOT_FOUND: Final = problems({404: "The app serves no rule of that name."})
 _NO_CASE: Final = problems({404: "There is no such rule, or no such test case of it."})
+_BAD_DRAFT: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": Problem | ValidationProblem, "description": "The body does not fit, or the graph asks a rule that has no graph."}
+}
 _BUSY: Final = problems({503: "Too many scripts wait for their turn."})
 
 
@@ -113,7 +119,7 @@ async def check_rule(rule_name: RuleName, graph: JDMGraph) -> CheckReport:
 @RULE_ROUTES.post(
     "/{rule_name}/replay",
     dependencies=[requires(RuleAction.UPDATE, _IN_PATH)],
-    responses={**_NOT_FOUND, **problems({422: "The body does not fit, or the graph asks a rule that has no graph."}), **_BUSY},
+    responses={**_NOT_FOUND, **_BAD_DRAFT, **_BUSY},
 )
 async def replay_rule(rule_name: RuleName, body: ReplayRequest) -> ReplayReport:
     """Decide the newest recorded decisions of this rule again, with a draft: what would change. It shows what runs were given, so it

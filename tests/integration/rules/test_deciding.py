@@ -7,10 +7,21 @@ from decimal import Decimal
 import pytest
 
 from planar.rules.errors import RuleEvaluationFailed, RuleResultMisfit
-from tests.integration.rules.conftest import OpenRules
-from tests.integration.rules.world import APPROVE_ALL, EVERYTHING, Approval, Everything, Expense, approve, approve_later, echo, table
 from planar.rules.graph import starting_graph
 from planar.workflows.waiting import emit_event
+from tests.integration.rules.conftest import OpenRules
+from tests.integration.rules.world import (
+    APPROVE_ALL,
+    EVERYTHING,
+    Approval,
+    Everything,
+    Expense,
+    approve,
+    approve_later,
+    between,
+    echo,
+    table,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +92,7 @@ async def test_every_type_comes_back_from_a_graph_as_it_went_in(open_rules: Open
 async def test_a_graph_that_gives_too_little_fails_the_run_with_the_field(open_rules: OpenRules) -> None:
     async with open_rules() as api:
         await api.use(table({"amount": "> 100", "approved": "true", "limit": "1"}))
-        with pytest.raises(RuleResultMisfit, match="Rule 'approve' version 1 .*no value for the field 'approved'") as caught:
+        with pytest.raises(RuleResultMisfit, match=r"Rule 'approve' version 1 .*no value for the field 'approved'") as caught:
             await api.ask(lambda: approve(Expense(amount=Decimal(5))))
         assert caught.value.fields == ("approved",)
         run_id = await api.start("pay", amount=5)
@@ -93,10 +104,12 @@ async def test_a_graph_that_gives_too_little_fails_the_run_with_the_field(open_r
 async def test_a_node_that_fails_is_named(open_rules: OpenRules) -> None:
     async with open_rules() as api:
         await api.use(table({"approved": "true", "limit": "amount"}, through=True))
-        broken = table({"approved": "true", "limit": "amount"})
-        broken.nodes[1].content.rules[0].model_extra["limit"] = "number('x')"  # type: ignore[union-attr,index]
-        answer = await api.save(broken)
-        print(answer.text)
+        content = {"expressions": [{"id": "1", "key": "approved", "value": "true"}, {"id": "2", "key": "limit", "value": "amount + tier"}]}
+        await api.use(between({"id": "sum", "type": "expressionNode", "content": content}))
+        with pytest.raises(RuleEvaluationFailed) as caught:
+            await api.ask(lambda: approve(BIG))
+        assert (caught.value.node_id, caught.value.node_name) == ("sum", "sum")
+        assert "amount + tier" in caught.value.reason
 
 
 async def test_errors_keep_their_fields_through_the_journal() -> None:

@@ -69,7 +69,7 @@ EVERYTHING = Everything(
     amount=Decimal("1234567890123456789.12345678"),
     day=date(2026, 2, 28),
     at=datetime(2026, 2, 28, 12, 30, 15, 123456, tzinfo=UTC),
-    naive=datetime(2026, 2, 28, 12, 30),
+    naive=datetime(2026, 2, 28, 12, 30, tzinfo=UTC).replace(tzinfo=None),
     tier=Tier.GOLD,
     key=UUID("018f4e3a-0000-7000-8000-000000000001"),
     tags={"b", "a"},

@@ -36,7 +36,7 @@ class Inner(BaseModel):
     ("value", "seen"),
     [
         (UUID(int=5), "00000000-0000-0000-0000-000000000005"),
-        (datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05Z"),
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).replace(tzinfo=None), "2026-01-02T03:04:05Z"),
         (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05+00:00"),
         (datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=2))), "2026-01-02T00:00:00+02:00"),
         (date(2026, 1, 2), "2026-01-02"),

@@ -12,7 +12,9 @@ from planar.rules.nodes import InputNode, OutputNode
 
 Schema = Mapping[str, Any]
 
-_FOR_PEOPLE: Final = frozenset({"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$defs", "definitions"})
+_FOR_PEOPLE: Final = frozenset(
+    {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$defs", "definitions"}
+)
 _DEPTH: Final = 24
 """A type that contains itself is compared so deep."""
 
