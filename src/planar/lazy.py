@@ -87,3 +87,8 @@ def obstore() -> Any:
         ImportError: it is not installed.
     """
     return import_module("obstore")
+
+
+def zen() -> Any:
+    """The engine of decision rules: many apps have none."""
+    return import_module("zen")

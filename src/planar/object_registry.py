@@ -6,6 +6,9 @@ from typing import Any, cast
 
 from planar.engine.catalog import Registry
 from planar.entities.registration import EntityRegistry
+from planar.rules.decorator import RuleWrapper
+from planar.rules.models import Rule
+from planar.rules.registration import RuleRegistry
 from planar.workflows.registration import RegisteredWorkflow
 from planar.workflows.wrappers import WorkflowWrapper
 
@@ -16,28 +19,35 @@ class ObjectRegistry:
     Args:
         workflows: the engine's registry, which is kept in step; by default a new one.
         entities: the registry of entities; by default a new one.
+        rules: the registry of rules; by default a new one.
     """
 
-    def __init__(self, workflows: Registry | None = None, entities: EntityRegistry | None = None) -> None:
+    def __init__(
+        self, workflows: Registry | None = None, entities: EntityRegistry | None = None, rules: RuleRegistry | None = None
+    ) -> None:
+        self.rules = rules if rules is not None else RuleRegistry()
         self.entities = entities if entities is not None else EntityRegistry()
         self.workflows = workflows if workflows is not None else Registry()
         self._registered: dict[str, RegisteredWorkflow] = {}
 
     def register(self, obj: object) -> None:
-        """Serve *obj*, a workflow or the class of an entity. The same again (a reloaded module) replaces itself.
+        """Serve *obj*, a workflow, a rule or the class of an entity. The same again (a reloaded module) replaces itself.
 
         Raises:
             NotAnEntity: (a TypeError) a class is not a table with a key of one column.
             UnusableOptions, EntityNameTaken: (ValueErrors) it cannot be served with its options, or under its name.
             UnusableSignature: (a TypeError) a parameter cannot be an input.
-            WorkflowNameTaken: (a ValueError) another workflow of this app has the name.
+            WorkflowNameTaken, RuleNameTaken: (ValueErrors) another one of this app has the name.
             TypeError: it is nothing that an app can serve.
         """
         if isinstance(obj, type):
             self.entities.register(obj)
             return
+        if isinstance(obj, RuleWrapper):
+            self.rules.register(cast("RuleWrapper[..., Any]", obj).definition)
+            return
         if not isinstance(obj, WorkflowWrapper):
-            raise TypeError(f"An app can serve what @workflow() returns and classes of entities, not {obj!r}.")
+            raise TypeError(f"An app can serve what @workflow() and @rule() return and classes of entities, not {obj!r}.")
         wrapper = cast("WorkflowWrapper[..., Any]", obj)
         item = RegisteredWorkflow.of(wrapper)
         self.workflows.register(wrapper.definition)
@@ -51,9 +61,9 @@ class ObjectRegistry:
         """The classes of the entities."""
         return [entity.cls for entity in self.entities]
 
-    def get_rules(self) -> list[Any]:
-        """The rules; this version has none."""
-        return []
+    def get_rules(self) -> list[Rule]:
+        """The rules."""
+        return [definition.rule for definition in self.rules]
 
     def get_agents(self) -> list[Any]:
         """The agents; this version has none."""
@@ -64,3 +74,4 @@ class ObjectRegistry:
         self._registered.clear()
         self.workflows.reset()
         self.entities.reset()
+        self.rules.reset()

@@ -33,6 +33,9 @@ from planar.object_registry import ObjectRegistry
 from planar.routers.checks import Readiness
 from planar.routers.limits import BodyLimitMiddleware
 from planar.routers.problems import install_problem_handlers
+from planar.rules.decorator import RuleWrapper
+from planar.rules.errors import RuleNotFound
+from planar.rules.registration import RuleRegistry
 from planar.security.authenticator import Authenticator
 from planar.security.authorization import Authorizer
 from planar.workflows import WorkflowWrapper
@@ -88,7 +91,7 @@ class PlanarApp:
         if on_workflow_notification is not None:
             notifications.listen(on_workflow_notification)
         entities = self.services.add(EntityRegistry, EntityRegistry())
-        self._object_registry = self.services.add(ObjectRegistry, ObjectRegistry(self.registry, entities))
+        self._object_registry = self.services.add(ObjectRegistry, ObjectRegistry(self.registry, entities, self.services.get(RuleRegistry)))
         self._on_startup = on_startup
         self._running: Running | None = None
         self._is_alive = False
@@ -131,6 +134,22 @@ class PlanarApp:
             UnusableOptions, EntityNameTaken: (ValueErrors) its options do not fit its fields, or another class has the name.
         """
         self._object_registry.entities.register(cls, name)
+        return self
+
+    def register_rule(self, fn: RuleWrapper[..., Any]) -> Self:
+        """Serve a rule for people to see and edit, below ``/planar/v1/rules/{name}``.
+
+        Args:
+            fn: what ``@rule(description=...)`` returned.
+
+        Raises:
+            RuleNotFound: (a ValueError) it is no rule.
+            RuleNameTaken: (a ValueError) another rule of this app has the name, or a route has it.
+        """
+        if not isinstance(fn, RuleWrapper):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            name = getattr(fn, "__name__", repr(fn))
+            raise RuleNotFound(f"rule {name} not found: register_rule takes what @rule(description=...) returns.")
+        self._object_registry.register(fn)
         return self
 
     def register_router(self, router: APIRouter, prefix: str | None = None, **options: Any) -> Self:

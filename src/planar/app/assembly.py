@@ -8,6 +8,7 @@ from functools import partial
 from planar.app.file_parts import add_files
 from planar.app.human_parts import add_human_tasks
 from planar.app.role import Role
+from planar.app.rule_parts import add_rules
 from planar.clock import SYSTEM_CLOCK, Clock
 from planar.config import Environment, PlanarConfig
 from planar.context import RunFinder, Services, current_actor
@@ -54,6 +55,7 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     services.add(VersionChooser, VersionChooser(manager))
     add_files(services, config)
     add_human_tasks(services, config)
+    add_rules(services)
     return services
 
 

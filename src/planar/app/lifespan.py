@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from planar.app.assembly import Running, assemble
 from planar.app.file_parts import open_storage
 from planar.app.human_parts import tell_of_closed_tasks
+from planar.app.rule_parts import open_scripts
 from planar.config import Environment, PlanarConfig
 from planar.config.environment import migrations_beside_app
 from planar.context import Services, bind_services
@@ -41,6 +42,7 @@ async def running(services: Services, notices: Notices, on_startup: OnStartup | 
         stack.callback(parts.client.close)
         stack.push_async_callback(locks_of(services).close)
         stack.push_async_callback(open_storage(services))
+        stack.push_async_callback(open_scripts(services))
         stack.enter_context(bind_services(services))
         if parts.worker is not None:
             await parts.worker.start()

@@ -17,6 +17,7 @@ from planar.files.config import FilesConfig
 from planar.files.storage.config import StorageConfig, default_storage_config
 from planar.human.config import HumanConfig
 from planar.logging.config import LoggerConfig, OtelConfig
+from planar.rules.config import RulesConfig
 from planar.security.config import AuthzConfig, CorsConfig, JWTConfig
 
 
@@ -63,6 +64,7 @@ class PlanarConfig(BaseModel):
     entities: EntitiesConfig = Field(default_factory=EntitiesConfig)
     files: FilesConfig = Field(default_factory=FilesConfig)
     human: HumanConfig = Field(default_factory=HumanConfig)
+    rules: RulesConfig = Field(default_factory=RulesConfig)
 
     @field_validator("db_connections")
     @classmethod

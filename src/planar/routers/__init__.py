@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from planar.routers.framework import framework_routes as framework_routes
     from planar.routers.health import create_health_router
     from planar.routers.info import create_info_router
+    from planar.rules.router import create_rule_router
     from planar.workflows.router import create_workflow_event_routes, create_workflow_router
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "create_human_task_routes",
     "create_info_router",
     "create_object_config_router",
+    "create_rule_router",
     "create_workflow_event_routes",
     "create_workflow_router",
 ]
@@ -36,6 +38,7 @@ _HOMES = {
     "create_human_task_routes": "planar.human.router",
     "create_info_router": "planar.routers.info",
     "create_object_config_router": "planar.object_config.router",
+    "create_rule_router": "planar.rules.router",
     "create_workflow_event_routes": "planar.workflows.router",
     "create_workflow_router": "planar.workflows.router",
     "framework_routes": "planar.routers.framework",

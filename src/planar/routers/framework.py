@@ -21,6 +21,7 @@ from planar.human.router import HUMAN_TASK_ROUTES
 from planar.object_config.router import OBJECT_CONFIG_ROUTES
 from planar.routers.health import HEALTH_ROUTES
 from planar.routers.info import info_routes
+from planar.rules.router import RULE_ROUTES
 from planar.security.route_table import RouteTable
 from planar.workflows.router import EVENT_ROUTES, WORKFLOW_ROUTES
 
@@ -32,6 +33,7 @@ _TABLES: Final = (
     HISTORY_ROUTES,
     TRANSFER_ROUTES,
     FILE_ROUTES,
+    RULE_ROUTES,
     OBJECT_CONFIG_ROUTES,
     HUMAN_TASK_ROUTES,
 )

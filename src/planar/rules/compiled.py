@@ -1,0 +1,144 @@
+"""How is a graph evaluated? It is compiled once, and then run where its cost belongs: in place, in a thread of the engine's, or in a
+process with limits.
+
+The engine's synchronous call holds the interpreter's lock, so a thread of ours would stop the event loop just as well; its
+asynchronous one works in threads of the engine's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from planar import lazy
+from planar.context import find_services
+from planar.rules.config import RulesConfig
+from planar.rules.documents import Cost, cost_of, document_text, plain_document, rule_document, with_digits, without_digits
+from planar.rules.engine_errors import failed_evaluation
+from planar.rules.errors import RuleCrashed, RuleTimeout
+from planar.rules.graph import JDMGraph
+from planar.rules.sandbox.pool import ScriptPool
+
+MAIN: Final = "main"
+KEPT: Final = 256
+"""How many compiled graphs a process keeps."""
+LARGE_INPUT: Final = 64 * 1024
+"""Inputs of more characters are never evaluated in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came out, how long the engine took (in its words), and what each node did, if that was asked for."""
+
+    result: Any
+    performance: str
+    trace: dict[str, Any]
+
+
+class CompiledGraph:
+    """A graph, with those nested in it, ready to be evaluated.
+
+    Args:
+        what: what errors call it: the rule and its version.
+        graph: the graph.
+        nested: those that its nested decisions name, and those that these name, by name.
+        output: the return type of the rule; without one the graph's own schemas are checked.
+    """
+
+    def __init__(
+        self, what: str, graph: JDMGraph, nested: Mapping[str, JDMGraph] | None = None, output: type[BaseModel] | None = None
+    ) -> None:
+        self.what = what
+        self.graph = graph
+        inner = dict(nested or {})
+        main = plain_document(graph) if output is None else rule_document(graph, output)
+        # A rule may be called like the graph that is asked for: it is found under its name all the same, unless it is nested here.
+        self.entry = MAIN if MAIN not in inner else f"{MAIN}:"
+        self.documents = {self.entry: main, **{name: plain_document(each) for name, each in inner.items()}}
+        self.cost = cost_of([graph, *inner.values()])
+        self._engine: Any = None
+        self._digest: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """What stands for these graphs: equal ones have equal ones."""
+        if self._digest is None:
+            self._digest = hashlib.sha256(document_text(self.documents).encode()).hexdigest()
+        return self._digest
+
+    async def evaluate(self, context: str, *, trace: bool = False) -> Evaluation:
+        """Evaluate the graph.
+
+        Args:
+            context: the input as JSON, as `context_text` makes it.
+            trace: whether to tell what each node did.
+
+        Raises:
+            RuleEvaluationFailed: a node failed.
+            RuleTimeout, RuleCrashed, RuleSandboxBusy: a script in it did, or could not begin.
+        """
+        if self.cost is Cost.SCRIPT:
+            answer = await self._in_process(context, trace=trace)
+        else:
+            answer = await self._here(context, trace=trace)
+        return Evaluation(with_digits(answer.get("result")), answer.get("performance", ""), without_digits(answer.get("trace")))
+
+    async def _here(self, context: str, *, trace: bool) -> dict[str, Any]:
+        options = {"trace": trace}
+        try:
+            if self._engine is None:
+                self._engine = lazy.zen().ZenEngine({"loader": {"type": "static", "content": self.documents}})
+            if self.cost is Cost.CHEAP and len(context) <= LARGE_INPUT:
+                return self._engine.evaluate(self.entry, context, options)
+            return await self._engine.async_evaluate(self.entry, context, options)
+        except Exception as error:
+            raise failed_evaluation(self.what, str(error), self.graph) from None
+
+    async def _in_process(self, context: str, *, trace: bool) -> dict[str, Any]:
+        try:
+            answer = await _with_pool(lambda pool: pool.evaluate(self.digest, self.entry, self.documents, context, trace=trace))
+        except (RuleTimeout, RuleCrashed) as error:
+            raise type(error)(f"{self.what}: {error.message[:1].lower()}{error.message[1:]}") from None
+        if "error" in answer:
+            raise failed_evaluation(self.what, answer["error"], self.graph)
+        return answer["value"]
+
+
+async def _with_pool(ask: Callable[[ScriptPool], Any]) -> dict[str, Any]:
+    services = find_services()
+    pool = services.find(ScriptPool) if services is not None else None
+    if pool is not None:
+        return await ask(pool)
+    # Outside of a running app: processes for this evaluation alone.
+    own = ScriptPool(RulesConfig(script_processes=1))
+    try:
+        return await ask(own)
+    finally:
+        await own.close()
+
+
+class CompiledGraphs:
+    """The graphs that an app has compiled, by what they are of; those that were not used for the longest time are forgotten."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self._by_key: OrderedDict[Hashable, CompiledGraph] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], CompiledGraph]) -> CompiledGraph:
+        """The one under *key*, made now if there is none."""
+        found = self._by_key.get(key)
+        if found is None:
+            found = self._by_key[key] = make()
+            while len(self._by_key) > self._kept:
+                self._by_key.popitem(last=False)
+        else:
+            self._by_key.move_to_end(key)
+        return found
+
+    def __len__(self) -> int:
+        return len(self._by_key)

@@ -1,0 +1,63 @@
+"""Can the engine read the scripts of a graph? Asked in a process with limits, since reading one may take forever, too."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from planar.rules.checking.findings import Finding, FindingCode, at
+from planar.rules.checking.texts import MAX_SCRIPT
+from planar.rules.compiled import CompiledGraph
+from planar.rules.errors import RuleEvaluationFailed, RuleSandboxError
+from planar.rules.graph import JDMEdge, JDMGraph
+from planar.rules.nodes import FunctionNode, FunctionNodeContent, InputNode, OutputNode
+
+_PARSED: Final = "planar:parsed"
+_STOP: Final = f"throw new Error('{_PARSED}');"
+"""Stands before a script, so that it is read and linked, and not executed."""
+
+_PLACE: Final = re.compile(r"\(line (\d+)\)")
+
+
+async def check_scripts(graph: JDMGraph) -> list[Finding]:
+    """What is wrong with the function nodes of *graph* before they are executed."""
+    found: list[Finding] = []
+    for node in graph.nodes:
+        if isinstance(node, FunctionNode) and len(node.source) <= MAX_SCRIPT:
+            found.extend(await _check(node))
+    return found
+
+
+async def _check(node: FunctionNode) -> list[Finding]:
+    if not node.source.strip():
+        return [at(node, FindingCode.BAD_SCRIPT, "The script is empty.", suggestion=_EXPORT)]
+    if isinstance(node.content, str):
+        return []  # the older form is wrapped by the engine: it can only be executed
+    if not re.search(r"\bhandler\b", node.source):
+        return [at(node, FindingCode.BAD_SCRIPT, "The script exports no handler.", suggestion=_EXPORT)]
+    stopped = node.model_copy(update={"content": FunctionNodeContent(source=f"{_STOP} {node.source}")})
+    try:
+        await CompiledGraph("The script", _alone(stopped)).evaluate("{}")
+    except RuleEvaluationFailed as error:
+        if _PARSED in error.reason:
+            return []
+        line = _PLACE.search(error.message)
+        where = f" at line {line[1]}" if line is not None else ""
+        return [at(node, FindingCode.BAD_SCRIPT, f"The script cannot be read{where}: {error.reason}.", row=int(line[1]) if line else None)]
+    except RuleSandboxError as error:
+        return [at(node, FindingCode.BAD_SCRIPT, error.message, suggestion="Make the script smaller.")]
+    return []
+
+
+def _alone(node: FunctionNode) -> JDMGraph:
+    """A graph in which *node* stands by itself."""
+    return JDMGraph(
+        nodes=[InputNode(id="planar:in"), node, OutputNode(id="planar:out")],
+        edges=[
+            JDMEdge(id="planar:1", sourceId="planar:in", targetId=node.id),
+            JDMEdge(id="planar:2", sourceId=node.id, targetId="planar:out"),
+        ],
+    )
+
+
+_EXPORT: Final = "Write `export const handler = async (input) => { ...; return {...}; };`."

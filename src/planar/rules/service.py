@@ -1,0 +1,211 @@
+"""What can be done with rules from outside: look, check, save, try, replay. One function an intention; HTTP is the router's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from planar.context import current_services
+from planar.object_config.errors import ActiveConfigBroken, ConfigNotFoundError
+from planar.object_config.models import DEFAULT_UUID, ObjectConfigurationBase
+from planar.rules.case_service import run_cases
+from planar.rules.checking.checks import check_graph
+from planar.rules.checking.findings import Finding, has_errors
+from planar.rules.checking.nested import check_nested
+from planar.rules.compiled import CompiledGraph
+from planar.rules.deciding import nested_versions
+from planar.rules.errors import RuleError
+from planar.rules.graph import JDMGraph
+from planar.rules.models import RuleEngineConfig
+from planar.rules.registration import RuleDefinition, RuleRegistry
+from planar.rules.replaying import replay
+from planar.rules.rule_configuration import findings, rule_configuration
+from planar.rules.runner import EvaluateError, EvaluateResponse, evaluated, refused
+from planar.rules.schemas import CaseReport, CheckReport, ReplayReport, RuleVersions, SavedRule
+from planar.rules.scripts import check_scripts
+from planar.rules.values import context_text
+from planar.security.actions import RuleAction
+from planar.security.authorization import filter_allowed
+from planar.security.resources import RuleResource
+
+SIMULATED: Final = "The graph"
+
+Version = ObjectConfigurationBase[RuleEngineConfig]
+
+
+def registry() -> RuleRegistry:
+    """The rules of the running app."""
+    return current_services().get(RuleRegistry)
+
+
+# -- looking --------------------------------------------------------------------------------------------------------------
+
+
+async def list_rules(limit: int, after: str | None, *, payload: bool) -> tuple[list[RuleVersions], int]:
+    """Part of the rules that the app serves and that who asks may see, by name, and how many these are.
+
+    Args:
+        limit: how many at most.
+        after: the name to begin after.
+        payload: whether to show each rule's versions, too.
+    """
+    known = sorted(registry(), key=lambda definition: definition.name)
+    allowed = filter_allowed(known, RuleAction.LIST, lambda definition: RuleResource(definition.name))
+    page = [definition for definition in allowed if after is None or definition.name > after][:limit]
+    shown = [await with_versions(each) if payload else described(each, []) for each in page]
+    return shown, len(allowed)
+
+
+async def find_rule(name: str) -> RuleVersions:
+    """A rule with its newest versions.
+
+    Raises:
+        RuleNotFound: the app serves none of that name.
+    """
+    return await with_versions(registry().get(name))
+
+
+async def with_versions(definition: RuleDefinition) -> RuleVersions:
+    """A rule with its newest versions and, at the end, the code's own."""
+    versions = await rule_configuration.read_configs_with_default(definition.name, definition.config)
+    return described(definition, versions)
+
+
+def described(definition: RuleDefinition, versions: Sequence[Version]) -> RuleVersions:
+    """A rule as answers show it."""
+    rule = definition.rule
+    return RuleVersions(
+        name=rule.name,
+        description=rule.description,
+        input_schema=definition.input_schema,
+        output_schema=definition.output_schema,
+        configs=list(versions),
+    )
+
+
+async def list_versions(name: str, limit: int, after: UUID | None, *, payload: bool) -> list[Version]:
+    """Part of a rule's stored versions, the newest first.
+
+    Raises:
+        RuleNotFound: the app serves none of that name.
+    """
+    registry().get(name)
+    return await rule_configuration.list(name, limit=limit, after=after, payload=payload)
+
+
+# -- checking and saving --------------------------------------------------------------------------------------------------
+
+
+async def check(name: str, graph: JDMGraph) -> CheckReport:
+    """What is wrong with a graph as a version of a rule.
+
+    Raises:
+        RuleNotFound: the app serves none of that name.
+    """
+    definition = registry().get(name)
+    found = [*findings(definition, graph), *await check_scripts(graph), *await _nested_warnings(definition, graph)]
+    return CheckReport(is_valid=not has_errors(found), findings=found)
+
+
+async def save(name: str, graph: JDMGraph, comment: str | None) -> SavedRule:
+    """Save a graph as a new version, which is not active yet, and run the test cases with it.
+
+    Raises:
+        RuleNotFound: the app serves none of that name.
+        ConfigValidationError: the graph is wrong; it says where.
+    """
+    definition = registry().get(name)
+    saved = await rule_configuration.write_config(name, RuleEngineConfig(jdm=graph), comment)
+    shown = await with_versions(definition)
+    # What was saved is right: what is left is only told.
+    told = [*findings(definition, graph), *await _nested_warnings(definition, graph)]
+    report = await run_cases(definition, graph)
+    return SavedRule(**dict(shown), saved_id=saved.id, findings=told, cases=report)
+
+
+async def _nested_warnings(definition: RuleDefinition, graph: JDMGraph) -> list[Finding]:
+    """What is wrong with the rules that *graph* asks, as they are now."""
+    graphs: dict[str, JDMGraph] = {}
+    waiting = graph.nested_names()
+    while waiting:
+        name = waiting.pop()
+        if name in graphs or registry().find(name) is None:
+            continue
+        try:
+            chosen = await rule_configuration.chosen(name, RuleEngineConfig(jdm=JDMGraph(nodes=[], edges=[])))
+        except Exception:
+            continue
+        if not chosen.is_default:
+            graphs[name] = chosen.data.jdm
+            waiting.extend(chosen.data.jdm.nested_names())
+    plain = {finding.message for finding in check_nested(graph, definition.name, registry().names(), None)}
+    found = check_nested(graph, definition.name, registry().names(), graphs)
+    return [finding for finding in found if finding.message not in plain]
+
+
+# -- trying ---------------------------------------------------------------------------------------------------------------
+
+
+async def simulate(value: Mapping[str, Any], graph: JDMGraph) -> EvaluateResponse | EvaluateError:
+    """Evaluate a graph with a trace. Errors of the graph are an answer as well.
+
+    Nested decisions are the active versions of the app's rules.
+    """
+    try:
+        nested = await nested_versions(SIMULATED, None, graph)
+        compiled = CompiledGraph(SIMULATED, graph, {name: version.data.jdm for name, version in nested.items()})
+        return evaluated(await compiled.evaluate(context_text(value), trace=True))
+    except RuleError as error:
+        found = [finding for finding in check_graph(graph, known_rules=registry().names()) if has_errors([finding])]
+        answer = refused(error)
+        return answer.model_copy(update={"data": {**answer.data, "findings": [each.model_dump(mode="json") for each in found]}})
+
+
+async def run_stored_cases(name: str, config_id: UUID | None) -> CaseReport:
+    """Run a rule's test cases with a version.
+
+    Args:
+        name: the rule.
+        config_id: the version; None is the active one, `DEFAULT_UUID` the function itself.
+
+    Raises:
+        RuleNotFound: the app serves none of that name.
+        ConfigNotFoundError: it has no such version.
+        ActiveConfigBroken: the active version does not fit the code.
+    """
+    definition = registry().get(name)
+    if config_id is None:
+        chosen = await rule_configuration.chosen(name, definition.config)
+        return await run_cases(definition, None if chosen.is_default else chosen.data.jdm)
+    if config_id == DEFAULT_UUID:
+        return await run_cases(definition, None)
+    return await run_cases(definition, (await _readable(name, config_id)).jdm)
+
+
+async def run_draft_cases(name: str, graph: JDMGraph) -> CaseReport:
+    """Run a rule's test cases with a graph that is not stored.
+
+    Raises:
+        RuleNotFound: the app serves none of that name.
+    """
+    return await run_cases(registry().get(name), graph)
+
+
+async def replay_draft(name: str, graph: JDMGraph, last: int) -> ReplayReport:
+    """Decide the newest recorded decisions of a rule again, with a graph, and say what would change.
+
+    Raises:
+        RuleNotFound: the app serves none of that name.
+        RuleEvaluationFailed: the graph asks a rule that has no graph.
+    """
+    return await replay(registry().get(name), graph, last)
+
+
+async def _readable(name: str, config_id: UUID) -> RuleEngineConfig:
+    found = await rule_configuration.find(config_id)
+    if found.object_name != name:
+        raise ConfigNotFoundError(config_id, rule_configuration.object_type)
+    if found.data is None:
+        raise ActiveConfigBroken(f"Version {found.version} of the rule '{name}' cannot be read.")
+    return found.data

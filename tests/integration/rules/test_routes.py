@@ -1,0 +1,236 @@
+"""Rules over HTTP: looking, saving, trying, test cases, replay, and who may."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from planar import PlanarApp
+from planar.rules import rule
+from planar.rules.errors import RuleNameTaken
+from planar.security.authorization import Authorizer, Decision
+from tests.integration.http.conftest import invalid, problem_of
+from tests.integration.rules.conftest import OpenRules
+from tests.integration.rules.world import APPROVE_ALL, Approval, Expense, between, script, table
+
+pytestmark = pytest.mark.anyio
+
+SMALL = table({"amount": "< 100", "approved": "true", "limit": "100"}, {"amount": ">= 100", "approved": "false", "limit": "0"})
+
+
+async def test_rules_are_listed_by_name_in_pages(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        answer = await api.get("/rules/", limit=2)
+        assert [each["name"] for each in answer.json()] == ["approve", "approve_later"]
+        assert answer.json()[0]["configs"] == []
+        assert answer.headers["x-total-count"] == "3"
+        assert "after=approve_later" in answer.headers["link"]
+        rest = await api.get("/rules/", after="approve_later", include="payload")
+        assert [each["name"] for each in rest.json()] == ["echo"]
+        assert [each["version"] for each in rest.json()[0]["configs"]] == [0]
+        assert invalid(await api.get("/rules/", limit=0))
+
+
+async def test_a_rule_shows_its_schemas_and_its_versions_newest_first(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        await api.save(SMALL)
+        await api.save(APPROVE_ALL)
+        shown = (await api.get("/rules/approve")).json()
+        assert shown["description"] == "Small expenses are paid at once."
+        assert set(shown["input_schema"]["properties"]) == {"amount", "tier", "days"}
+        assert [each["version"] for each in shown["configs"]] == [2, 1, 0]
+        assert [each["active"] for each in shown["configs"]] == [False, False, True]
+        stored = shown["configs"][1]["data"]["jdm"]
+        assert stored == SMALL.model_dump(mode="json")
+        assert stored["nodes"][1]["content"]["rules"][0]["_id"] == "row-1"
+        assert "schema" in stored["nodes"][0]["content"]
+        assert shown["configs"][2]["data"] == (await api.get("/rules/approve")).json()["configs"][2]["data"], (
+            "the code's is the same each time"
+        )
+        newest = await api.get("/rules/approve/versions", limit=1)
+        assert [(each["version"], each["data"]) for each in newest.json()] == [(2, None)]
+        assert (await api.get("/rules/approve/versions", limit=1, after=newest.json()[0]["id"])).json()[0]["version"] == 1
+
+
+async def test_an_unknown_rule_is_404_on_every_route(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        graph = APPROVE_ALL.model_dump(mode="json")
+        case = {"name": "a", "input": {}, "expected": {}}
+        for answer in (
+            await api.get("/rules/nobody"),
+            await api.post("/rules/nobody", graph),
+            await api.get("/rules/nobody/versions"),
+            await api.post("/rules/nobody/check", graph),
+            await api.post("/rules/nobody/replay", {"graph": graph}),
+            await api.get("/rules/nobody/test-cases"),
+            await api.post("/rules/nobody/test-cases", case),
+            await api.post("/rules/nobody/test-cases/run"),
+        ):
+            assert problem_of(answer, 404, "rule_not_found") == "rule not found"
+
+
+async def test_a_check_saves_nothing(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        graph = table({"amount": "< 100", "approved": "true", "limit": "1"}).model_dump(mode="json")
+        answer = (await api.post("/rules/approve/check", graph)).json()
+        assert answer["is_valid"] is True
+        (gap,) = answer["findings"]
+        assert (gap["code"], gap["node_name"]) == ("UNCOVERED_VALUES", "approvals")
+        assert "amount = 100" in gap["message"]
+        assert len((await api.get("/rules/approve")).json()["configs"]) == 1
+
+
+async def test_a_simulation_has_a_trace(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        answer = await api.post("/rules/simulate", {"input": {"amount": 5}, "graph": SMALL.model_dump(mode="json")})
+        body = answer.json()
+        assert (body["success"], body["result"]) == (True, {"approved": True, "limit": 100})
+        assert body["trace"]["decision-table-1"]["traceData"]["index"] == 0
+
+
+async def test_a_simulation_that_fails_names_the_node(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        graph = between({"id": "sum", "type": "expressionNode", "content": {"expressions": [{"id": "1", "key": "x", "value": "1 +"}]}})
+        graph.nodes[0].content.schema_ = ""  # type: ignore[union-attr]
+        answer = (await api.post("/rules/simulate", {"input": {}, "graph": graph.model_dump(mode="json")})).json()
+        assert (answer["success"], answer["code"], answer["data"]["nodeId"]) == (False, "rule_evaluation_failed", "sum")
+        assert answer["data"]["findings"][0]["code"] == "BAD_EXPRESSION"
+        empty = (await api.post("/rules/simulate", {"input": {}, "graph": {"nodes": [], "edges": []}})).json()
+        assert empty["success"] is False
+        assert "exactly one input" in empty["message"]
+
+
+async def test_a_nested_decision_asks_the_active_version_of_the_other_rule(open_rules: OpenRules) -> None:
+    nested = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
+    async with open_rules() as api:
+        saved = await api.save(nested)
+        assert [each["code"] for each in saved.json()["findings"]] == ["NESTED_RULE_IN_CODE"]
+        await api.promote(saved.json()["saved_id"])
+        run = await api.until(await api.start("pay", amount=5), "failed")
+        assert "whose active version is code" in run["error"]["message"]
+        await api.use(APPROVE_ALL, "approve_later")
+        assert (await api.finish("pay", amount=5000))["result"] is True
+        await api.use(table({"approved": "false", "limit": "0"}), "approve_later")
+        assert (await api.finish("pay", amount=5000))["result"] is False
+
+
+async def test_test_cases_are_kept_changed_and_removed(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        base = "/rules/approve/test-cases"
+        body: dict[str, Any] = {"name": "small", "input": {"amount": "5.10"}, "expected": {"approved": True}}
+        made = await api.post(base, body)
+        assert made.status_code == 201
+        case = made.json()
+        assert case["created_by"]
+        problem_of(await api.post(base, body), 409, "rule_case_taken")
+        assert (await api.get(f"{base}/{case['id']}")).json() == case
+        await api.post(base, {**body, "name": "another"})
+        listed = (await api.get(base)).json()
+        assert ([each["name"] for each in listed["items"]], listed["total"]) == (["another", "small"], 2)
+        assert [each["name"] for each in (await api.get(base, after="another", total=False)).json()["items"]] == ["small"]
+        changed = await api.client.put(f"/planar/v1{base}/{case['id']}", json={**body, "name": "smaller"})
+        assert changed.json()["name"] == "smaller"
+        problem_of(await api.client.put(f"/planar/v1{base}/{case['id']}", json={**body, "name": "another"}), 409, "rule_case_taken")
+        assert (await api.client.delete(f"/planar/v1{base}/{case['id']}")).status_code == 204
+        problem_of(await api.get(f"{base}/{case['id']}"), 404, "rule_case_not_found")
+        problem_of(await api.get(f"{base}/{uuid4()}"), 404, "rule_case_not_found")
+        assert invalid(await api.post(base, {**body, "name": ""}))
+        assert invalid(await api.post(base, {**body, "name": "a\0b"}))
+
+
+async def test_a_case_of_one_rule_is_not_found_below_another(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        case = (await api.post("/rules/approve/test-cases", {"name": "a", "input": {}, "expected": {}})).json()
+        problem_of(await api.get(f"/rules/echo/test-cases/{case['id']}"), 404, "rule_case_not_found")
+
+
+async def test_test_cases_run_at_each_save_and_say_which_rows_took_part(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        cases = "/rules/approve/test-cases"
+        await api.post(cases, {"name": "limit", "input": {"amount": 5}, "expected": {"approved": True, "limit": "100.00"}})
+        await api.post(cases, {"name": "wrong", "input": {"amount": 7}, "expected": {"approved": False}})
+        await api.post(cases, {"name": "misfit", "input": {"amount": "much"}, "expected": {}})
+        report = (await api.save(SMALL)).json()["cases"]
+        assert (report["total"], report["passed"], report["failed"]) == (3, 1, 2)
+        by_name = {outcome["name"]: outcome for outcome in report["outcomes"]}
+        assert by_name["limit"]["passed"], "100 is 100.00"
+        assert by_name["wrong"]["differences"] == [{"field": "approved", "expected": False, "actual": True}]
+        assert by_name["misfit"]["error"]["code"] == "rule_input_misfit"
+        assert report["coverage"] == [{"node_id": "decision-table-1", "node_name": "approvals", "rows": 2, "hit": [1], "missed": [2]}]
+
+
+async def test_test_cases_run_with_the_code_a_version_or_a_draft(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        await api.post("/rules/approve/test-cases", {"name": "large", "input": {"amount": 500}, "expected": {"approved": True}})
+        run = "/rules/approve/test-cases/run"
+        assert (await api.post(run)).json()["passed"] == 0, "the code refuses it"
+        saved = (await api.save(APPROVE_ALL)).json()["saved_id"]
+        assert (await api.post(run, params={"config_id": saved})).json()["passed"] == 1
+        assert (await api.post(run, APPROVE_ALL.model_dump(mode="json"))).json()["passed"] == 1
+        await api.promote(saved)
+        assert (await api.post(run)).json()["passed"] == 1
+        assert (await api.post(run, params={"config_id": "00000000-0000-0000-0000-000000000000"})).json()["passed"] == 0
+        problem_of(await api.post(run, params={"config_id": str(uuid4())}), 404, "configuration_not_found")
+
+
+async def test_a_replay_says_what_a_draft_would_change(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        for amount in (5, 50, 500):
+            await api.finish("pay", amount=amount)
+        strict = table({"amount": "< 10", "approved": "true", "limit": "0"}, {"approved": "false", "limit": "0"})
+        answer = await api.post("/rules/approve/replay", {"graph": strict.model_dump(mode="json")})
+        report = answer.json()
+        assert (report["replayed"], report["changed"], report["complete"]) == (3, 1, True)
+        (change,) = report["changes"]
+        assert change["input"]["amount"] == "50"
+        assert change["differences"] == [{"field": "approved", "expected": True, "actual": False}]
+        again = await api.post("/rules/approve/replay", {"graph": strict.model_dump(mode="json")})
+        assert again.json() == report, "the same draft gives the same report"
+        newest = await api.post("/rules/approve/replay", {"graph": strict.model_dump(mode="json"), "last": 1})
+        assert (newest.json()["replayed"], newest.json()["changed"]) == (1, 0)
+        failing = script("export const handler = async (input) => { if (input.amount > 100) throw new Error('no'); return input }")
+        broken = (await api.post("/rules/approve/replay", {"graph": failing.model_dump(mode="json")})).json()
+        assert {change["error"]["code"] for change in broken["changes"]} == {"rule_evaluation_failed", "rule_result_misfit"}
+
+
+async def test_a_rule_that_is_called_like_a_route_is_refused_when_it_is_registered(open_rules: OpenRules) -> None:
+    @rule(description="It has an unlucky name.")
+    def simulate(expense: Expense) -> Approval:
+        return Approval(approved=True)
+
+    @rule(description="It has the name of another one.")
+    def approve(expense: Expense) -> Approval:
+        return Approval(approved=True)
+
+    async with open_rules() as api:
+        with pytest.raises(RuleNameTaken, match="simulate"):
+            api.app.register_rule(simulate)
+        with pytest.raises(RuleNameTaken, match="Two rules are called 'approve'"):
+            api.app.register_rule(approve)
+        with pytest.raises(ValueError, match="rule max not found"):
+            api.app.register_rule(max)  # type: ignore[arg-type]
+        with pytest.raises(RuleNameTaken, match="has the same name"):
+            await api.ask(lambda: approve(Expense(amount=1)))
+
+
+async def test_who_may_do_nothing_learns_nothing(open_rules: OpenRules) -> None:
+    class Nothing:
+        def decide(self, principal: object, action: object, resource: object) -> Decision:
+            return Decision(False)
+
+    def forbid(app: PlanarApp) -> None:
+        app.services.add(Authorizer, Nothing())
+
+    async with open_rules(prepare=forbid) as api:
+        for answer in (
+            await api.get("/rules/"),
+            await api.get("/rules/nobody"),
+            await api.post("/rules/simulate", {}),
+            await api.post("/rules/approve", {"wrong": True}),
+            await api.post("/rules/approve/replay", {}),
+            await api.post("/rules/approve/test-cases", {}),
+            await api.post("/rules/approve/check", {}),
+        ):
+            assert answer.status_code in (401, 403), answer.text
