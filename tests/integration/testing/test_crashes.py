@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,16 @@ from planar.modeling.orm import PlanarBaseEntity
 from planar.testing.crashes import Process, at_every_write
 from planar.testing.faults import Crash, Faults, ProcessDied
 from planar.workflows import Workflow, step, workflow
+
+pytestmark = pytest.mark.filterwarnings("ignore:The garbage collector is trying to clean up non-checked-in connection")
+"""What a process that died has left open is closed by the collector, as by the system after ``kill -9``."""
+
+
+@pytest.fixture(autouse=True)
+def buried() -> Iterator[None]:
+    """Nothing of the dead is left for another test's collector."""
+    yield
+    gc.collect()
 
 
 class CrashNote(PlanarBaseEntity, table=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,9 @@ SHORT = {stores.MEMORY: 1, stores.SQLITE: 3, stores.POSTGRESQL: 23}
 SHORT_WITH_SESSIONS = {stores.SQLITE: 3, stores.POSTGRESQL: 13}
 """And of those that use sessions, which the memory store has not."""
 
+ABANDONED = "ignore:The garbage collector is trying to clean up non-checked-in connection"
+"""What a process that died has left open is closed by the collector, as by the system after ``kill -9``."""
+
 Everywhere = Callable[[Scenario], Points]
 StageOn = Callable[[str], Stage]
 
@@ -40,6 +44,19 @@ def folder() -> Iterator[Path]:
 def template(folder: Path) -> Path:
     """An SQLite file in which every table stands."""
     return asyncio.run(make_template(folder / "template.db"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings(ABANDONED))
+
+
+@pytest.fixture(autouse=True)
+def buried() -> Iterator[None]:
+    """Nothing of the dead is left for another test's collector."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)
