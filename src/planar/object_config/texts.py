@@ -46,15 +46,16 @@ def is_too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
     """Whether *value* has more than *limit* levels of objects and lists: whoever compares two such would run out of stack."""
     level: list[Any] = [value]
     for _ in range(limit + 1):
-        containers = [each for each in level if isinstance(each, dict | list)]
-        if not containers:
+        if not any(isinstance(each, dict | list) for each in level):
             return False
-        level = [inner for each in containers for inner in _inside(each)]
+        level = [inner for each in level for inner in _inside(each)]
     return True
 
 
-def _inside(container: Any) -> Iterable[Any]:
-    return cast("dict[str, Any]", container).values() if isinstance(container, dict) else container
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()
 
 
 def plain_of(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -27,10 +28,13 @@ from schemathesis.specs.openapi.checks import (
 
 from planar import PlanarApp, sqlite_config
 from planar.config import LocalDirectoryConfig
+from tests import stores
 from tests.integration.entities.world import make_tables, register_all
 from tests.integration.http import sample
+from tests.integration.object_config.world import have_limits
 
-EXAMPLES = 15
+EXAMPLES = 40 if os.environ.get(stores.LONG) else 5
+OF_LIMITS = {"object_type": "limits", "object_name": "limits"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     app = register_all(PlanarApp(config=config, on_startup=make_tables))
     for workflow in sample.ALL:
         app.register_workflow(workflow)
+    have_limits(app)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, name="fuzzed server")
     thread.start()
@@ -61,6 +66,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         files = [client.post("/file/upload", files=[("files", (f"{name}.txt", b"x"))]).json()[0]["id"] for name in "ab"]
         uploads = [client.post("/file/uploads", json={"filename": name, "size": 1}).json()["id"] for name in "ab"]
         rows = [client.post("/entities/City/instances", json={"name": name}).json()["id"] for name in ("a", "b")]
+        configs = [client.post("/object-configurations/", json={**OF_LIMITS, "data": {"ceiling": n}}).json()["id"] for n in range(2)]
     names = {
         "workflow_name": ["summing", "awaiting", "events"],
         "run_id": runs,
@@ -69,6 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "upload_id": uploads,
         "entity_name": ["City", "Customer", "Sample"],
         "instance_id": [*rows, runs[0]],
+        "config_id": configs,
     }
     yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
     server.should_exit = True
