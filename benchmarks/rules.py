@@ -2,10 +2,10 @@
 
     python benchmarks/rules.py [--seconds 2] [--rounds 5]
 
-Prints how many evaluations a second the bare engine makes of a table that it has compiled, and how many Planar makes of the same, from a
-model to a model: with the input written as JSON, and the result checked against its type. They take turns in one process, and the median
-round counts; the target is a third. Beside it stands what the engine makes when its graph is not compiled before, and what a script costs in
-its process. It judges nothing; the exit code is 0.
+Prints how many evaluations a second the bare engine makes of a table that it has compiled, and how many Planar makes of the same, from
+a model to a model: with the input written as JSON, and the result checked against its type. They take turns in one process, and the
+median round counts; the target is a third. Beside it stands what the engine makes when its graph is not compiled before, and what a
+script costs in its process. It judges nothing; the exit code is 0.
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ async def measure(seconds: float, rounds: int) -> None:
     async def ours() -> object:
         return await evaluate_compiled(definition, compiled, value)
 
-    measured: list[tuple[float, float, float]] = []
-    for _ in range(rounds):
-        measured.append((await rate(bare, seconds), await rate(ours, seconds), await rate(anew, seconds / 4)))
+    measured = [(await rate(bare, seconds), await rate(ours, seconds), await rate(anew, seconds / 4)) for _ in range(rounds)]
     middle = sorted(measured, key=lambda rates: rates[1] / rates[0])[rounds // 2]
     print(f"bare engine, compiled: {middle[0]:,.0f} a second")
     print(f"Planar, from model to model: {middle[1]:,.0f} a second, {middle[1] / middle[0]:.2f} of it (target {TARGET:.2f})")
