@@ -75,6 +75,7 @@ bench: env ## What an import costs, and the engine beside the bare databases and
 	@$(PY) benchmarks/engine.py $(ARGS)
 	@$(PY) benchmarks/contention.py
 	@$(PY) benchmarks/files.py
+	@$(PY) benchmarks/rules.py
 	@$(PY) benchmarks/postgres.py $(ARGS)
 
 .PHONY: bench-postgres

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -144,6 +145,7 @@ async def outcome_of(definition: RuleDefinition, graph: JDMGraph | None, cases: 
         except RuleError as error:
             compiled = error
     for case in cases:
+        await asyncio.sleep(0)  # others have their turn, however many cases there are
         try:
             if stopped is not None:
                 raise RuleTimeout(f"Not run, as another case had to be stopped: {stopped.message}")

@@ -112,18 +112,6 @@ async def _graph_of(what: str, name: str) -> Chosen[RuleEngineConfig]:
     return chosen
 
 
-async def evaluate_draft(
-    definition: RuleDefinition, graph: JDMGraph, value: Any, *, trace: bool = False, what: str | None = None
-) -> tuple[BaseModel, dict[str, Any]]:
-    """What *graph* would decide for *value*, and what each node did.
-
-    Raises:
-        RuleError: as `decide` raises it.
-    """
-    draft = await compiled_draft(definition, graph, what)
-    return await evaluate_compiled(definition, draft, value, trace=trace)
-
-
 async def compiled_draft(definition: RuleDefinition, graph: JDMGraph, what: str | None = None) -> CompiledGraph:
     """A graph that is not stored, or not used, compiled for this one use."""
     called = what or f"The draft of rule '{definition.name}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from planar.workflows.models import StepStatus, StepType, WorkflowStep
 
 SEARCHED: Final = 100_000
 """How many of the newest steps of all runs are looked through for decisions of a rule."""
+
+YIELD_EACH: Final = 20
+"""After so many decisions others have their turn."""
 
 _STEPS: Final[Table] = getattr(WorkflowStep, "__table__")  # noqa: B009 - the class does not declare it
 _NAMES: Final = ("workflow_id", "step_id", "step_type", "qualname", "status", "args", "kwargs", "result", "updated_at")
@@ -57,6 +61,8 @@ async def replay(definition: RuleDefinition, graph: JDMGraph, last: int) -> Repl
     replayed = 0
     for decision in decisions:
         replayed += 1
+        if replayed % YIELD_EACH == 0:
+            await asyncio.sleep(0)
         change = await _change(definition, draft, decision)
         if change is not None:
             changes.append(change)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
@@ -195,5 +195,6 @@ def _shown(case: RuleTestCase) -> CaseInfo:
 
 def _link(request: Request, response: Response, after: str) -> None:
     """The ``Link`` header of a page that ends with the key *after*."""
-    asked = {**request.query_params, "after": after}
-    response.headers["Link"] = f'<{request.url.path}?{urlencode(asked)}>; rel="next"'
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+    path = quote(str(request.scope["path"]))
+    response.headers["Link"] = f'<{path}?{urlencode([*kept, ("after", after)])}>; rel="next"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ def validate_config(name: str, config: RuleEngineConfig) -> ConfigDiagnostics[Ru
 async def check_configuration(name: str, config: RuleEngineConfig) -> ConfigDiagnostics[RuleEngineConfig]:
     """The same with the scripts: what is asked when a version is saved, promoted, or used for the first time."""
     definition = _definition(name)
-    return diagnostics_of(definition, [*findings(definition, config.jdm), *await check_scripts(config.jdm)])
+    return diagnostics_of(definition, [*await findings_of(definition, config.jdm), *await check_scripts(config.jdm)])
 
 
 rule_configuration: Final = ObjectConfigurationIO[RuleEngineConfig](RuleEngineConfig, ConfigurableObjectType.RULE, check_configuration)
@@ -43,6 +44,11 @@ def findings(definition: RuleDefinition, graph: JDMGraph) -> list[Finding]:
     """What is wrong with *graph* as a version of a rule."""
     rule = definition.rule
     return check_graph(graph, takes=rule.input, gives=rule.output, name=rule.name, known_rules=_registry().names())
+
+
+async def findings_of(definition: RuleDefinition, graph: JDMGraph) -> list[Finding]:
+    """The same without holding up the event loop."""
+    return await asyncio.to_thread(findings, definition, graph)
 
 
 def diagnostics_of(definition: RuleDefinition, found: Sequence[Finding]) -> ConfigDiagnostics[RuleEngineConfig]:

@@ -8,7 +8,7 @@ from typing import Final
 from planar.rules.checking.findings import Finding, FindingCode, at
 from planar.rules.checking.texts import MAX_SCRIPT
 from planar.rules.compiled import CompiledGraph
-from planar.rules.errors import RuleEvaluationFailed, RuleSandboxError
+from planar.rules.errors import RuleCrashed, RuleEvaluationFailed, RuleTimeout
 from planar.rules.graph import JDMEdge, JDMGraph
 from planar.rules.nodes import FunctionNode, FunctionNodeContent, InputNode, OutputNode
 
@@ -20,7 +20,11 @@ _PLACE: Final = re.compile(r"\(line (\d+)\)")
 
 
 async def check_scripts(graph: JDMGraph) -> list[Finding]:
-    """What is wrong with the function nodes of *graph* before they are executed."""
+    """What is wrong with the function nodes of *graph* before they are executed.
+
+    Raises:
+        RuleSandboxBusy, RuleSandboxError: it cannot be found out now.
+    """
     found: list[Finding] = []
     for node in graph.nodes:
         if isinstance(node, FunctionNode) and len(node.source) <= MAX_SCRIPT:
@@ -44,7 +48,7 @@ async def _check(node: FunctionNode) -> list[Finding]:
         line = _PLACE.search(error.message)
         where = f" at line {line[1]}" if line is not None else ""
         return [at(node, FindingCode.BAD_SCRIPT, f"The script cannot be read{where}: {error.reason}.", row=int(line[1]) if line else None)]
-    except RuleSandboxError as error:
+    except (RuleTimeout, RuleCrashed) as error:
         return [at(node, FindingCode.BAD_SCRIPT, error.message, suggestion="Make the script smaller.")]
     return []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +21,7 @@ from planar.rules.graph import JDMGraph
 from planar.rules.models import RuleEngineConfig
 from planar.rules.registration import RuleDefinition, RuleRegistry
 from planar.rules.replaying import replay
-from planar.rules.rule_configuration import findings, rule_configuration
+from planar.rules.rule_configuration import findings_of, rule_configuration
 from planar.rules.runner import EvaluateError, EvaluateResponse, evaluated, refused
 from planar.rules.schemas import CaseReport, CheckReport, ReplayReport, RuleVersions, SavedRule
 from planar.rules.scripts import check_scripts
@@ -104,7 +105,7 @@ async def check(name: str, graph: JDMGraph) -> CheckReport:
         RuleNotFound: the app serves none of that name.
     """
     definition = registry().get(name)
-    found = [*findings(definition, graph), *await check_scripts(graph), *await _nested_warnings(definition, graph)]
+    found = [*await findings_of(definition, graph), *await check_scripts(graph), *await _nested_warnings(definition, graph)]
     return CheckReport(is_valid=not has_errors(found), findings=found)
 
 
@@ -119,7 +120,7 @@ async def save(name: str, graph: JDMGraph, comment: str | None) -> SavedRule:
     saved = await rule_configuration.write_config(name, RuleEngineConfig(jdm=graph), comment)
     shown = await with_versions(definition)
     # What was saved is right: what is left is only told.
-    told = [*findings(definition, graph), *await _nested_warnings(definition, graph)]
+    told = [*await findings_of(definition, graph), *await _nested_warnings(definition, graph)]
     report = await run_cases(definition, graph)
     return SavedRule(**dict(shown), saved_id=saved.id, findings=told, cases=report)
 
@@ -157,7 +158,8 @@ async def simulate(value: Mapping[str, Any], graph: JDMGraph) -> EvaluateRespons
         compiled = CompiledGraph(SIMULATED, graph, {name: version.data.jdm for name, version in nested.items()})
         return evaluated(await compiled.evaluate(context_text(value), trace=True))
     except RuleError as error:
-        found = [finding for finding in check_graph(graph, known_rules=registry().names()) if has_errors([finding])]
+        known = registry().names()
+        found = [finding for finding in await asyncio.to_thread(check_graph, graph, known_rules=known) if has_errors([finding])]
         answer = refused(error)
         return answer.model_copy(update={"data": {**answer.data, "findings": [each.model_dump(mode="json") for each in found]}})
 

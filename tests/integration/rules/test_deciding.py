@@ -116,3 +116,16 @@ async def test_errors_keep_their_fields_through_the_journal() -> None:
     error = RuleEvaluationFailed("said", "n1", "name", "why")
     again = type(error)(*error.args)
     assert (again.message, again.node_id, again.node_name, again.reason) == ("said", "n1", "name", "why")
+
+
+async def test_a_run_that_another_process_takes_up_keeps_its_decision_and_its_version(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        first = await api.use(table({"approved": "false", "limit": "0"}))
+        run_id = await api.start("pay_twice", amount=5, wait=True)
+        await api.until(run_id, "suspended")
+    async with open_rules() as api:
+        await api.use(APPROVE_ALL)
+        await api.ask(lambda: emit_event("go"))
+        assert (await api.until(run_id, "succeeded"))["result"] == [False, False]
+        steps = (await api.get(f"/workflows/pay_twice/runs/{run_id}/steps", step_type="rule")).json()["items"]
+        assert [step["meta"]["rule"]["config_id"] for step in steps] == [first, first]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from planar.clock import SYSTEM_CLOCK
 from planar.rules.checking.checks import check_graph
 from planar.rules.checking.fields import names_in
 from planar.rules.checking.findings import Finding
@@ -171,3 +172,11 @@ def test_a_field_of_a_nested_type_that_does_not_exist() -> None:
     codes = [(each.code.value, each.field_path) for each in found(table(ALL, inputs=("customer.city", "customer.age")))]
     assert ("UNKNOWN_FIELD", "customer.city") in codes
     assert all(path != "customer.age" for _, path in codes)
+
+
+def test_a_table_that_would_take_for_ever_to_compare_is_given_up() -> None:
+    names = ("amount", "count", "customer.age")
+    rows = [{name: f"{n % 97 + 100 * place}" for place, name in enumerate(names)} | ALL for n in range(400)]
+    begin = SYSTEM_CLOCK.monotonic()
+    found(table(*rows, inputs=names))
+    assert SYSTEM_CLOCK.monotonic() - begin < 15

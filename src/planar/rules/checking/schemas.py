@@ -12,9 +12,8 @@ from planar.rules.nodes import InputNode, OutputNode
 
 Schema = Mapping[str, Any]
 
-_FOR_PEOPLE: Final = frozenset(
-    {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$defs", "definitions"}
-)
+_FOR_PEOPLE: Final = frozenset({"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"})
+_RESOLVED: Final = frozenset({"$defs", "definitions"})
 _DEPTH: Final = 24
 """A type that contains itself is compared so deep."""
 
@@ -69,7 +68,7 @@ def _resolve(value: Any, definitions: Schema, depth: int, hints: bool) -> Any:
             # A field may be called "title".
             fields = cast("dict[str, Any]", each)
             result[name] = {field: _resolve(inner, definitions, depth + 1, hints) for field, inner in fields.items()}
-        elif name not in _FOR_PEOPLE and (hints or not name.startswith("x-")):
+        elif name not in _FOR_PEOPLE | _RESOLVED and (hints or not name.startswith("x-")):
             result[name] = _resolve(each, definitions, depth + 1, hints)
     return result
 

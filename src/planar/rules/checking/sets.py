@@ -117,14 +117,20 @@ class Numbers:
 
     def cut(self, other: ValueSet) -> Numbers:
         assert isinstance(other, Numbers)
-        return Numbers.of((a.cut(b) for a in self.intervals for b in other.intervals), integral=self.integral)
+        return self._with(a.cut(b) for a in self.intervals for b in other.intervals)
 
     def without(self, other: ValueSet) -> Numbers:
         assert isinstance(other, Numbers)
         rest = list(self.intervals)
         for taken in other.intervals:
-            rest = [part.cut(piece) for part in rest for piece in taken.outside()]
-        return Numbers.of(rest, integral=self.integral)
+            outside = taken.outside()
+            rest = [left for part in rest for piece in outside if not (left := part.cut(piece)).is_empty()]
+        return self._with(rest)
+
+    def _with(self, parts: Iterable[Interval]) -> Numbers:
+        """Those of *parts*, which do not overlap, that hold something."""
+        whole = (part.whole() for part in parts) if self.integral else parts
+        return Numbers(tuple(part for part in whole if not part.is_empty()), self.integral)
 
     def example(self) -> str:
         return format(self.intervals[0].example(), "f")

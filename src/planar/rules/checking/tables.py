@@ -19,6 +19,8 @@ from planar.rules.nodes import DecisionTableNode
 
 MAX_BOXES: Final = 400
 """If so many pieces are left, nothing is said."""
+MAX_SPLITS: Final = 10_000
+"""So often pieces of one table are compared with a row; after that nothing more is said."""
 MAX_COMPARED: Final = 500
 """Rows of larger tables are not compared with each other."""
 
@@ -53,10 +55,10 @@ def check_table(node: DecisionTableNode, scope: Scope) -> list[Finding]:
     if len(rows) > MAX_COMPARED:
         return found
     rows_that_count = [row for row in rows if row is not None]
-    is_first = node.content.hitPolicy == "first"
+    is_first, budget = node.content.hitPolicy == "first", Budget()
     found.extend(_never(node, rows_that_count))
-    found.extend(_shadowed(node, rows_that_count) if is_first else _overlapping(node, rows_that_count))
-    found.extend(_uncovered(node, rows, fields))
+    found.extend(_shadowed(node, rows_that_count, budget) if is_first else _overlapping(node, rows_that_count))
+    found.extend(_uncovered(node, rows, fields, budget))
     return found
 
 
@@ -115,7 +117,7 @@ def _never(node: DecisionTableNode, rows: Sequence[Row]) -> Iterator[Finding]:
             yield _warning(node, FindingCode.UNREACHABLE_ROW, message, "Correct the cell, or remove the row.", row.number, row.never)
 
 
-def _shadowed(node: DecisionTableNode, rows: Sequence[Row]) -> Iterator[Finding]:
+def _shadowed(node: DecisionTableNode, rows: Sequence[Row], budget: Budget) -> Iterator[Finding]:
     for index, row in enumerate(rows):
         if row.never is not None:
             continue
@@ -124,7 +126,7 @@ def _shadowed(node: DecisionTableNode, rows: Sequence[Row]) -> Iterator[Finding]
         if same is not None:
             message = f"Row {row.number} has the conditions of row {same.number}, so it is never reached."
             yield _warning(node, FindingCode.DUPLICATE_ROW, message, "Remove one of them.", row.number)
-        elif left_of(row.box, [other.box for other in before]) == []:
+        elif left_of(row.box, [other.box for other in before], budget) == []:
             takers = [str(other.number) for other in before if _meet(other.box, row.box)]
             above = f"row {takers[0]} above decides" if len(takers) == 1 else f"rows {', '.join(takers)} above decide"
             message = f"Row {row.number} is never reached: {above} all that fits it."
@@ -145,11 +147,11 @@ def _overlapping(node: DecisionTableNode, rows: Sequence[Row]) -> Iterator[Findi
             yield _warning(node, FindingCode.OVERLAPPING_ROWS, message, "Make them exclude each other, if that is not meant.", row.number)
 
 
-def _uncovered(node: DecisionTableNode, rows: Sequence[Row | None], fields: Mapping[str, Field]) -> Iterator[Finding]:
+def _uncovered(node: DecisionTableNode, rows: Sequence[Row | None], fields: Mapping[str, Field], budget: Budget) -> Iterator[Finding]:
     if None in rows or not fields:
         return
     known = [row for row in rows if row is not None]
-    left = left_of({name: field.whole for name, field in fields.items()}, [row.box for row in known if not row.texts])
+    left = left_of({name: field.whole for name, field in fields.items()}, [row.box for row in known if not row.texts], budget)
     if not left or any(row.texts for row in known):
         return
     example = ", ".join(f"{name} = {values.example()}" for name, values in left[0].items())
@@ -166,11 +168,21 @@ def _meet(a: Box, b: Box) -> bool:
     return not any(a[name].cut(b[name]).is_empty() for name in a)
 
 
-def left_of(box: Box, takers: Sequence[Box]) -> list[Box] | None:
-    """What is left of *box* when *takers* are taken away, in pieces that do not overlap; None if those are too many to say."""
+@dataclass(slots=True)
+class Budget:
+    """How much work is left for a table."""
+
+    splits: int = MAX_SPLITS
+
+
+def left_of(box: Box, takers: Sequence[Box], budget: Budget) -> list[Box] | None:
+    """What is left of *box* when *takers* are taken away, in pieces that do not overlap; None if that is too much work to say."""
     pieces: list[Box] = [box]
     for taker in takers:
         rest: list[Box] = []
+        budget.splits -= len(pieces)
+        if budget.splits < 0:
+            return None
         for piece in pieces:
             rest.extend(_split(piece, taker))
         pieces = rest
