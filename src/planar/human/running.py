@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -129,7 +130,7 @@ async def _act(task_id: UUID, change: Change, values: dict[str, Any]) -> HumanTa
     return await _plan(task_id, change, lambda _: values)
 
 
-async def _plan(task_id: UUID, change: Change, values: Any) -> HumanTask | None:
+async def _plan(task_id: UUID, change: Change, values: Callable[[HumanTask], dict[str, Any]]) -> HumanTask | None:
     """Do *change*, unless the task has ended meanwhile."""
 
     async def plan(_: PlanarSession, task: HumanTask) -> Plan:
