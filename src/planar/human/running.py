@@ -107,6 +107,14 @@ async def settle_task(task_id: UUID, *, is_over: bool) -> Outcome | None:
     )
 
 
+async def withdraw(task_id: UUID) -> datetime | None:
+    """Close a task whose answer nobody waits for any more; when that was."""
+    now = current_services().get(Client).now()
+    values = {"completed_at": now, "completed_by": SYSTEM.name, "reason": "withdrawn", "claimed_by": None, "claimed_at": None}
+    changed = await _act(task_id, Change.CANCEL, values)
+    return None if changed is None else changed.updated_at
+
+
 async def remind(task_id: UUID) -> datetime | None:
     """Tell whoever listens once more of a task that is still open; when that was."""
     changed = await _plan(task_id, Change.REMIND, lambda task: {"reminders": task.reminders + 1})
