@@ -59,3 +59,13 @@ async def test_a_task_survives_the_process_that_asked(open_tasks: OpenTasks) -> 
         await api.complete(task_id, approved=True)
         assert (await api.result(run_id))["approved"] is True
         assert len(await api.tasks(workflow_id=run_id)) == 1
+
+
+async def test_a_task_survives_that_its_run_leaves_the_memory(open_tasks: OpenTasks) -> None:
+    async with open_tasks(max_parked_runs=0) as api:
+        run_id, first = await api.ask("ask_twice")
+        await api.complete(first, note="a")
+        second = await api.task_of(run_id)
+        assert (await api.task(first))["status"] == "completed"
+        await api.complete(second, note="b")
+        assert await api.result(run_id) == ["a", "b"]
