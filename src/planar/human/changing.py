@@ -32,6 +32,7 @@ from planar.human.errors import (
 )
 from planar.human.lifecycle import OPEN, Change, HumanTaskStatus, Refusal, Standing, Who, next_status
 from planar.human.models import HumanTask
+from planar.human.queries import get_task
 
 T = TypeVar("T")
 
@@ -119,8 +120,7 @@ async def find_task(session: PlanarSession, task_id: UUID) -> HumanTask:
     Raises:
         HumanTaskNotFound: there is none.
     """
-    query = select(HumanTask).where(col(HumanTask.id) == task_id).execution_options(populate_existing=True)
-    task = cast("HumanTask | None", (await session.exec(cast("Any", query))).scalars().first())
+    task = await get_task(session, task_id)
     if task is None:
         raise HumanTaskNotFound(f"Human task {task_id} not found")
     return task

@@ -141,7 +141,10 @@ async def everything(session: PlanarSession, query: Any) -> list[Any]:
 
 # -- conditions -------------------------------------------------------------------------------------------------------------
 
-_CREATED, _DUE, _PRIORITY, _ID = col(HumanTask.created_at), col(HumanTask.due_at), col(HumanTask.priority), col(HumanTask.id)
+_CREATED: Any = col(HumanTask.created_at)
+_DUE: Any = col(HumanTask.due_at)
+_PRIORITY: Any = col(HumanTask.priority)
+_ID: Any = col(HumanTask.id)
 
 _ORDER: dict[Sort, tuple[Any, ...]] = {
     Sort.CREATED: (_CREATED.desc(), _ID.desc()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -106,6 +107,14 @@ async def settle_task(task_id: UUID, *, is_over: bool) -> Outcome | None:
     )
 
 
+async def withdraw(task_id: UUID) -> datetime | None:
+    """Close a task whose answer nobody waits for any more; when that was."""
+    now = current_services().get(Client).now()
+    values = {"completed_at": now, "completed_by": SYSTEM.name, "reason": "withdrawn", "claimed_by": None, "claimed_at": None}
+    changed = await _act(task_id, Change.CANCEL, values)
+    return None if changed is None else changed.updated_at
+
+
 async def remind(task_id: UUID) -> datetime | None:
     """Tell whoever listens once more of a task that is still open; when that was."""
     changed = await _plan(task_id, Change.REMIND, lambda task: {"reminders": task.reminders + 1})
@@ -129,7 +138,7 @@ async def _act(task_id: UUID, change: Change, values: dict[str, Any]) -> HumanTa
     return await _plan(task_id, change, lambda _: values)
 
 
-async def _plan(task_id: UUID, change: Change, values: Any) -> HumanTask | None:
+async def _plan(task_id: UUID, change: Change, values: Callable[[HumanTask], dict[str, Any]]) -> HumanTask | None:
     """Do *change*, unless the task has ended meanwhile."""
 
     async def plan(_: PlanarSession, task: HumanTask) -> Plan:

@@ -112,8 +112,10 @@ def _counted(task: HumanTask, output_data: Any, approves: bool, who: Who) -> Pla
 
     async def keep(session: PlanarSession, changed: HumanTask) -> None:
         now = _now()
-        data = {"task_id": changed.id, "answered_by": who.name, "approves": approves, "data": output_data}
-        session.add(HumanTaskAnswer(**data, is_draft=False, created_at=now, updated_at=now))
+        answer = HumanTaskAnswer(
+            task_id=changed.id, answered_by=who.name, is_draft=False, approves=approves, data=output_data, created_at=now, updated_at=now
+        )
+        session.add(answer)
         await _forget_drafts(session, changed, None if tally.is_decided else who.name)
 
     if tally.is_decided:

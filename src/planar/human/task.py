@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -130,10 +131,15 @@ class Human(Generic[T]):
         task_id = await _CREATE((self.name,), lambda: running.create_task(asked, opened_at, timeout))
         escalate = None if self.escalate is None else self.escalate.after
         timers = agenda(opened_at, self.reminders, escalate, timeout) if opened_at is not None else []
-        while True:
-            outcome = await self._wait(task_id, deque(timers))
-            if outcome is not None:
-                return self._result(task_id, outcome)
+        try:
+            while True:
+                outcome = await self._wait(task_id, deque(timers))
+                if outcome is not None:
+                    return self._result(task_id, outcome)
+        except asyncio.CancelledError:
+            # Nobody waits for the answer any more: a race is lost, a time limit is over. The run itself may go on.
+            await _WITHDRAW((task_id,), lambda: running.withdraw(task_id))
+            raise
 
     async def _wait(self, task_id: UUID, timers: deque[Any]) -> Outcome | None:
         """Until somebody has answered, or time is over, doing what time brings; None if it was a false alarm."""
@@ -196,5 +202,6 @@ async def _acted(task_id: UUID) -> datetime | None: ...
 _KIND: Final = StepKind.HUMAN_IN_THE_LOOP
 _CREATE: Final = Recorded("Human._create_task", "Create Human Task", _created, kind=_KIND)
 _SETTLE: Final = Recorded("Human._settle_task", "Take the answer", _settled)
+_WITHDRAW: Final = Recorded("Human._withdraw", "Withdraw", _acted, kind=_KIND)
 _REMIND: Final = Recorded("Human._remind", "Remind", _acted)
 _ESCALATE: Final = Recorded("Human._escalate", "Escalate", _acted)

@@ -53,6 +53,9 @@ _SQLITE = (
 _POSTGRESQL = (
     f"""create function planar.{TRIGGER}() returns trigger language plpgsql as $$
     begin
+        if not exists (select 1 from ended r join planar.human_task t on t.workflow_id = r.id) then
+            return null;
+        end if;
         update planar.human_task t set {_CLOSE.format(new="r").replace("version + 1", "t.version + 1")}
         from ended r
         where t.workflow_id = r.id and t.status in ('pending', 'claimed') and r.status in ('succeeded', 'failed', 'cancelled');
