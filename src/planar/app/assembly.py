@@ -52,7 +52,6 @@ def default_services(config: PlanarConfig, manager: DatabaseManager, registry: R
     services.add(Authenticator, DevUser() if config.environment is Environment.DEV else Nobody())
     services.add(Authorizer, AllowAll())
     services.add(ConfigurableTypes, ConfigurableTypes())
-    services.add(VersionChooser, VersionChooser(manager))
     add_files(services, config)
     add_human_tasks(services, config)
     add_rules(services)
@@ -63,6 +62,8 @@ def assemble(services: Services, notices: Notices) -> Running:
     """Build the engine around a connected database. Nothing runs yet."""
     config, manager, registry = services.get(PlanarConfig), services.get(DatabaseManager), services.get(Registry)
     opener = services.find(StoreOpener) or StoreOpener(partial(open_store, lease_seconds=config.workflows.lease_seconds))
+    # Anew at each start: what it remembers is that of one database.
+    services.add(VersionChooser, VersionChooser(manager))
     store = opener.open(manager, services.get(Clock))
     worker = _worker(services, store, notices)
     client = Client(
