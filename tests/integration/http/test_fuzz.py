@@ -28,6 +28,7 @@ from schemathesis.specs.openapi.checks import (
 from planar import PlanarApp, sqlite_config
 from planar.config import LocalDirectoryConfig
 from tests.integration.http import sample
+from tests.integration.human.sample import ask_both, ask_lax
 
 EXAMPLES = 15
 
@@ -45,7 +46,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("fuzz")
     config = sqlite_config(str(folder / "app.db"))
     app = PlanarApp(config=config.model_copy(update={"storage": LocalDirectoryConfig(directory=str(folder / "files"))}))
-    for workflow in sample.ALL:
+    for workflow in (*sample.ALL, ask_lax, ask_both):
         app.register_workflow(workflow)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, name="fuzzed server")
@@ -58,16 +59,27 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         runs = [client.post("/workflows/summing/start?wait=10", json={"left": left}).json()["id"] for left in range(2)]
         files = [client.post("/file/upload", files=[("files", (f"{name}.txt", b"x"))]).json()[0]["id"] for name in "ab"]
         uploads = [client.post("/file/uploads", json={"filename": name, "size": 1}).json()["id"] for name in "ab"]
+        tasks = _tasks(client)
     names = {
         "workflow_name": ["summing", "awaiting", "events"],
         "run_id": runs,
         "step_id": [1, 2],
         "file_id": files,
         "upload_id": uploads,
+        "task_id": tasks,
     }
     yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
     server.should_exit = True
     thread.join()
+
+
+def _tasks(client: httpx.Client) -> list[str]:
+    """Tasks for people, one of them for several."""
+    for workflow in ("ask_lax", "ask_lax", "ask_both"):
+        client.post(f"/workflows/{workflow}/start")
+    while len(found := client.get("/human-tasks/").json()) < 3:
+        time.sleep(0.01)
+    return [task["id"] for task in found]
 
 
 CHECKS = [
