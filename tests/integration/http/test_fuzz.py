@@ -31,6 +31,7 @@ from planar.config import LocalDirectoryConfig
 from tests import stores
 from tests.integration.entities.world import make_tables, register_all
 from tests.integration.http import sample
+from tests.integration.human.sample import ask_both, ask_lax
 from tests.integration.object_config.world import have_limits
 
 EXAMPLES = 40 if os.environ.get(stores.LONG) else 5
@@ -51,7 +52,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     config = sqlite_config(str(folder / "app.db"))
     config = config.model_copy(update={"storage": LocalDirectoryConfig(directory=str(folder / "files"))})
     app = register_all(PlanarApp(config=config, on_startup=make_tables))
-    for workflow in sample.ALL:
+    for workflow in (*sample.ALL, ask_lax, ask_both):
         app.register_workflow(workflow)
     have_limits(app)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
@@ -67,6 +68,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         uploads = [client.post("/file/uploads", json={"filename": name, "size": 1}).json()["id"] for name in "ab"]
         rows = [client.post("/entities/City/instances", json={"name": name}).json()["id"] for name in ("a", "b")]
         configs = [client.post("/object-configurations/", json={**OF_LIMITS, "data": {"ceiling": n}}).json()["id"] for n in range(2)]
+        tasks = _tasks(client)
     names = {
         "workflow_name": ["summing", "awaiting", "events"],
         "run_id": runs,
@@ -76,10 +78,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "entity_name": ["City", "Customer", "Sample"],
         "instance_id": [*rows, runs[0]],
         "config_id": configs,
+        "task_id": tasks,
     }
     yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
     server.should_exit = True
     thread.join()
+
+
+def _tasks(client: httpx.Client) -> list[str]:
+    """Tasks for people, one of them for several."""
+    for workflow in ("ask_lax", "ask_lax", "ask_both"):
+        client.post(f"/workflows/{workflow}/start")
+    while len(found := client.get("/human-tasks/").json()) < 3:
+        time.sleep(0.01)
+    return [task["id"] for task in found]
 
 
 CHECKS = [

@@ -107,7 +107,7 @@ async def test_a_forged_event_is_refused(open_tasks: OpenTasks) -> None:
         body = {"event_key": f"human_task_completed:{task_id}", "payload": {"output_data": {"approved": True}}, "workflow_id": run_id}
         problem_of(await api.api.post("/workflows/events/emit", body), 403, "event_key_reserved")
         assert (await api.task(task_id))["status"] == "pending"
-        assert (await api.api.run(run_id))["status"] == "suspended"
+        assert (await api.api.until(run_id, "suspended", "succeeded", "failed"))["status"] == "suspended"
 
 
 async def test_what_is_not_there_is_not_found(open_tasks: OpenTasks) -> None:
@@ -148,6 +148,7 @@ async def test_the_steps_of_a_run_show_their_task(open_tasks: OpenTasks) -> None
         run_id, first = await api.ask("ask_twice")
         await api.complete(first, note="a")
         second = await api.task_of(run_id)
+        await api.api.until(run_id, "suspended")
         steps = (await api.api.get(f"/workflows/ask_twice/runs/{run_id}/steps", limit=50)).json()["items"]
         asking = [step for step in steps if step["parent_step_id"] is None]
         assert [step["meta"]["human_task"]["id"] for step in asking] == [first, second]

@@ -138,4 +138,4 @@ async def test_a_workflow_cannot_forge_an_answer_either(open_tasks: OpenTasks) -
         assert (forged["status"], forged["error"]["type"]) == ("failed", "ReservedEventKey")
         with bind_services(api.api.app.services), pytest.raises(ReservedEventKey):
             await emit_event(f"human_task_completed:{task_id}", {}, UUID(run_id))
-        assert (await api.api.run(run_id))["status"] == "suspended"
+        assert (await api.api.until(run_id, "suspended", "succeeded", "failed"))["status"] == "suspended"

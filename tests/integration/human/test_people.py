@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from planar.files.models import PlanarFileMetadata
 from planar.security import Principal
 from planar.security.actions import Action
 from planar.security.authorization import Decision
@@ -70,7 +71,7 @@ async def test_two_have_to_agree(open_tasks: OpenTasks) -> None:
         first = (await api.complete(task_id, "ann", approved=True, note="fine")).json()
         assert (first["status"], first["approvals"], first["quorum"]) == ("pending", 1, 2)
         problem_of(await api.complete(task_id, "ann", approved=True), 409, "human_task_answered")
-        assert (await api.api.run(run_id))["status"] == "suspended"
+        assert (await api.api.until(run_id, "suspended", "succeeded", "failed"))["status"] == "suspended"
         second = (await api.complete(task_id, "bob", approved=True, note="me too")).json()
         assert (second["status"], second["completed_by"]) == ("completed", "bob")
         assert await api.result(run_id) == "True by bob"
@@ -131,6 +132,19 @@ async def test_an_unknown_file_cannot_be_attached(open_tasks: OpenTasks) -> None
         _, task_id = await api.ask("expense")
         problem_of(await api.act(task_id, "attachments", {"file_id": str(uuid4())}, "ann"), 404, "file_not_found")
         assert (await api.api.get(f"{TASKS}/{task_id}/attachments")).json() == []
+
+
+async def test_a_file_is_attached_once(open_tasks: OpenTasks) -> None:
+    async with open_tasks() as api:
+        _, task_id = await api.ask("expense")
+        async with api.api.app.db_manager.get_session() as session:
+            file = PlanarFileMetadata(filename="a.txt", content_type="text/plain", size=1, storage_ref="a" * 32, sha256="0" * 64)
+            session.add(file)
+            await session.commit()
+        for who in ("ann", "bob"):
+            assert (await api.act(task_id, "attachments", {"file_id": str(file.id)}, who)).status_code == 201
+        attached = (await api.api.get(f"{TASKS}/{task_id}/attachments")).json()
+        assert [(each["file_id"], each["created_by"]) for each in attached] == [(str(file.id), "ann")]
 
 
 # -- lists ------------------------------------------------------------------------------------------------------------------
