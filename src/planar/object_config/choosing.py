@@ -17,7 +17,7 @@ from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession, current_scope
 from planar.engine.current import Frame, peek_frame
 from planar.engine.execution.run import LiveRun
-from planar.object_config.errors import ActiveConfigBroken, VersionNotPinned
+from planar.object_config.errors import ActiveConfigBroken, ConfigNotFoundError, VersionNotPinned
 from planar.object_config.judging import Judgement
 from planar.object_config.models import DEFAULT_UUID, ObjectConfigurationUse
 from planar.object_config.pinner import Pinner
@@ -113,7 +113,9 @@ class VersionChooser:
         if found is None:
             if text is None:
                 async with self._reading() as session:
-                    text = (await data_of(session, [config_id]))[config_id]
+                    text = (await data_of(session, [config_id])).get(config_id)
+            if text is None:
+                raise ConfigNotFoundError(config_id, io.object_type)
             found = await io.judge(name, text)
             self.learn(config_id, found)
         return found

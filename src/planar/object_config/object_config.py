@@ -7,7 +7,6 @@ from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from planar.clock import utc_now
 from planar.context import current_services
@@ -27,7 +26,7 @@ from planar.object_config.lifecycle import ConfigState
 from planar.object_config.models import DEFAULT_UUID, NAME_LENGTH, ObjectConfigurationBase
 from planar.object_config.reading import StoredVersion, VersionPage
 from planar.object_config.storing import ObjectKey
-from planar.object_config.texts import Difference, differences, text_of
+from planar.object_config.texts import Difference, differences, is_too_deep, plain_of, text_of
 from planar.object_config.transacting import in_transaction
 
 __all__ = [
@@ -269,7 +268,7 @@ class ObjectConfigurationIO(Generic[T]):
 
     async def _plain(self, which: T | UUID) -> Any:
         text = (await self.stored(which)).data or "" if isinstance(which, UUID) else text_of(which)
-        return from_json(text)
+        return plain_of(text)
 
     def _as_shown(self, stored: StoredVersion, found: Judgement[T]) -> ObjectConfigurationBase[T]:
         return ObjectConfigurationBase[Any](
@@ -298,9 +297,12 @@ class ObjectConfigurationIO(Generic[T]):
 
 def _text(config: BaseModel) -> str:
     try:
-        return text_of(config)
-    except ValueError as error:  # half a character, a number that JSON does not know
+        text = text_of(config)
+    except ValueError as error:  # half a character, an object that holds itself
         raise ConfigUnreadable(f"This cannot be written as JSON: {error}") from None
+    if is_too_deep(plain_of(text)):
+        raise ConfigUnreadable("This has more levels of objects and lists than can be stored.")
+    return text
 
 
 def _refuse_name(object_name: str) -> None:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json
-
 from planar.context import current_services
 from planar.db.session import get_session
 from planar.object_config import reading
@@ -19,7 +17,7 @@ from planar.object_config.errors import ConfigNotFoundError, ConfigOfAnotherObje
 from planar.object_config.models import DEFAULT_UUID, ObjectConfigurationBase
 from planar.object_config.reading import StoredVersion, VersionPage
 from planar.object_config.registration import ConfigurableType, ConfigurableTypes
-from planar.object_config.texts import Difference, differences
+from planar.object_config.texts import Difference, differences, plain_of
 from planar.object_config.uses import uses_of
 from planar.security.actions import Action
 from planar.security.authorization import is_allowed, validate_authorization_for
@@ -228,10 +226,7 @@ async def _shown(kind: ConfigurableType, stored: StoredVersion) -> Shown:
 
 def _json(stored: StoredVersion) -> Any:
     """The stored text as JSON, which a broken version still is; or as a text, if somebody wrote another one into the table."""
-    try:
-        return from_json(stored.data or "null")
-    except ValueError:
-        return stored.data
+    return plain_of(stored.data or "null")
 
 
 def _plain(shown: ObjectConfigurationBase[Any]) -> Any:

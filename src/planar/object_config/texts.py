@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, cast
@@ -30,6 +30,9 @@ class Difference:
     after: Any = None
 
 
+MAX_DEPTH: Final = 100
+"""How many levels of objects and lists a version may have."""
+
 IDENTITY_KEYS: Final = ("id", "_id")
 """Items of a list that all have one of these are matched by it, so that a row moved or put between others does not change all."""
 
@@ -37,6 +40,30 @@ IDENTITY_KEYS: Final = ("id", "_id")
 def text_of(config: BaseModel) -> str:
     """*config* as JSON text, by alias."""
     return config.model_dump_json(by_alias=True)
+
+
+def is_too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
+    """Whether *value* has more than *limit* levels of objects and lists: whoever compares two such would run out of stack."""
+    level: list[Any] = [value]
+    for _ in range(limit + 1):
+        if not any(isinstance(each, dict | list) for each in level):
+            return False
+        level = [inner for each in level for inner in _inside(each)]
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()
+
+
+def plain_of(text: str) -> Any:
+    """A stored text as JSON; as a text, if somebody wrote another one into the table."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def fingerprint_of(text: str) -> str:

@@ -28,8 +28,10 @@ from schemathesis.specs.openapi.checks import (
 from planar import PlanarApp, sqlite_config
 from planar.config import LocalDirectoryConfig
 from tests.integration.http import sample
+from tests.integration.object_config.world import have_limits
 
 EXAMPLES = 15
+OF_LIMITS = {"object_type": "limits", "object_name": "limits"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     app = PlanarApp(config=config.model_copy(update={"storage": LocalDirectoryConfig(directory=str(folder / "files"))}))
     for workflow in sample.ALL:
         app.register_workflow(workflow)
+    have_limits(app)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, name="fuzzed server")
     thread.start()
@@ -58,12 +61,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         runs = [client.post("/workflows/summing/start?wait=10", json={"left": left}).json()["id"] for left in range(2)]
         files = [client.post("/file/upload", files=[("files", (f"{name}.txt", b"x"))]).json()[0]["id"] for name in "ab"]
         uploads = [client.post("/file/uploads", json={"filename": name, "size": 1}).json()["id"] for name in "ab"]
+        configs = [client.post("/object-configurations/", json={**OF_LIMITS, "data": {"ceiling": n}}).json()["id"] for n in range(2)]
     names = {
         "workflow_name": ["summing", "awaiting", "events"],
         "run_id": runs,
         "step_id": [1, 2],
         "file_id": files,
         "upload_id": uploads,
+        "config_id": configs,
     }
     yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
     server.should_exit = True

@@ -12,7 +12,7 @@ import pytest
 from planar.app.lifespan import script_session
 from planar.context import bind_services
 from planar.db.session import get_session
-from planar.object_config import DEFAULT_UUID, VersionChooser, chosen_version
+from planar.object_config import DEFAULT_UUID, VersionChooser, chosen_version, pinner
 from planar.object_config.uses import versions_used
 from planar.workflows import gather, step, wait_for_event, workflow
 from tests.integration.http.conftest import Api
@@ -26,6 +26,11 @@ pytestmark = pytest.mark.anyio
 async def use(name: str = "limits", pinned: bool = True) -> int:
     """The version that is used here."""
     return (await chosen_version("limits", name, Limits, pinned=pinned)).version
+
+
+@workflow()
+async def one_use(which: str) -> int:
+    return await use(which)
 
 
 @workflow()
@@ -75,7 +80,31 @@ async def latest_in_workflow_code() -> int:
     return (await chosen_version("limits", "limits", Limits, pinned=False)).version
 
 
-ALL = (child, other_child, twice, parent_of_two, promoting, latest_in_workflow_code)
+@workflow()
+async def in_workflow_code(key: str) -> list[int]:
+    before = (await chosen_version("limits", "limits", Limits)).version
+    await wait_for_event(key)
+    return [before, (await chosen_version("limits", "limits", Limits)).version, await use()]
+
+
+@step()
+async def use_after_writing() -> list[int]:
+    await LIMITS.draft("prices", Limits())
+    return [await use_it("limits"), await use_it("limits")]
+
+
+async def use_it(name: str) -> int:
+    return (await chosen_version("limits", name, Limits)).version
+
+
+@workflow()
+async def writing_first(key: str) -> list[int]:
+    used = await use_after_writing()
+    await wait_for_event(key)
+    return [*used, await use()]
+
+
+ALL = (in_workflow_code, writing_first, child, other_child, twice, parent_of_two, promoting, latest_in_workflow_code)
 
 
 async def within(api: Api, act: Callable[[], Awaitable[Any]]) -> Any:
@@ -142,6 +171,33 @@ async def test_another_process_that_goes_on_with_the_run_uses_the_same_version(o
     async with open_api(ALL, prepare=have_limits) as api:
         await emit(api, "go")
         assert (await api.until(sleeping, "succeeded"))["result"] == [1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["in_workflow_code", "writing_first"])
+async def test_workflow_code_and_a_step_that_has_written_are_told_the_same_version(open_api: OpenApi, name: str) -> None:
+    async with open_api(ALL, prepare=have_limits, max_parked_runs=0) as api:
+        await promoted(api, 1)
+        sleeping = await api.start(name, key="go")
+        await api.until(sleeping, "suspended")
+        await promoted(api, 2)
+        await emit(api, "go")
+        run = await api.until(sleeping, "succeeded", "failed")
+        assert run["result"] == [1, 1, 1], run
+
+
+async def test_what_is_wrong_with_one_that_asks_is_no_others_fault(open_api: OpenApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pinner.pinned_versions
+
+    async def fails_for_prices(session: Any, asked: Any) -> Any:
+        if any(each.key.object_name == "prices" for each in asked):
+            raise RuntimeError("not for prices")
+        return await whole(session, asked)
+
+    monkeypatch.setattr(pinner, "pinned_versions", fails_for_prices)
+    async with open_api((one_use,), prepare=have_limits) as api:
+        names = ["limits", "prices", "limits", "greeting"] * 4
+        runs = await asyncio.gather(*(api.finish("one_use", which=name) for name in names))
+        assert [run["status"] for run in runs] == ["failed" if name == "prices" else "succeeded" for name in names]
 
 
 async def test_children_that_use_it_first_at_the_same_time_agree(open_api: OpenApi) -> None:

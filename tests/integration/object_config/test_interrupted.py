@@ -23,9 +23,12 @@ from planar.object_config import (
     ObjectConfigurationIO,
     VersionChooser,
     choosing,
+    pinning,
     storing,
 )
 from planar.object_config.choosing import FRESH_SECONDS
+from planar.object_config.pinner import Pinner
+from planar.object_config.pinning import Asked
 from planar.object_config.statements import VERSIONS
 from planar.object_config.storing import ObjectKey
 from tests.databases import Databases
@@ -160,6 +163,50 @@ async def test_a_look_that_a_promotion_overtakes_is_not_remembered(app: PlanarAp
     go_on.set()
     assert (await early).version == 0
     assert (await LIMITS.chosen("limits", Limits)).version == 1
+
+
+async def test_processes_that_ask_for_one_run_at_the_same_time_are_told_the_same(app: PlanarApp, databases: Databases) -> None:
+    saved = [await in_script(app, lambda n=n: LIMITS.write_config("limits", Limits(ceiling=n))) for n in range(4)]
+    processes = [Pinner(app.db_manager) for _ in range(3)]
+    roots = [uuid7() for _ in range(10)]
+    key = ObjectKey("limits", "limits")
+
+    async def ask(process: Pinner, root_id: UUID) -> tuple[UUID, int]:
+        found = await process.ask(Asked(root_id, uuid7(), 1, key))
+        return root_id, found.version if found is not None else 0
+
+    asking = [ask(process, root_id) for process in processes for root_id in (roots if process is processes[0] else roots[::-1])]
+    promoting = [in_script(app, lambda each=each: LIMITS.promote(each.id)) for each in saved]
+    told = [each for each in await asyncio.gather(*asking, *promoting) if isinstance(each, tuple)]
+    assert len(told) == 30
+    assert len(set(told)) == 10, "one answer for each run at the top"
+    ((rows,),) = await databases.ask("select count(*) from {planar}object_configuration_use")
+    assert rows == 10
+
+
+async def test_of_two_that_have_looked_the_second_to_write_takes_the_firsts_version(
+    app: PlanarApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = await in_script(app, lambda: LIMITS.write_config("limits", Limits(ceiling=1)))
+    root_id, key = uuid7(), ObjectKey("limits", "limits")
+    look, looked, go_on = pinning.find_active, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        found = await look(*arguments)
+        looked.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(pinning, "find_active", slow)
+    late = asyncio.ensure_future(Pinner(app.db_manager).ask(Asked(root_id, uuid7(), 1, key)))
+    await looked.wait()
+    monkeypatch.setattr(pinning, "find_active", look)
+    await in_script(app, lambda: LIMITS.promote_config(saved.id))
+    first = await Pinner(app.db_manager).ask(Asked(root_id, uuid7(), 1, key))
+    go_on.set()
+    assert first is not None
+    assert first.version == 1
+    assert await late == first
 
 
 async def test_a_check_that_fails_itself_is_shown_and_asked_again(app: PlanarApp) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +64,7 @@ AT_ONCE = st.lists(
 
 
 @asynccontextmanager
-async def tables(databases: Databases) -> AsyncIterator[PlanarApp]:
+async def tables(databases: Databases) -> AsyncGenerator[PlanarApp]:
     """An app on empty tables."""
     app = PlanarApp(config=(await databases.config()).model_copy(update={"storage": None}))
     have_limits(app)

@@ -21,7 +21,7 @@ from planar.object_config import (
     VersionChooser,
     chosen_version,
 )
-from planar.object_config.errors import ConfigNotDeletable, ConfigOfAnotherObject
+from planar.object_config.errors import ConfigNotDeletable, ConfigOfAnotherObject, ConfigUnreadable
 from planar.object_config.texts import DifferenceKind
 from tests.databases import Databases
 from tests.integration.object_config.world import LIMITS, Limits
@@ -176,3 +176,44 @@ async def test_two_versions_are_compared_by_places() -> None:
     changed, added, removed = DifferenceKind.CHANGED, DifferenceKind.ADDED, DifferenceKind.REMOVED
     assert found == [("/ceiling", changed), ("/lines/0", added), ("/lines/1/x", changed), ("/lines/1", removed)]
     assert await LIMITS.diff(Limits(ceiling=1, lines=[{"id": "a", "x": 1}, {"id": "b"}]), one.id) == []
+
+
+async def test_in_run_transaction_it_is_a_part_of_that() -> None:
+    session = get_session()
+    one = await LIMITS.write_config("limits", Limits(ceiling=1))
+
+    async def work() -> int:
+        await LIMITS.promote_config(one.id)
+        return (await LIMITS.write_config("limits", Limits(ceiling=2))).version
+
+    assert await session.run_transaction(work) == 2
+    assert (await chosen_version("limits", "limits", Limits)).version == 1
+
+    async def fails() -> None:
+        await LIMITS.revert("limits")
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await session.run_transaction(fails)
+    assert (await chosen_version("limits", "limits", Limits)).version == 1
+
+
+async def test_what_cannot_be_stored_is_refused() -> None:
+    deep: dict[str, object] = {}
+    for _ in range(150):
+        deep = {"x": deep}
+    for config in (Limits(lines=[deep]), Limits(lines=[{"half": "\ud800"}])):
+        with pytest.raises(ConfigUnreadable):
+            await LIMITS.write_config("limits", config)
+    for name in ("", "x" * 256, "a\0b"):
+        with pytest.raises(ConfigUnreadable):
+            await LIMITS.write_config(name, Limits())
+    assert await LIMITS.list() == []
+
+
+async def test_a_text_that_is_no_json_is_shown_and_compared(databases: Databases, app: PlanarApp) -> None:
+    saved, other = await LIMITS.write_config("limits", Limits()), await LIMITS.write_config("limits", Limits())
+    await databases.ask("update {planar}object_configuration set data = 'no json' where version = 1")
+    app.services.get(VersionChooser).forget_all()
+    assert (await LIMITS.find(saved.id)).is_broken
+    assert [each.before for each in await LIMITS.diff(saved.id, other.id)] == ["no json"]
