@@ -29,9 +29,12 @@ from planar import PlanarApp, sqlite_config
 from planar.config import LocalDirectoryConfig
 from tests.integration.http import sample
 from tests.integration.object_config.world import have_limits
+from tests.integration.rules.world import RULES
 
 EXAMPLES = 15
 OF_LIMITS = {"object_type": "limits", "object_name": "limits"}
+
+CASE = {"input": {"amount": 5}, "expected": {"approved": True}}
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     for workflow in sample.ALL:
         app.register_workflow(workflow)
     have_limits(app)
+    for each in RULES:
+        app.register_rule(each)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, name="fuzzed server")
     thread.start()
@@ -62,6 +67,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         files = [client.post("/file/upload", files=[("files", (f"{name}.txt", b"x"))]).json()[0]["id"] for name in "ab"]
         uploads = [client.post("/file/uploads", json={"filename": name, "size": 1}).json()["id"] for name in "ab"]
         configs = [client.post("/object-configurations/", json={**OF_LIMITS, "data": {"ceiling": n}}).json()["id"] for n in range(2)]
+        cases = [client.post("/rules/approve/test-cases", json=CASE | {"name": name}).json()["id"] for name in "ab"]
     names = {
         "workflow_name": ["summing", "awaiting", "events"],
         "run_id": runs,
@@ -69,6 +75,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "file_id": files,
         "upload_id": uploads,
         "config_id": configs,
+        "rule_name": ["approve", "echo"],
+        "case_id": cases,
     }
     yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
     server.should_exit = True
@@ -85,7 +93,7 @@ CHECKS = [
     unsupported_method,
 ]
 
-CANNOT_BE_UNFIT = {f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}")}
+CANNOT_BE_UNFIT = {f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}", "rules/{rule_name}")}
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
