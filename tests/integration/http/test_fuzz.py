@@ -93,7 +93,9 @@ CHECKS = [
     unsupported_method,
 ]
 
-CANNOT_BE_UNFIT = {f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}", "rules/{rule_name}")}
+CANNOT_BE_UNFIT = {
+    f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}", "rules/{rule_name}")
+}
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "unfitting"])
