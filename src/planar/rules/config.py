@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class RulesConfig(BaseModel):
     """The limits of scripts in decision graphs, which run in processes of their own."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     script_processes: int = Field(default=2, ge=1, le=64)
     """How many scripts run at once; the processes are started when they are needed."""

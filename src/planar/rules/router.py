@@ -51,6 +51,7 @@ _NO_CASE: Final = problems({404: "There is no such rule, or no such test case of
 _BAD_DRAFT: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": Problem | ValidationProblem, "description": "The body does not fit, or the graph asks a rule that has no graph."}
 }
+_NO_JSON: Final = problems({400: "The body is not JSON."})
 _BUSY: Final = problems({503: "Too many scripts wait for their turn."})
 
 
@@ -71,7 +72,7 @@ async def list_rules(
     return found
 
 
-@RULE_ROUTES.post("/simulate", dependencies=[requires(RuleAction.SIMULATE)])
+@RULE_ROUTES.post("/simulate", dependencies=[requires(RuleAction.SIMULATE)], responses=_NO_JSON)
 async def simulate(body: SimulateRequest) -> EvaluateResponse | EvaluateError:
     """Evaluate a graph, with what each node did. A graph that fails is answered with 200 as well: `success` is false then."""
     return await service.simulate(body.input, body.graph)
@@ -86,7 +87,11 @@ async def get_rule(rule_name: RuleName) -> RuleVersions:
 @RULE_ROUTES.post(
     "/{rule_name}",
     dependencies=[requires(RuleAction.UPDATE, _IN_PATH)],
-    responses={**_NOT_FOUND, **problems({400: "The graph is wrong: `diagnostics` says where, and suggests one that is right."}), **_BUSY},
+    responses={
+        **_NOT_FOUND,
+        **problems({400: "The body is not JSON; or the graph is wrong: `diagnostics` says where, and suggests one that is right."}),
+        **_BUSY,
+    },
 )
 async def save_rule(rule_name: RuleName, graph: JDMGraph, comment: Comment = None) -> SavedRule:
     """Save a graph as a new version. It decides nothing before it is promoted. The test cases are run with it; what fails does not
@@ -110,7 +115,9 @@ async def list_versions(
     return found
 
 
-@RULE_ROUTES.post("/{rule_name}/check", dependencies=[requires(RuleAction.SIMULATE, _IN_PATH)], responses={**_NOT_FOUND, **_BUSY})
+@RULE_ROUTES.post(
+    "/{rule_name}/check", dependencies=[requires(RuleAction.SIMULATE, _IN_PATH)], responses={**_NOT_FOUND, **_NO_JSON, **_BUSY}
+)
 async def check_rule(rule_name: RuleName, graph: JDMGraph) -> CheckReport:
     """What is wrong with a graph as a version of this rule. Nothing is saved."""
     return await service.check(rule_name, graph)
@@ -119,7 +126,7 @@ async def check_rule(rule_name: RuleName, graph: JDMGraph) -> CheckReport:
 @RULE_ROUTES.post(
     "/{rule_name}/replay",
     dependencies=[requires(RuleAction.UPDATE, _IN_PATH)],
-    responses={**_NOT_FOUND, **_BAD_DRAFT, **_BUSY},
+    responses={**_NOT_FOUND, **_NO_JSON, **_BAD_DRAFT, **_BUSY},
 )
 async def replay_rule(rule_name: RuleName, body: ReplayRequest) -> ReplayReport:
     """Decide the newest recorded decisions of this rule again, with a draft: what would change. It shows what runs were given, so it
@@ -141,7 +148,7 @@ async def list_cases(rule_name: RuleName, limit: Limit = 100, after: AfterName =
     "/{rule_name}/test-cases",
     status_code=201,
     dependencies=[requires(RuleAction.UPDATE, _IN_PATH)],
-    responses={**_NOT_FOUND, **problems({409: "The rule has a case of that name, or as many as it may."})},
+    responses={**_NOT_FOUND, **_NO_JSON, **problems({409: "The rule has a case of that name, or as many as it may."})},
 )
 async def add_case(rule_name: RuleName, body: CaseBody, response: Response) -> CaseInfo:
     """Keep a test case: an input, and those fields of the result that are to come out."""
@@ -150,7 +157,9 @@ async def add_case(rule_name: RuleName, body: CaseBody, response: Response) -> C
     return _shown(case)
 
 
-@RULE_ROUTES.post("/{rule_name}/test-cases/run", dependencies=[requires(RuleAction.SIMULATE, _IN_PATH)], responses={**_NOT_FOUND, **_BUSY})
+@RULE_ROUTES.post(
+    "/{rule_name}/test-cases/run", dependencies=[requires(RuleAction.SIMULATE, _IN_PATH)], responses={**_NOT_FOUND, **_NO_JSON, **_BUSY}
+)
 async def run_cases(
     rule_name: RuleName,
     graph: Annotated[JDMGraph | None, Body(description="A draft; without one a stored version is run.")] = None,
@@ -171,7 +180,7 @@ async def get_case(rule_name: RuleName, case_id: CaseId) -> CaseInfo:
 @RULE_ROUTES.put(
     "/{rule_name}/test-cases/{case_id}",
     dependencies=[requires(RuleAction.UPDATE, _IN_PATH)],
-    responses={**_NO_CASE, **problems({409: "The rule has another case of that name."})},
+    responses={**_NO_CASE, **_NO_JSON, **problems({409: "The rule has another case of that name."})},
 )
 async def change_case(rule_name: RuleName, case_id: CaseId, body: CaseBody) -> CaseInfo:
     """Replace what a test case says."""

@@ -25,6 +25,7 @@ from planar.engine.store.tables import AUTOINCREMENT, PARTIAL, WITHOUT_ROWID
 from planar.files import models as _file_tables  # noqa: F401 - its tables are the framework's too
 from planar.human import models as _human_tables  # noqa: F401 - and its
 from planar.object_config import models as _config_tables  # noqa: F401
+from planar.rules import cases as _rule_tables  # noqa: F401
 
 pytestmark = pytest.mark.anyio
 

@@ -33,9 +33,12 @@ from tests.integration.entities.world import make_tables, register_all
 from tests.integration.http import sample
 from tests.integration.human.sample import ask_both, ask_lax
 from tests.integration.object_config.world import have_limits
+from tests.integration.rules.world import RULES
 
 EXAMPLES = 40 if os.environ.get(stores.LONG) else 5
 OF_LIMITS = {"object_type": "limits", "object_name": "limits"}
+
+CASE = {"input": {"amount": 5}, "expected": {"approved": True}}
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     for workflow in (*sample.ALL, ask_lax, ask_both):
         app.register_workflow(workflow)
     have_limits(app)
+    for each in RULES:
+        app.register_rule(each)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, name="fuzzed server")
     thread.start()
@@ -69,6 +74,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         rows = [client.post("/entities/City/instances", json={"name": name}).json()["id"] for name in ("a", "b")]
         configs = [client.post("/object-configurations/", json={**OF_LIMITS, "data": {"ceiling": n}}).json()["id"] for n in range(2)]
         tasks = _tasks(client)
+        cases = [client.post("/rules/approve/test-cases", json=CASE | {"name": name}).json()["id"] for name in "ab"]
     names = {
         "workflow_name": ["summing", "awaiting", "events"],
         "run_id": runs,
@@ -79,6 +85,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "instance_id": [*rows, runs[0]],
         "config_id": configs,
         "task_id": tasks,
+        "rule_name": ["approve", "echo"],
+        "case_id": cases,
     }
     yield Served(schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json"), names)
     server.should_exit = True
@@ -106,7 +114,7 @@ CHECKS = [
 
 _ROW = "entities/{entity_name}/instances/{instance_id}"
 CANNOT_BE_UNFIT = {
-    *(f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}")),
+    *(f"GET /planar/v1/{path}" for path in ("health", "health/ready", "system-info", "workflows/{workflow_name}", "rules/{rule_name}")),
     f"DELETE /planar/v1/{_ROW}",
     f"POST /planar/v1/{_ROW}/restore",
 }

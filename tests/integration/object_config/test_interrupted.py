@@ -23,6 +23,7 @@ from planar.object_config import (
     ObjectConfigurationIO,
     VersionChooser,
     choosing,
+    pinning,
     storing,
 )
 from planar.object_config.choosing import FRESH_SECONDS
@@ -181,6 +182,31 @@ async def test_processes_that_ask_for_one_run_at_the_same_time_are_told_the_same
     assert len(set(told)) == 10, "one answer for each run at the top"
     ((rows,),) = await databases.ask("select count(*) from {planar}object_configuration_use")
     assert rows == 10
+
+
+async def test_of_two_that_have_looked_the_second_to_write_takes_the_firsts_version(
+    app: PlanarApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = await in_script(app, lambda: LIMITS.write_config("limits", Limits(ceiling=1)))
+    root_id, key = uuid7(), ObjectKey("limits", "limits")
+    look, looked, go_on = pinning.find_active, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        found = await look(*arguments)
+        looked.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(pinning, "find_active", slow)
+    late = asyncio.ensure_future(Pinner(app.db_manager).ask(Asked(root_id, uuid7(), 1, key)))
+    await looked.wait()
+    monkeypatch.setattr(pinning, "find_active", look)
+    await in_script(app, lambda: LIMITS.promote_config(saved.id))
+    first = await Pinner(app.db_manager).ask(Asked(root_id, uuid7(), 1, key))
+    go_on.set()
+    assert first is not None
+    assert first.version == 1
+    assert await late == first
 
 
 async def test_a_check_that_fails_itself_is_shown_and_asked_again(app: PlanarApp) -> None:
