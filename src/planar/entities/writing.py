@@ -57,7 +57,7 @@ async def create_many(
     """Make rows in the order of *values*, written but not committed: all of them, or an error and none.
 
     Args:
-        session: its transaction holds the rows afterwards; after an error it has to be undone.
+        session: its transaction holds the rows afterwards; after an error it holds none of them.
         entity: what the rows are of.
         values: for each row its fields by name, in Python's or in JSON's types, checked as the class says.
         loc: where *values* stands in the request. What is told of a row is at this place, followed by the row's index.
@@ -246,7 +246,18 @@ def _mark(rows: Sequence[SQLModel], moment: datetime | None) -> None:
 async def _refused(
     session: PlanarSession, entity: RegisteredEntity, error: StatementError, rows: Sequence[Row], loc: Location, attempt: Any
 ) -> Exception:
-    """The error for rows that were refused together; the savepoint is undone already."""
+    """The error for rows that were refused together; the savepoint is undone already, and nothing is written here."""
+    # Rows that pass alone are written while those that do not are looked for.
+    async with session.begin_nested() as trial:
+        try:
+            return await _explained(session, entity, error, rows, loc, attempt)
+        finally:
+            await trial.rollback()
+
+
+async def _explained(
+    session: PlanarSession, entity: RegisteredEntity, error: StatementError, rows: Sequence[Row], loc: Location, attempt: Any
+) -> Exception:
     refused = [(0, error)] if len(rows) == 1 else await find_refused(rows, attempt)
     found: list[PlanarError] = []
     for index, cause in refused:

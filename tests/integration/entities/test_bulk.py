@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from planar.app.lifespan import script_session
+from planar.context import bind_services
+from planar.db.session import get_session
 from planar.entities.config import EntitiesConfig
+from planar.entities.errors import NotUnique
+from planar.entities.registration import EntityRegistry
+from planar.entities.writing import Change, create_many, update_many
 from tests.integration.entities.conftest import Entities, misfits, problem
 
 pytestmark = pytest.mark.anyio
@@ -106,3 +112,17 @@ async def test_a_request_has_so_many_rows_and_bytes(api: Entities) -> None:
     problem(await api.ask("POST", "/City/instances/bulk", [{"name": "x" * 200}]), 413, "too_many_rows")
     assert len(await api.make_many("City", [{"name": "x"}] * 3)) == 3
     assert await api.make_many("City", []) == []
+
+
+async def test_a_refused_call_leaves_nothing_in_the_session_of_its_caller(api: Entities) -> None:
+    made = await api.make_many("Customer", [{"name": name, "email": name} for name in ("ann", "bob", "cid")])
+    with bind_services(api.app.services):
+        async with script_session(api.app.services, "a test"):
+            session, entity = get_session(), api.app.services.get(EntityRegistry).get("Customer")
+            with pytest.raises(NotUnique):
+                await create_many(session, entity, [{"name": name, "email": name} for name in ("dan", "eve", "dan")])
+            changes = zip(made, ("new", "newer", "new"), strict=True)
+            with pytest.raises(NotUnique):
+                await update_many(session, entity, [Change(UUID(row["id"]), {"email": email}) for row, email in changes])
+            await session.commit()
+    assert [item["data"]["email"] for item in (await api.list("Customer", sort="name"))["items"]] == ["ann", "bob", "cid"]
