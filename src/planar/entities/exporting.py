@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,8 +15,8 @@ from planar.entities.formats import BOM, Format, join_cells
 from planar.entities.import_lines import FileStyle
 from planar.entities.listing import knows_unicode
 from planar.entities.querying import Deleted, Selection, by_key, page_query, where
-from planar.entities.registration import EntityRegistry, RegisteredEntity
-from planar.entities.relations import relations_of
+from planar.entities.registration import RegisteredEntity
+from planar.entities.relations import Relation
 from planar.entities.validation import entry
 from planar.entities.values import text_misfit
 from planar.modeling.errors import Misfits
@@ -60,8 +60,13 @@ class Export:
     bom: bool
 
 
-def read_request(registry: EntityRegistry, entity: RegisteredEntity, asked: ExportRequest) -> Export:
+def read_request(entity: RegisteredEntity, relations: Mapping[str, Relation], asked: ExportRequest) -> Export:
     """Understand *asked*.
+
+    Args:
+        entity: whose rows.
+        relations: those across which whoever asks may look.
+        asked: what is asked for.
 
     Raises:
         Misfits: a field, an operator or a value is wrong.
@@ -69,7 +74,7 @@ def read_request(registry: EntityRegistry, entity: RegisteredEntity, asked: Expo
     message = text_misfit(asked.search or "")
     if message is not None:
         raise Misfits([entry("value_error", ("query", "search"), message)])
-    scope = Scope(entity, relations_of(entity, registry))
+    scope = Scope(entity, relations)
     selection = Selection(tuple(parse_filters(asked.filters, scope)), asked.search, asked.deleted)
     names = parse_fields(asked.fields, entity) or entity.visible
     return Export(

@@ -17,6 +17,7 @@ from planar.entities.formats import Delimiter, Format
 from planar.entities.import_lines import FileStyle, Mode
 from planar.entities.importing import ImportPlan
 from planar.entities.querying import Deleted
+from planar.entities.service import find_entity, visible_relations
 from planar.entities.transfer_errors import FileTooLarge
 from planar.entities.transfer_schemas import ImportResult
 from planar.entities.transfer_service import bring_in, refusal, take_out
@@ -115,7 +116,8 @@ async def export_entities(
 ) -> StreamingResponse:
     """All rows that are meant, as they were at one moment."""
     asked = ExportRequest(FileStyle(format, delimiter, safe), filter or (), sort, fields, search, deleted, bom)
-    pieces = take_out(entity_name, asked, f"{request.method} {request.url.path}")
+    relations = visible_relations(find_entity(entity_name))
+    pieces = take_out(entity_name, asked, f"{request.method} {request.url.path}", relations)
     # What is wrong is told with a status of its own, which has to be known before anything is sent.
     first, _ = await anext(pieces)
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", entity_name)

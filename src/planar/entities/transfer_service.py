@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import BinaryIO
 
 from planar.context import current_services
@@ -12,6 +12,7 @@ from planar.entities.exporting import ExportRequest, export_rows, read_request
 from planar.entities.import_lines import Problem
 from planar.entities.importing import ImportPlan, ImportReport, OnProgress, import_file
 from planar.entities.registration import EntityRegistry
+from planar.entities.relations import Relation, relations_of
 from planar.entities.transfer_errors import ImportRefused
 from planar.entities.validation import Entry, entry
 
@@ -36,10 +37,18 @@ async def bring_in(name: str, file: BinaryIO, plan: ImportPlan, label: str, on_p
         return await import_file(session, entity, file, plan, on_progress)
 
 
-async def take_out(name: str, asked: ExportRequest, label: str) -> AsyncGenerator[tuple[bytes, int]]:
+async def take_out(
+    name: str, asked: ExportRequest, label: str, relations: Mapping[str, Relation] | None = None
+) -> AsyncGenerator[tuple[bytes, int]]:
     """The rows of the entity *name* as a file, in pieces, each with the number of its rows.
 
     What is wrong with *asked* is told before the first piece.
+
+    Args:
+        name: of the entity.
+        asked: what is asked for.
+        label: by which the database knows the session.
+        relations: those across which filters and orders may look; None for all of the entity's.
 
     Raises:
         EntityNotFound: the app serves no entity of that name.
@@ -47,7 +56,8 @@ async def take_out(name: str, asked: ExportRequest, label: str) -> AsyncGenerato
     """
     services = current_services()
     registry = services.get(EntityRegistry)
-    export = read_request(registry, registry.get(name), asked)
+    entity = registry.get(name)
+    export = read_request(entity, relations_of(entity, registry) if relations is None else relations, asked)
     async with services.get(DatabaseManager).get_session(label=label) as session:
         async for piece in export_rows(session, export):
             yield piece

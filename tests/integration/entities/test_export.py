@@ -19,6 +19,10 @@ from planar.entities.formats import Delimiter, Format
 from planar.entities.import_lines import FileStyle, Mode
 from planar.entities.importing import ImportPlan
 from planar.entities.transfer_service import bring_in, take_out
+from planar.security.actions import Action, EntityAction
+from planar.security.auth_context import Principal
+from planar.security.authorization import Decision
+from planar.security.resources import ResourceDescriptor
 from tests.databases import Databases
 from tests.integration.entities.register import V1, Item, Register, Shade, Shelf, Slip, open_register
 
@@ -175,6 +179,26 @@ async def test_hidden_fields_are_not_exported(register: Register) -> None:
         answer = await register.get("/Shelf/export", format=format.value)
         assert "swordfish" not in answer.text
         assert "secret" not in answer.text
+
+
+class NoShelves:
+    """Lets nobody list shelves."""
+
+    def decide(self, _principal: Principal | None, action: Action, resource: ResourceDescriptor) -> Decision:
+        return Decision((action, resource.resource_id) != (EntityAction.LIST, "Shelf"))
+
+
+async def test_an_export_looks_across_no_relation_that_its_caller_may_not_list(databases: Databases) -> None:
+    async with open_register(databases, lambda app: app.use_authorizer(NoShelves())) as register:
+        shelf = Shelf(name="x")
+        await register.stored(shelf, Item(code="a", shelf_id=shelf.id))
+        for question in ({"filter": "shelf_id.name:eq:x"}, {"sort": "shelf_id.name"}):
+            answer = await register.get("/Item/export", fields="code", **question)
+            assert answer.status_code == 422, answer.text
+        with bind_services(register.app.services):
+            asked = ExportRequest(FileStyle(Format.CSV), ["shelf_id.name:eq:x"], fields="code")
+            pieces = [piece async for piece, _ in take_out("Item", asked, "a test")]
+    assert b"".join(pieces).split() == [b"code", b"a"]
 
 
 async def test_formulas_can_be_made_harmless(register: Register) -> None:
