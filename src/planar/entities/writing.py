@@ -25,6 +25,7 @@ from planar.entities.etags import etag_of, matches
 from planar.entities.referrers import refuse_referenced
 from planar.entities.refusals import Row, bulk_refusal, find_refused, refusal_of
 from planar.entities.registration import RegisteredEntity
+from planar.entities.targets import Written, referring, refuse_unknown_files
 from planar.entities.validation import BadRows, Location, apply_changes, changes_of, entry, new_rows
 from planar.errors import PlanarError
 from planar.modeling.errors import Misfits
@@ -71,6 +72,8 @@ async def create_many(
         ConstraintViolated: the database refuses some; ``details["errors"]`` tells of up to 100 of them.
     """
     rows = new_rows(entity, values, loc, with_key=with_key)
+    names = referring(entity)
+    await _refuse_bad_targets(session, entity, [{name: getattr(row, name) for name in names} for row in rows] if names else (), loc)
     try:
         async with session.begin_nested():
             session.add_all(rows)
@@ -109,6 +112,7 @@ async def update_many(session: PlanarSession, entity: RegisteredEntity, changes:
             read.append(changes_of(entity, change.values, whole=change.whole))
     bad.raise_if_any()
     rows = await lock_rows(session, entity, changes, loc)
+    await _refuse_bad_targets(session, entity, [_news(row, values) for row, values in zip(rows, read, strict=True)], loc)
 
     def apply() -> None:
         for index, (row, values) in enumerate(zip(rows, read, strict=True)):
@@ -218,6 +222,15 @@ async def _rows_by_key(
         query = query.options(lazyload("*"), undefer("*")).execution_options(populate_existing=True)
         found.update((key_of(entity, row), row) for row in (await ask(session, query)).scalars())
     return found
+
+
+async def _refuse_bad_targets(session: PlanarSession, entity: RegisteredEntity, rows: Sequence[Written], loc: Location) -> None:
+    await refuse_unknown_files(session, entity, rows, loc)
+
+
+def _news(row: SQLModel, values: Written) -> Written:
+    """Those of *values* that the row does not have already."""
+    return {name: value for name, value in values.items() if getattr(row, name) != value}
 
 
 async def _write_changes(

@@ -96,6 +96,33 @@ async def test_whoever_may_not_see_a_file_does_not_find_it_in_a_list(open_files:
         assert invalid(answer) == [("body.paper", "unknown_file")]
 
 
+async def test_a_row_names_only_files_that_exist_and_that_its_sender_may_see(open_files: OpenFiles) -> None:
+    hidden: set[str | None] = set()
+
+    class Hiding:
+        def decide(self, principal: Principal | None, action: Action, resource: ResourceDescriptor) -> Decision:
+            return Decision(resource.resource_id not in hidden)
+
+    def prepare(app: PlanarApp) -> None:
+        app.use_authorizer(Hiding()).register_entity(FiledContract)
+
+    rows = "/entities/FiledContract/instances"
+    async with open_files(prepare=prepare) as api:
+        shown, secret = (await api.store("shown.txt"))["id"], (await api.store("secret.txt"))["id"]
+        made = (await api.post(rows, {"title": "a", "scan": secret})).json()["id"]
+        hidden.add(secret)
+        for wrong in (str(uuid4()), secret):
+            assert invalid(await api.post(rows, {"scan": wrong})) == [("body.scan", "unknown_file")]
+            answer = await api.post(f"{rows}/bulk", [{"scan": shown}, {}, {"scan": wrong}])
+            assert invalid(answer) == [("body.2.scan", "unknown_file")]
+        # What the row has already may stay, and is not to be had again once it is gone.
+        place = f"/planar/v1{rows}/{made}"
+        assert (await api.client.put(place, json={"title": "b", "scan": secret})).status_code == 200
+        assert (await api.client.patch(place, json={"scan": shown})).status_code == 200
+        assert invalid(await api.client.patch(place, json={"scan": secret})) == [("body.scan", "unknown_file")]
+        assert (await api.get(rows)).json()["total"] == 1
+
+
 async def test_a_deleted_file_is_gone_with_its_bytes(open_files: OpenFiles) -> None:
     async with open_files() as api:
         stored = await api.store()
