@@ -39,7 +39,7 @@ class Relation:
 
 
 def relations_of(entity: RegisteredEntity, registry: EntityRegistry) -> dict[str, Relation]:
-    """The ties of *entity* to entities that the app serves, by name. What is tied by more than one column is left out."""
+    """The ties of *entity* to entities that the app serves, by name. What is tied by more than one column, or by a hidden field, is left out."""
     found: dict[str, Relation] = {}
     for property_ in entity.mapper.relationships:
         target = registry.find_class(property_.mapper.class_)
@@ -91,7 +91,8 @@ def _by_field(entity: RegisteredEntity, name: str, registry: EntityRegistry) -> 
 
 
 def _field_at(entity: RegisteredEntity, column: object) -> str | None:
-    return next((name for name, field in entity.fields.items() if field.column is column), None)
+    """The field of *column*; None if there is none, or it is for nobody: what it is tied to would tell its value."""
+    return next((name for name, field in entity.fields.items() if field.column is column and not field.hidden), None)
 
 
 def attribute(cls: type[SQLModel], name: str) -> Any:

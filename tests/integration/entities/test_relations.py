@@ -102,6 +102,16 @@ async def test_filters_and_orders_look_one_relation_further(api: Entities) -> No
     assert customers["total"] == 2
 
 
+async def test_a_hidden_key_does_not_show_through_its_relationship(api: Entities) -> None:
+    for entity, relation in (("Visit", "patient"), ("Patient", "visits"), ("Hint", "about"), ("Hint", "doctor"), ("Patient", "hints")):
+        field = "id" if relation != "patient" else "name"
+        asked: tuple[dict[str, str], ...] = ({"expand": relation}, {"filter": f"{relation}.{field}:eq:x"}, {"sort": f"{relation}.{field}"})
+        for params in asked:
+            assert misfits(await api.ask("GET", f"/{entity}/instances", params=params)), (entity, params)
+    assert (await api.make("Visit", reason="x"))["references"] == {}
+    assert (await api.make("Hint"))["references"] == {}
+
+
 async def test_many_to_many_goes_across_the_table_between(api: Entities) -> None:
     ann, red = await api.make("Customer", name="Ann"), await api.make("Tag", label="red")
     await api.make("Customer", name="Bea")

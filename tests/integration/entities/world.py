@@ -113,6 +113,28 @@ class Note(SoftDeleteMixin, Base, table=True):
     parent_id: UUID | None = Field(default=None, foreign_key="note.id")
 
 
+class Patient(Base, table=True):
+    name: str
+    visits: list["Visit"] = Relationship(back_populates="patient")
+    doctor: Annotated[str | None, Hidden] = Field(default=None, unique=True)
+    hints: list["Hint"] = Relationship(back_populates="about")
+
+
+class Visit(Base, table=True):
+    """Nobody learns whose it is."""
+
+    reason: str
+    patient_id: Annotated[UUID | None, Hidden] = Field(default=None, foreign_key="patient.id")
+    patient: Patient | None = Relationship(back_populates="visits")
+
+
+class Hint(Base, table=True):
+    """Refers to what nobody sees."""
+
+    doctor: str | None = Field(default=None, foreign_key="patient.doctor")
+    about: Patient | None = Relationship(back_populates="hints")
+
+
 class Counter(Base, table=True):
     """Locked by its version."""
 
@@ -161,7 +183,7 @@ class Sample(Base, table=True):
     raw: bytes | None = None
 
 
-ENTITIES = (Customer, Order, Line, Tag, Note, Counter, City, Country, Rate, Sample)
+ENTITIES = (Customer, Order, Line, Tag, Note, Patient, Visit, Hint, Counter, City, Country, Rate, Sample)
 
 
 async def make_tables(engine: AsyncEngine) -> None:
