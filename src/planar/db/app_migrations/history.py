@@ -136,7 +136,13 @@ def parse_revision(source: str, path: Path) -> Revision:
         HistoryBroken: it is no Python, declares none, or its constants are not written as constants.
     """
     head, _, body = source.partition("\ndef ")
-    module, values = _constants_of(head, path)
+    try:
+        module, values = _constants_of(head, path)
+    except HistoryBroken:
+        if not body:
+            raise
+        # Cut within a text, or between a function and what decorates it.
+        module, values = _constants_of(source, path)
     if body and not {"revision", "down_revision"} <= values.keys():
         module, values = _constants_of(source, path)
     if "revision" not in values:

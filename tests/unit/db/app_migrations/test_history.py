@@ -107,6 +107,14 @@ def test_a_file_that_is_no_revision_is_an_error_that_says_why(source: str, reaso
         parse_revision(source, PATH)
 
 
+@pytest.mark.parametrize("before", ["@cache\ndef helper(): ...\n", 'SQL = """\ndef x\n"""\n', "if True:\n    pass\n@cache\ndef f(): ...\n"])
+def test_functions_may_be_decorated_and_texts_hold_lines_like_functions(before: str) -> None:
+    found = parse_revision(f'"""Says so."""\nrevision = "b"\ndown_revision = "a"\n{before}def upgrade(): ...\n', PATH)
+    assert (found.id, found.parents, found.message) == ("b", ("a",), "Says so.")
+    with pytest.raises(HistoryBroken, match="line 5: this revision is not Python"):
+        parse_revision(f'"""\n"""\nrevision = "b"\ndown_revision = "a"\n= 1\n{before}', PATH)
+
+
 def test_constants_may_be_annotated_and_stand_below_functions() -> None:
     found = parse_revision("def upgrade(): ...\nrevision: str = 'b'\ndown_revision: str | None = 'a'\n", PATH)
     assert (found.id, found.parents) == ("b", ("a",))
