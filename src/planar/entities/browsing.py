@@ -15,7 +15,7 @@ from planar.entities.cursors import read_cursor
 from planar.entities.describing import Description, describe
 from planar.entities.etags import etag_of
 from planar.entities.filters import Scope, parse_expand, parse_fields, parse_filters, parse_groups, parse_sort
-from planar.entities.listing import Rows, count_all, count_groups, count_rows, select_groups, select_page
+from planar.entities.listing import Rows, count_all, count_groups, count_rows, find_place, select_groups, select_page
 from planar.entities.querying import Deleted, Selection, by_key
 from planar.entities.references import Ties, expand, label_of, references_of
 from planar.entities.registration import RegisteredEntity
@@ -220,7 +220,7 @@ async def _page(entity: RegisteredEntity, relations: dict[str, Relation], select
     cursor = None
     if asked.after is not None:
         try:
-            cursor = read_cursor(asked.after, entity.name, by_key(orders, entity))
+            cursor = await find_place(get_session(), entity, orders, read_cursor(asked.after, entity.name, by_key(orders, entity)))
         except ValueError as error:
             raise Misfits([entry("value_error", ("query", "after"), str(error))]) from None
     return await select_page(get_session(), entity, selection, orders, limit=limit, offset=asked.offset, cursor=cursor)

@@ -17,11 +17,19 @@ from planar.entities.filters import Order
 from planar.entities.values import text_misfit
 
 _MAX_LENGTH: Final = 20_000
+"""How long a text may be that is taken for a cursor."""
+
+_MAX_WRITTEN: Final = 2_000
+"""A cursor has to fit into an address, of which servers between may refuse long ones. One that would be longer names the key alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in an order: the values of its fields there, the key's being the last."""
+    """A place in an order.
+
+    Args:
+        values: of the order's fields there, the key's being the last; the key's alone where the others have to be looked up.
+    """
 
     values: tuple[Any, ...]
 
@@ -37,8 +45,8 @@ def write_cursor(entity: str, orders: Sequence[Order], values: Sequence[Any]) ->
     held = [
         None if value is None else _WRITERS.get(order.path.field.kind, _same)(value) for order, value in zip(orders, values, strict=True)
     ]
-    text = json.dumps([_order_of(entity, orders), held], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    whole = _encoded([_order_of(entity, orders), held])
+    return whole if len(whole) <= _MAX_WRITTEN else _encoded([_order_of(entity, orders), held[-1:]])
 
 
 def read_cursor(text: str, entity: str, orders: Sequence[Order]) -> Cursor:
@@ -56,12 +64,18 @@ def read_cursor(text: str, entity: str, orders: Sequence[Order]) -> Cursor:
     if order != _order_of(entity, orders):
         raise ValueError("This cursor belongs to a list in another order: give it with the same `sort`")
     try:
-        if len(held) != len(orders) or held[-1] is None:
+        if len(held) not in (1, len(orders)) or held[-1] is None:
             raise ValueError
-        values = [None if value is None else _READERS[item.path.field.kind](value) for item, value in zip(orders, held, strict=True)]
+        named = orders[-len(held) :]
+        values = [None if value is None else _READERS[item.path.field.kind](value) for item, value in zip(named, held, strict=True)]
     except (ValueError, TypeError, ArithmeticError, KeyError):
         raise ValueError("This is not a cursor: give `next` of the page before") from None
     return Cursor(tuple(values))
+
+
+def _encoded(content: list[Any]) -> str:
+    text = json.dumps(content, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def _order_of(entity: str, orders: Sequence[Order]) -> str:

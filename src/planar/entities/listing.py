@@ -77,6 +77,22 @@ async def select_page(
     return Rows([row[0] for row in shown], more)
 
 
+async def find_place(session: PlanarSession, entity: RegisteredEntity, orders: Sequence[Order], cursor: Cursor) -> Cursor:
+    """*cursor* with all values of its place; those that it does not hold are those that its row has now.
+
+    Raises:
+        ValueError: there is no such row any more.
+    """
+    whole = by_key(orders, entity)
+    if len(cursor.values) == len(whole):
+        return cursor
+    query = page_query(entity, [getattr(entity.cls, entity.key) == cursor.values[-1]], whole, None)
+    row: Any = (await ask(session, query)).first()
+    if row is None:
+        raise ValueError("The row after which to go on is gone: begin with the first page")
+    return Cursor(tuple(row[1:]))
+
+
 async def count_rows(session: PlanarSession, entity: RegisteredEntity, selection: Selection) -> int:
     """How many rows are meant."""
     conditions = where(entity, selection, unicode=await knows_unicode(session))
