@@ -154,7 +154,9 @@ def _condition(entity: RegisteredEntity, condition: Condition, unicode: bool) ->
     if relation is None:
         return compare(field, getattr(entity.cls, field.name), condition, unicode)
     other: Any = aliased(relation.target.cls)
-    return exists().where(_tied(entity, relation, other), compare(field, getattr(other, field.name), condition, unicode))
+    there = exists().where(_tied(entity, relation, other), compare(field, getattr(other, field.name), condition, unicode))
+    # Whatever *deleted* says of the listed rows: those at the other end are gone for whoever looks across.
+    return there.where(getattr(other, DELETED_AT).is_(None)) if relation.target.options.soft_delete else there
 
 
 def _tied(entity: RegisteredEntity, relation: Relation, other: Any) -> ColumnElement[bool]:

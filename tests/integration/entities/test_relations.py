@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import event, text
 
-from tests.integration.entities.conftest import Entities, misfits
+from tests.integration.entities.conftest import Entities, misfits, problem
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +110,27 @@ async def test_a_hidden_key_does_not_show_through_its_relationship(api: Entities
             assert misfits(await api.ask("GET", f"/{entity}/instances", params=params)), (entity, params)
     assert (await api.make("Visit", reason="x"))["references"] == {}
     assert (await api.make("Hint"))["references"] == {}
+
+
+async def test_rows_marked_as_deleted_are_neither_found_across_a_relation_nor_referred_to_anew(api: Entities) -> None:
+    gone, there = await api.make("Note", title="t"), await api.make("Note", title="t")
+    old = await api.make("Reply", text="old", note_id=gone["id"])
+    await api.make("Reply", text="new", note_id=there["id"])
+    assert (await api.ask("DELETE", f"/Note/instances/{gone['id']}")).status_code == 204
+    for question in ("note.title:eq:t", "note.deleted_at:is_null", "note.title:ne:x"):
+        assert [item["data"]["text"] for item in (await api.list("Reply", question))["items"]] == ["new"], question
+    assert (await api.list("Reply", "note.deleted_at:is_null:false"))["total"] == 0
+    for entity, field, more in (("Reply", "note_id", {"text": "x"}), ("Note", "parent_id", {"title": "x"})):
+        rows = [more, {**more, field: gone["id"]}]
+        body = problem(await api.ask("POST", f"/{entity}/instances/bulk", rows), 409, "missing_reference")
+        assert [found["loc"] for found in body["errors"]] == [["body", 1, field]]
+    path = f"/Reply/instances/{old['id']}"
+    assert (await api.ask("PUT", path, {"text": "still", "note_id": gone["id"]})).status_code == 200
+    assert (await api.ask("PATCH", path, {"note_id": there["id"]})).status_code == 200
+    body = problem(await api.ask("PATCH", path, {"note_id": gone["id"]}), 409, "missing_reference")
+    assert [found["loc"] for found in body["errors"]] == [["body", "note_id"]]
+    await api.ask("POST", f"/Note/instances/{gone['id']}/restore")
+    assert (await api.ask("PATCH", path, {"note_id": gone["id"]})).status_code == 200
 
 
 async def test_many_to_many_goes_across_the_table_between(api: Entities) -> None:

@@ -113,6 +113,12 @@ class Note(SoftDeleteMixin, Base, table=True):
     parent_id: UUID | None = Field(default=None, foreign_key="note.id")
 
 
+class Reply(Base, table=True):
+    text: str
+    note_id: UUID | None = Field(default=None, foreign_key="note.id")
+    note: Note | None = Relationship()
+
+
 class Patient(Base, table=True):
     name: str
     visits: list["Visit"] = Relationship(back_populates="patient")
@@ -183,7 +189,7 @@ class Sample(Base, table=True):
     raw: bytes | None = None
 
 
-ENTITIES = (Customer, Order, Line, Tag, Note, Patient, Visit, Hint, Counter, City, Country, Rate, Sample)
+ENTITIES = (Customer, Order, Line, Tag, Note, Reply, Patient, Visit, Hint, Counter, City, Country, Rate, Sample)
 
 
 async def make_tables(engine: AsyncEngine) -> None:
