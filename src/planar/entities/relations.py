@@ -39,7 +39,7 @@ class Relation:
 
 
 def relations_of(entity: RegisteredEntity, registry: EntityRegistry) -> dict[str, Relation]:
-    """The ties of *entity* to entities that the app serves, by name. What is tied by more than one column, or by a hidden field, is left out."""
+    """The ties of *entity* to entities that the app serves, by name; not those by more than one column, or by a hidden field."""
     found: dict[str, Relation] = {}
     for property_ in entity.mapper.relationships:
         target = registry.find_class(property_.mapper.class_)

@@ -46,7 +46,9 @@ async def refuse_unknown_files(session: PlanarSession, entity: RegisteredEntity,
     known = await visible_files(session, wanted)
     bad = BadRows(loc)
     for index, ids in enumerate(held):
-        unknown = [entry("unknown_file", (name,), _no_file(file_id), input=file_id) for name, file_id in ids.items() if file_id not in known]
+        unknown = [
+            entry("unknown_file", (name,), _no_file(file_id), input=file_id) for name, file_id in ids.items() if file_id not in known
+        ]
         with bad.at(index):
             if unknown:
                 raise Misfits(unknown)

@@ -25,7 +25,7 @@ from planar.entities.etags import etag_of, matches
 from planar.entities.referrers import refuse_referenced
 from planar.entities.refusals import Row, bulk_refusal, find_refused, refusal_of
 from planar.entities.registration import RegisteredEntity
-from planar.entities.targets import Written, refuse_deleted_targets, refuse_unknown_files, referring
+from planar.entities.targets import Written, referring, refuse_deleted_targets, refuse_unknown_files
 from planar.entities.validation import BadRows, Location, apply_changes, changes_of, entry, new_rows
 from planar.errors import PlanarError
 from planar.modeling.errors import Misfits
