@@ -7,6 +7,7 @@ address could change what lies there for as long as it is valid.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,10 +20,10 @@ from planar.clock import Clock
 from planar.context import current_services
 from planar.db.session import get_session
 from planar.files.content_types import normal_type
-from planar.files.errors import FileChecksumMismatch, FileSizeMismatch, UploadIncomplete, UploadNotKnown
+from planar.files.errors import FileChecksumMismatch, FileSizeMismatch, UploadIncomplete, UploadInterrupted, UploadNotKnown
 from planar.files.filenames import clean_filename
 from planar.files.models import PlanarFileMetadata, PlanarFileUpload
-from planar.files.recording import record
+from planar.files.recording import commit_records, flush_records, record
 from planar.files.service import FileService
 from planar.files.statements import changed
 from planar.files.storage.errors import FileTooLarge, StoredFileNotFound
@@ -85,6 +86,7 @@ async def complete(files: FileService, upload_id: UUID) -> PlanarFileMetadata:
     Raises:
         UploadNotKnown: it is not expected.
         UploadIncomplete: the bytes have not arrived.
+        UploadInterrupted: the storage was cleaned meanwhile; ask again.
         FileSizeMismatch, FileChecksumMismatch, FileTypeRefused: it is not what was announced; its bytes are removed, and others may be
             sent until the time is over.
     """
@@ -102,10 +104,25 @@ async def complete(files: FileService, upload_id: UUID) -> PlanarFileMetadata:
         if done is None:
             raise UploadNotKnown
         return done
-    row = await record(session, files.storage, arrived, file_id=upload_id, deduplicate=files.config.deduplicate)
-    await session.commit()
-    await files.storage.delete(upload.ref)
+    try:
+        row = await record(session, files.storage, arrived, file_id=upload_id, deduplicate=files.config.deduplicate)
+        await flush_records(session)
+    except BaseException:
+        await _forget(files, arrived.stored.ref)
+        raise
+    try:
+        await commit_records(session)
+    except UploadInterrupted:
+        await _forget(files, arrived.stored.ref)
+        raise
+    await _forget(files, upload.ref)
     return row
+
+
+async def _forget(files: FileService, ref: str) -> None:
+    """Remove bytes; what cannot be removed now is collected later."""
+    with suppress(OSError):
+        await files.storage.delete(ref)
 
 
 async def _taken(files: FileService, upload: PlanarFileUpload) -> Arrived:

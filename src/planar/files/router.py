@@ -181,7 +181,7 @@ async def send_upload(request: Request, upload_id: UploadId, expires: Expires, s
         **problems(
             {
                 404: "No such upload is expected.",
-                409: "The bytes have not arrived.",
+                409: "The bytes have not arrived, or the storage was cleaned meanwhile.",
                 413: "It is larger than allowed.",
                 415: "Files of that type are not taken.",
             }
