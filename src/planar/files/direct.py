@@ -28,6 +28,10 @@ from planar.files.service import FileService
 from planar.files.statements import changed
 from planar.files.storage.errors import FileTooLarge, StoredFileNotFound
 from planar.files.storing import Arrived, store
+from planar.modeling.mixins.auditable import actor_name
+from planar.security.actions import FileAction
+from planar.security.authorization import is_allowed
+from planar.security.resources import FileResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ async def complete(files: FileService, upload_id: UUID) -> PlanarFileMetadata:
     """Make a file of an upload whose bytes have arrived. Commits. Asked again, it answers the same.
 
     Raises:
-        UploadNotKnown: it is not expected.
+        UploadNotKnown: it is not expected, or somebody else announced it; or it is a file that is not for whoever acts to see.
         UploadIncomplete: the bytes have not arrived.
         UploadInterrupted: the storage was cleaned meanwhile; ask again.
         FileSizeMismatch, FileChecksumMismatch, FileTypeRefused: it is not what was announced; its bytes are removed, and others may be
@@ -92,8 +96,10 @@ async def complete(files: FileService, upload_id: UUID) -> PlanarFileMetadata:
     """
     done = await files.find(upload_id)
     if done is not None:
-        return done
+        return _shown(done)
     upload = await _expected(upload_id)
+    if upload.created_by != actor_name():
+        raise UploadNotKnown
     arrived = await _taken(files, upload)
     session = get_session()
     # Whoever deletes the row makes the file.
@@ -103,7 +109,7 @@ async def complete(files: FileService, upload_id: UUID) -> PlanarFileMetadata:
         done = await files.find(upload_id)
         if done is None:
             raise UploadNotKnown
-        return done
+        return _shown(done)
     try:
         row = await record(session, files.storage, arrived, file_id=upload_id, deduplicate=files.config.deduplicate)
         await flush_records(session)
@@ -123,6 +129,13 @@ async def _forget(files: FileService, ref: str) -> None:
     """Remove bytes; what cannot be removed now is collected later."""
     with suppress(OSError):
         await files.storage.delete(ref)
+
+
+def _shown(file: PlanarFileMetadata) -> PlanarFileMetadata:
+    """*file*, if whoever acts may see it: its id may be that of any file."""
+    if not is_allowed(FileResource(str(file.id)), FileAction.VIEW_DETAILS):
+        raise UploadNotKnown
+    return file
 
 
 async def _taken(files: FileService, upload: PlanarFileUpload) -> Arrived:
