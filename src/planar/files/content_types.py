@@ -58,7 +58,8 @@ _WEAK: Final = frozenset({"image/bmp", "application/vnd.microsoft.portable-execu
 _PAGE: Final = rb"!doctype\s+html|html|head|body|script|iframe|!doctype\s+svg|svg"
 # These also begin texts that are no pages, such as one in Markdown.
 _WITHIN: Final = rb"style|title|meta|img|a\s|table|div|h1|p>|br"
-_MARKUP: Final = re.compile(rb"(?:\s|<!--.*?-->|<\?xml[^>]*\?>)*<(?:(%b)|(%b))" % (_PAGE, _WITHIN), re.IGNORECASE | re.DOTALL)
+# What was skipped stays skipped (`*+`): else a row of comments could be read in more ways than there is time to try.
+_MARKUP: Final = re.compile(rb"(?:\s|<!--.*?-->|<\?xml[^>]*\?>)*+<(?:(%b)|(%b))" % (_PAGE, _WITHIN), re.IGNORECASE | re.DOTALL)
 
 # Formats that lie in a container, by what a claim of them begins or ends with.
 _INSIDE: Final[dict[str, tuple[str, ...]]] = {

@@ -7,6 +7,7 @@ address could change what lies there for as long as it is valid.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,14 +20,18 @@ from planar.clock import Clock
 from planar.context import current_services
 from planar.db.session import get_session
 from planar.files.content_types import normal_type
-from planar.files.errors import FileChecksumMismatch, FileSizeMismatch, UploadIncomplete, UploadNotKnown
+from planar.files.errors import FileChecksumMismatch, FileSizeMismatch, UploadIncomplete, UploadInterrupted, UploadNotKnown
 from planar.files.filenames import clean_filename
 from planar.files.models import PlanarFileMetadata, PlanarFileUpload
-from planar.files.recording import record
+from planar.files.recording import commit_records, flush_records, record
 from planar.files.service import FileService
 from planar.files.statements import changed
 from planar.files.storage.errors import FileTooLarge, StoredFileNotFound
 from planar.files.storing import Arrived, store
+from planar.modeling.mixins.auditable import actor_name
+from planar.security.actions import FileAction
+from planar.security.authorization import is_allowed
+from planar.security.resources import FileResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +88,18 @@ async def complete(files: FileService, upload_id: UUID) -> PlanarFileMetadata:
     """Make a file of an upload whose bytes have arrived. Commits. Asked again, it answers the same.
 
     Raises:
-        UploadNotKnown: it is not expected.
+        UploadNotKnown: it is not expected, or somebody else announced it; or it is a file that is not for whoever acts to see.
         UploadIncomplete: the bytes have not arrived.
+        UploadInterrupted: the storage was cleaned meanwhile; ask again.
         FileSizeMismatch, FileChecksumMismatch, FileTypeRefused: it is not what was announced; its bytes are removed, and others may be
             sent until the time is over.
     """
     done = await files.find(upload_id)
     if done is not None:
-        return done
+        return _shown(done)
     upload = await _expected(upload_id)
+    if upload.created_by != actor_name():
+        raise UploadNotKnown
     arrived = await _taken(files, upload)
     session = get_session()
     # Whoever deletes the row makes the file.
@@ -101,11 +109,33 @@ async def complete(files: FileService, upload_id: UUID) -> PlanarFileMetadata:
         done = await files.find(upload_id)
         if done is None:
             raise UploadNotKnown
-        return done
-    row = await record(session, files.storage, arrived, file_id=upload_id, deduplicate=files.config.deduplicate)
-    await session.commit()
-    await files.storage.delete(upload.ref)
+        return _shown(done)
+    try:
+        row = await record(session, files.storage, arrived, file_id=upload_id, deduplicate=files.config.deduplicate)
+        await flush_records(session)
+    except BaseException:
+        await _forget(files, arrived.stored.ref)
+        raise
+    try:
+        await commit_records(session)
+    except UploadInterrupted:
+        await _forget(files, arrived.stored.ref)
+        raise
+    await _forget(files, upload.ref)
     return row
+
+
+async def _forget(files: FileService, ref: str) -> None:
+    """Remove bytes; what cannot be removed now is collected later."""
+    with suppress(OSError):
+        await files.storage.delete(ref)
+
+
+def _shown(file: PlanarFileMetadata) -> PlanarFileMetadata:
+    """*file*, if whoever acts may see it: its id may be that of any file."""
+    if not is_allowed(FileResource(str(file.id)), FileAction.VIEW_DETAILS):
+        raise UploadNotKnown
+    return file
 
 
 async def _taken(files: FileService, upload: PlanarFileUpload) -> Arrived:

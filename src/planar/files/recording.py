@@ -5,11 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from planar.db.session import PlanarSession
 from planar.engine.current import find_frame
+from planar.files.errors import FileNotKnown, UploadInterrupted
 from planar.files.models import PlanarFileBlob, PlanarFileMetadata
 from planar.files.statements import scalars
 from planar.files.storage.base import Storage
@@ -47,6 +49,33 @@ async def record(
     # Not flushed: on SQLite the first write takes the lock, which a step should take as late as it can.
     session.add(row)
     return row
+
+
+async def flush_records(session: PlanarSession) -> None:
+    """Write what was added, and do not commit: whatever is wrong shows while it is certain that nothing is kept.
+
+    Raises:
+        UploadInterrupted: somebody collected the bytes meanwhile, or those that were to be shared. *session* was rolled back.
+    """
+    try:
+        await session.flush()
+    except (IntegrityError, FileNotKnown):
+        await session.rollback()
+        raise UploadInterrupted from None
+
+
+async def commit_records(session: PlanarSession) -> None:
+    """Commit what `flush_records` wrote.
+
+    Raises:
+        UploadInterrupted: the database refused it, so that nothing is kept. After any other error, a lost connection or a
+            cancellation, it may be kept all the same: then the bytes must stay.
+    """
+    try:
+        await session.commit()
+    except IntegrityError:
+        await session.rollback()
+        raise UploadInterrupted from None
 
 
 async def _same_bytes(session: PlanarSession, sha256: str, size: int) -> str | None:

@@ -180,8 +180,8 @@ async def send_upload(request: Request, upload_id: UploadId, expires: Expires, s
     responses={
         **problems(
             {
-                404: "No such upload is expected.",
-                409: "The bytes have not arrived.",
+                404: "No such upload is expected, or somebody else announced it.",
+                409: "The bytes have not arrived, or the storage was cleaned meanwhile.",
                 413: "It is larger than allowed.",
                 415: "Files of that type are not taken.",
             }

@@ -6,14 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy.exc import IntegrityError
-
 from planar.db.session import get_session
 from planar.errors import PlanarError
 from planar.files.errors import FileError, TooManyFiles, UploadInterrupted, UploadMalformed
 from planar.files.forms import FormPart
 from planar.files.models import PlanarFile, PlanarFileMetadata
-from planar.files.recording import record
+from planar.files.recording import commit_records, flush_records, record
 from planar.files.service import FileService
 from planar.files.storage.errors import FileTooLarge
 from planar.files.storing import Arrived, store
@@ -43,8 +41,11 @@ async def receive_all(files: FileService, parts: AsyncIterator[FormPart]) -> lis
 
     Raises:
         UploadMalformed, TooManyFiles: nothing is stored.
+        UploadInterrupted: the storage was cleaned meanwhile; nothing is stored.
         StorageFailed: the storage failed; nothing is stored.
         FilesNotAvailable: the app has no storage.
+
+    If it is not known whether the commit succeeded, the bytes are left: what has no record is collected later.
     """
     outcomes: list[Outcome] = []
     arrived: dict[int, Arrived] = {}
@@ -64,24 +65,25 @@ async def receive_all(files: FileService, parts: AsyncIterator[FormPart]) -> lis
                 arrived[outcome.index] = await store(files.storage, part.stream, part.filename, part.content_type, accept=files.accepts)
             except (FileError, FileTooLarge) as error:
                 outcome.error = error
-        for index, row in (await _recorded(files, arrived)).items():
-            outcomes[index].file = row.value()
+        made = await _added(files, arrived)
     except BaseException:
         await _undo(files, arrived)
         raise
+    try:
+        await commit_records(get_session())
+    except UploadInterrupted:
+        await _undo(files, arrived)
+        raise
+    for index, row in made.items():
+        outcomes[index].file = row.value()
     return outcomes
 
 
-async def _recorded(files: FileService, arrived: dict[int, Arrived]) -> dict[int, PlanarFileMetadata]:
+async def _added(files: FileService, arrived: dict[int, Arrived]) -> dict[int, PlanarFileMetadata]:
     session = get_session()
     deduplicate = files.config.deduplicate
-    try:
-        made = {index: await record(session, files.storage, each, deduplicate=deduplicate) for index, each in arrived.items()}
-        await session.commit()
-    except IntegrityError:
-        # Somebody collected the bytes meanwhile, or those that were to be shared.
-        await session.rollback()
-        raise UploadInterrupted from None
+    made = {index: await record(session, files.storage, each, deduplicate=deduplicate) for index, each in arrived.items()}
+    await flush_records(session)
     return made
 
 

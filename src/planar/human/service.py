@@ -13,6 +13,7 @@ from planar.db.session import PlanarSession, get_session
 from planar.engine.client import Client
 from planar.engine.current import find_frame
 from planar.human import queries
+from planar.human.answered_files import with_real_files
 from planar.human.changing import Plan, change_task, decided, find_task
 from planar.human.errors import HumanTaskAnswered
 from planar.human.forms import checked
@@ -35,7 +36,8 @@ async def complete_human_task(task_id: UUID, output_data: dict[str, Any], comple
         completed_by: who answers, if nobody acts here; else the same name, or None.
 
     Raises:
-        Misfits: (a ValueError) the answer does not fit, or *completed_by* is somebody else. The task stays open.
+        Misfits: (a ValueError) the answer does not fit, names a file that there is not, or *completed_by* is somebody else. The task
+            stays open.
         HumanTaskNotFound, HumanTaskClosed, HumanTaskClaimed: (ValueErrors) there is no such task, or it is too late.
         HumanTaskNotAddressed: the task is for somebody else.
     """
@@ -95,12 +97,13 @@ async def complete(task_id: UUID, output_data: Any, who: Who) -> HumanTask:
     async def plan(session: PlanarSession, task: HumanTask) -> Plan:
         nonlocal approves
         answer = checked(task, output_data)
+        kept = await with_real_files(answer, output_data)
         if task.quorum is None:
-            return Plan(_ended(who, output_data=output_data), _forget_drafts)
+            return Plan(_ended(who, output_data=kept), _forget_drafts)
         approves = bool(getattr(answer, task.quorum_field or ""))
         if await _find_answer(session, task_id, who.name, is_draft=False) is not None:
             raise HumanTaskAnswered(f"Human task {task_id} has an answer of {who.name} already; each person answers once.")
-        return _counted(task, output_data, approves, who)
+        return _counted(task, kept, approves, who)
 
     return await change_task(task_id, Change.COMPLETE, who, plan)
 

@@ -12,7 +12,7 @@ from planar import PlanarApp
 from planar.clock import Clock
 from planar.files.storage.memory import MemoryStorage
 from planar.security import Principal
-from planar.security.actions import Action
+from planar.security.actions import Action, FileAction
 from planar.security.authorization import Decision
 from planar.security.resources import ResourceDescriptor
 from planar.testing import ManualClock
@@ -153,6 +153,31 @@ async def test_limits_hold_for_direct_uploads(open_files: OpenFiles) -> None:
         expected = await announce(api, b"x" * 10)
         answer = await api.client.put(expected["upload_url"], content=b"x" * 20)
         problem_of(answer, 413, "payload_too_large")
+
+
+async def test_an_upload_is_completed_by_whoever_announced_it(open_files: OpenFiles) -> None:
+    async with open_files() as api:
+        ann, bob = {"X-Planar-Dev-User": "ann"}, {"X-Planar-Dev-User": "bob"}
+        expected = (await api.post("/file/uploads", {"filename": "a.txt", "size": 4}, headers=ann)).json()
+        assert (await api.client.put(expected["upload_url"], content=b"data")).status_code == 204
+        for other in ({}, bob):
+            problem_of(await api.client.post(expected["complete_url"], headers=other), 404, "upload_not_found")
+        done = await api.client.post(expected["complete_url"], headers=ann)
+        assert (done.status_code, done.json()["created_by"]) == (200, "ann")
+
+
+async def test_completing_again_shows_no_file_that_the_caller_may_not_see(open_files: OpenFiles) -> None:
+    hidden: set[str | None] = set()
+
+    class Hiding:
+        def decide(self, principal: Principal | None, action: Action, resource: ResourceDescriptor) -> Decision:
+            return Decision(action is not FileAction.VIEW_DETAILS or resource.resource_id not in hidden)
+
+    async with open_files(prepare=lambda app: app.use_authorizer(Hiding())) as api:
+        stored = await api.store()
+        assert (await api.post(f"/file/uploads/{stored['id']}/complete")).json()["id"] == stored["id"]
+        hidden.add(stored["id"])
+        problem_of(await api.post(f"/file/uploads/{stored['id']}/complete"), 404, "upload_not_found")
 
 
 async def test_an_upload_that_nobody_completes_is_collected(open_files: OpenFiles) -> None:

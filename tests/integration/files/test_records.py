@@ -7,12 +7,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlmodel import Field
+from uuid_utils.compat import uuid7
 
 from planar import PlanarApp
 from planar.files import PlanarFile
 from planar.files.checking import check_files
 from planar.files.columns import file_field
 from planar.files.errors import UnknownFiles
+from planar.files.models import PlanarFileUse
 from planar.files.storage.memory import MemoryStorage
 from planar.modeling.orm import PlanarBaseEntity
 from planar.security import Principal
@@ -38,6 +40,12 @@ class FiledContract(PlanarBaseEntity, table=True):
 async def reviewing(paper: PlanarFile, others: list[PlanarFile] | None = None) -> str:
     """Takes files, and waits."""
     await wait_for_event("reviewed")
+    return paper.content_type
+
+
+@workflow()
+async def typed(paper: PlanarFile) -> str:
+    """Takes a file, and ends."""
     return paper.content_type
 
 
@@ -184,6 +192,30 @@ async def test_a_run_uses_its_files_until_it_ends(open_files: OpenFiles) -> None
         (reference,) = (await api.get(f"/file/{stored['id']}/references")).json()
         assert reference["in_use"] is False
         assert (await api.client.delete(f"/planar/v1/file/{stored['id']}")).status_code == 204
+
+
+async def test_a_run_that_goes_on_is_seen_behind_any_number_that_have_ended(open_files: OpenFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planar.files.references.MOST_REFERENCES", 2)
+    async with open_files([reviewing, typed]) as api:
+        stored = await api.store()
+        waiting = await api.start("reviewing", paper=stored)
+        for _ in range(3):
+            await api.until(await api.start("typed", paper=stored), "succeeded")
+        found = (await api.get(f"/file/{stored['id']}/references")).json()
+        assert [(each["name"], each["in_use"]) for each in found] == [("reviewing", True), ("typed", False)]
+        assert waiting in problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 409, "file_in_use")
+
+
+async def test_a_run_that_is_about_to_start_uses_its_files_already(open_files: OpenFiles) -> None:
+    async with open_files() as api:
+        stored = await api.store()
+        coming, never_came = uuid7(), UUID(int=uuid7().int - (3_700_000 << 80))
+        await with_session(api.app, PlanarFileUse(file_id=UUID(stored["id"]), run_id=never_came, place="paper"))
+        assert (await api.get(f"/file/{stored['id']}/references")).json() == []
+        await with_session(api.app, PlanarFileUse(file_id=UUID(stored["id"]), run_id=coming, place="paper"))
+        (reference,) = (await api.get(f"/file/{stored['id']}/references")).json()
+        assert reference == {"kind": "run", "name": "", "id": str(coming), "place": "paper", "in_use": True}
+        problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 409, "file_in_use")
 
 
 async def test_what_a_client_says_of_a_file_is_replaced_by_what_is_recorded(open_files: OpenFiles) -> None:

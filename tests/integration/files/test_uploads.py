@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError
 
+from planar.db.session import PlanarSession
+from planar.files.models import PlanarFileMetadata
 from planar.files.storage.base import Storage, StoredBytes
 from planar.files.storage.errors import StorageFailed
 from planar.files.storage.memory import MemoryStorage
-from tests.integration.files.conftest import OpenFiles
+from tests.integration.files.conftest import FilesApi, OpenFiles
 from tests.integration.http.conftest import OpenApi, invalid, problem_of
 
 pytestmark = pytest.mark.anyio
@@ -229,3 +232,59 @@ async def test_only_the_routes_that_read_as_it_arrives_take_large_bodies(open_fi
             answer = await api.post(path, content=large, headers={"content-type": "application/json"})
             problem_of(answer, 413, "payload_too_large")
         assert (await api.send(("large.bin", b"x" * 2_000_000))).status_code == 200
+
+
+class Lossy:
+    """The next commit of the app's sessions fails, before it happened or after."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, error: BaseException, *, committed: bool) -> None:
+        commit = PlanarSession.commit
+
+        async def losing(session: PlanarSession) -> None:
+            if not any(isinstance(each, PlanarFileMetadata) for each in session.identity_map.values()):
+                return await commit(session)
+            patch.undo()
+            if committed:
+                await commit(session)
+            raise error
+
+        patch.setattr(PlanarSession, "commit", losing)
+
+
+async def upload_directly(api: FilesApi, data: bytes) -> tuple[int, str]:
+    expected = (await api.post("/file/uploads", {"filename": "a.txt", "size": len(data)})).json()
+    assert (await api.client.put(expected["upload_url"], content=data)).status_code == 204
+    return (await api.client.post(expected["complete_url"])).status_code, expected["complete_url"]
+
+
+async def upload_in_a_form(api: FilesApi, data: bytes) -> tuple[int, str]:
+    return (await api.send(("a.txt", data))).status_code, ""
+
+
+UPLOADS = pytest.mark.parametrize("upload", [upload_in_a_form, upload_directly])
+
+
+@UPLOADS
+async def test_a_record_that_was_committed_keeps_its_bytes_though_the_answer_of_the_commit_was_lost(
+    open_files: OpenFiles, monkeypatch: pytest.MonkeyPatch, upload: Callable[[FilesApi, bytes], Awaitable[tuple[int, str]]]
+) -> None:
+    async with open_files() as api:
+        Lossy(monkeypatch, OperationalError("COMMIT", {}, Exception("connection lost")), committed=True)
+        assert (await upload(api, b"kept"))[0] >= 500
+        (file,) = (await api.get("/file/")).json()["items"]
+        assert (await api.content(file["id"])).content == b"kept"
+
+
+@UPLOADS
+async def test_a_commit_that_the_database_refused_leaves_no_bytes_and_may_be_tried_again(
+    open_files: OpenFiles, monkeypatch: pytest.MonkeyPatch, upload: Callable[[FilesApi, bytes], Awaitable[tuple[int, str]]]
+) -> None:
+    async with open_files() as api:
+        Lossy(monkeypatch, IntegrityError("COMMIT", {}, Exception("refused")), committed=False)
+        status, again = await upload(api, b"kept")
+        assert (status, await api.recorded()) == (409, set())
+        # An announced upload waits still: it can be completed.
+        assert len(await api.refs()) == bool(again)
+        if again:
+            assert (await api.client.post(again)).status_code == 200
+            assert await api.refs() == await api.recorded()

@@ -7,9 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
+from planar import PlanarApp
+from planar.files import PlanarFile
+from planar.files.storage.base import Storage
+from planar.files.storage.memory import MemoryStorage
+from planar.human import Human, Quorum
+from planar.workflows import workflow
 from tests.integration.http.conftest import invalid, problem_of
-from tests.integration.human.conftest import TASKS, OpenTasks
+from tests.integration.human.conftest import TASKS, OpenTasks, TasksApi
 
 pytestmark = pytest.mark.anyio
 
@@ -160,3 +167,56 @@ async def test_the_steps_of_a_run_show_their_task(open_tasks: OpenTasks) -> None
         shown = await api.api.get(f"/workflows/ask_twice/runs/{run_id}/steps/{steps[1]['step_id']}")
         assert shown.json()["result"] == first
         assert (await api.api.get("/system-info")).json()["pending_human_tasks"] == 1
+
+
+class Signed(BaseModel):
+    """An answer with files."""
+
+    model_config = ConfigDict(extra="forbid")
+    approved: bool
+    contract: PlanarFile = Field(alias="theContract")
+    more: list[PlanarFile] = []
+
+
+signature = Human("signature", "Sign it", Signed)
+both_sign = Human("both sign", "Sign it, both of you", Signed, quorum=Quorum(2))
+
+
+@workflow()
+async def sign() -> str:
+    """The name of what was signed."""
+    return (await signature(message="Please sign")).output.contract.filename
+
+
+@workflow()
+async def sign_twice() -> str:
+    """Waits for two."""
+    return (await both_sign(message="Please sign")).output.contract.filename
+
+
+async def stored_file(api: TasksApi) -> dict[str, Any]:
+    answer = await api.api.post("/file/upload", files=[("files", ("real.txt", b"12345", "text/plain"))])
+    assert answer.status_code == 200, answer.text
+    return answer.json()[0]
+
+
+@pytest.mark.parametrize("wanted", ["sign", "sign_twice"])
+async def test_files_in_an_answer_are_those_that_are_recorded(open_tasks: OpenTasks, wanted: str) -> None:
+    def prepare(app: PlanarApp) -> None:
+        app.services.add(Storage, MemoryStorage())
+
+    async with open_tasks([sign, sign_twice], prepare=prepare) as api:
+        run_id, task_id = await api.ask(wanted)
+        stored = await stored_file(api)
+        unknown, lie = {**stored, "id": str(uuid4())}, {**stored, "filename": "../../etc/passwd", "content_type": "a/b", "size": 7}
+        before = await api.task(task_id)
+        answer = await api.complete(task_id, "ann", approved=True, theContract=lie, more=[stored, unknown])
+        assert invalid(answer) == [("body.output_data.more.1", "unknown_file")]
+        assert await api.task(task_id) == before
+        for who in ("ann", "bob"):
+            answer = await api.complete(task_id, who, approved=True, theContract=lie, more=[stored])
+            assert answer.status_code == 200, answer.text
+            if wanted == "sign":
+                break
+        assert answer.json()["output_data"] == {"approved": True, "theContract": stored, "more": [stored]}
+        assert await api.result(run_id) == "real.txt"

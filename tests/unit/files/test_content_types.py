@@ -93,6 +93,13 @@ def test_any_bytes_get_a_type(head: bytes, claimed: str) -> None:
     assert "/" in recorded_type(claimed, head)
 
 
+@pytest.mark.parametrize(("last", "found"), [(b"x", None), (b"<", None), (b"<html>", "text/html"), (b"<!-- open", None)])
+def test_comments_before_a_page_are_read_once(last: bytes, found: str | None) -> None:
+    # Every further comment used to double the time.
+    assert detected_type(b"<!---->" * 2000 + last) == found
+    assert detected_type(b"<!-- a --> \n" * 2000 + last) == found
+
+
 def test_a_pattern_is_a_type_or_a_kind() -> None:
     assert matches("image/png", ["image/*"])
     assert matches("text/plain; charset=utf-8", ["text/plain"])
