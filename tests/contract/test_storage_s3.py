@@ -66,6 +66,18 @@ async def test_anybody_can_upload_by_a_signed_address(bucket: InBucket, anybody:
     assert await bucket.storage.get_bytes(ref) == (b"pixels", "image/png")
 
 
+async def test_an_upload_address_is_signed_for_the_size_that_was_announced(bucket: InBucket, anybody: httpx2.AsyncClient) -> None:
+    ref = str(uuid4())
+    address = await bucket.storage.upload_url(ref, ttl_seconds=60, content_type="image/png", size=6)
+    assert address is not None
+    assert "X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost" in address
+    assert (await anybody.put(address, content=b"pixels", headers={"content-type": "image/png"})).status_code == 200
+    assert await bucket.storage.get_bytes(ref) == (b"pixels", "image/png")
+    unlike = await bucket.storage.upload_url(ref, ttl_seconds=60, content_type="image/png", size=7)
+    assert unlike is not None
+    assert unlike.rpartition("=")[2] != address.rpartition("=")[2]
+
+
 async def test_the_address_for_applications_lives_as_long_as_configured(s3_address: str) -> None:
     storage = S3Storage("bucket", "us-east-1", s3_address, **KEYS, presigned_url_ttl=17)
     assert "X-Amz-Expires=17&" in (await storage.external_url(str(uuid4())) or "")

@@ -63,7 +63,7 @@ async def announce(files: FileService, filename: str, content_type: str | None, 
     session = get_session()
     session.add(upload)
     await session.commit()
-    return Announced(upload, await storage.upload_url(upload.ref, ttl_seconds=seconds, content_type=kind))
+    return Announced(upload, await storage.upload_url(upload.ref, ttl_seconds=seconds, content_type=kind, size=size))
 
 
 async def receive(files: FileService, upload_id: UUID, stream: AsyncIterable[bytes]) -> None:

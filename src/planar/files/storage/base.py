@@ -139,8 +139,19 @@ class Storage(ABC):
         """
         return None
 
-    async def upload_url(self, ref: str, *, ttl_seconds: int, content_type: str | None = None) -> str | None:
-        """An address to which a PUT stores a file under *ref*, for a while; None if the place has none. Like `download_url`."""
+    async def upload_url(self, ref: str, *, ttl_seconds: int, content_type: str | None = None, size: int | None = None) -> str | None:
+        """An address to which a PUT stores a file under *ref*, for a while.
+
+        Args:
+            ref: its reference.
+            ttl_seconds: for how long.
+            content_type: the type that the PUT states.
+            size: how many bytes it brings. Only S3 with a key holds the sender to it; elsewhere it is ignored, and whoever takes the
+                file counts its bytes.
+
+        Returns:
+            None if the place has no such addresses.
+        """
         return None
 
     async def close(self) -> None:  # noqa: B027  most adapters hold nothing open

@@ -117,7 +117,7 @@ class ObjectStorage(Storage):
             return None  # these services sign them in ways of their own
         return await self._signed("GET", ref, ttl_seconds)
 
-    async def upload_url(self, ref: str, *, ttl_seconds: int, content_type: str | None = None) -> str | None:
+    async def upload_url(self, ref: str, *, ttl_seconds: int, content_type: str | None = None, size: int | None = None) -> str | None:
         checked_ref(ref)
         return await self._signed("PUT", ref, ttl_seconds)
 

@@ -105,12 +105,16 @@ class S3Storage(ObjectStorage):
             stated["response-content-type"] = content_type
         return self._signer.url("GET", self._key(ref), self._clock.now(), checked_ttl(ttl_seconds), stated)
 
-    async def upload_url(self, ref: str, *, ttl_seconds: int, content_type: str | None = None) -> str | None:
-        """As the port says; with *content_type* the PUT has to send exactly this ``Content-Type``."""
+    async def upload_url(self, ref: str, *, ttl_seconds: int, content_type: str | None = None, size: int | None = None) -> str | None:
+        """As the port says; the PUT has to send exactly this ``Content-Type`` and ``Content-Length``, where they are given.
+
+        With a role instead of a key neither is signed.
+        """
         if self._signer is None:
             return await super().upload_url(ref, ttl_seconds=ttl_seconds)
         checked_mime_type(content_type)
-        sent = None if content_type is None else {"content-type": content_type}
+        stated = {"content-type": content_type, "content-length": None if size is None else str(size)}
+        sent = {name: value for name, value in stated.items() if value is not None}
         return self._signer.url("PUT", self._key(ref), self._clock.now(), checked_ttl(ttl_seconds), headers=sent)
 
     def _key(self, ref: str) -> str:
