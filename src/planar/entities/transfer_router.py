@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from tempfile import TemporaryFile
-from typing import IO, Annotated, Any, Final
+from typing import IO, Annotated, Any, Final, Literal
 
 from fastapi import Path, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -30,8 +30,15 @@ from planar.security.route_table import RouteTable
 MAX_IMPORT_BYTES: Final = 1024**3
 """How large a file may be."""
 
+
+class ImportProblem(ValidationProblem):
+    """What in a request, or in an imported file, does not fit."""
+
+    code: Literal["validation_error", "import_refused"]  # type: ignore[assignment] - one more than elsewhere
+
+
 _MISFIT: Final[dict[int | str, dict[str, Any]]] = {
-    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
+    422: {"model": ImportProblem, "description": "Something in the request, or in the file, does not fit."}
 }
 
 TRANSFER_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=_MISFIT)

@@ -82,7 +82,8 @@ class Sweeper:
         try:
             with bind_services(self._services), bind_session(scope):
                 done: int = await work(scope.get())
-                await scope.commit()
+                if done:
+                    await scope.commit()
                 return done
         finally:
             await scope.close()

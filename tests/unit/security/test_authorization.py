@@ -132,7 +132,17 @@ def test_the_kind_as_a_whole_is_not_a_thing_called_none() -> None:
     assert WorkflowResource() != WorkflowResource("None")
     assert WorkflowResource().resource_id is None
     assert FileResource().resource_id is None
-    assert {kind.value for kind in ResourceType} == {"Workflow", "Agent", "Rule", "Entity", "Event", "File", "System"}
+    assert {kind.value for kind in ResourceType} == {
+        "Workflow",
+        "Agent",
+        "Rule",
+        "Entity",
+        "Event",
+        "File",
+        "HumanTask",
+        "ObjectConfig",
+        "System",
+    }
 
 
 @pytest.mark.usefixtures("services")
