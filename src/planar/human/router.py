@@ -97,7 +97,7 @@ async def list_human_tasks(
 ) -> list[HumanTaskInfo]:
     """Tasks; those that the caller may not see are left out of the page. `X-Total-Count` has the total, `Link` the next page."""
     who, now = who_asks(), current_services().get(Client).now() if overdue else None
-    which = TaskFilter(tuple(status or ()), workflow_id, workflow, name, assignee, role, view, who.names, who.roles, now)
+    which = TaskFilter(tuple(status or ()), workflow_id, workflow, name, assignee, role, view, who.names, who.roles, who.key, now)
     payload = Included.PAYLOAD in (include or ())
     # One more than was asked for tells whether there is a next page.
     found = await queries.list_tasks(get_session(), which, TaskPage(limit + 1, offset, after, total, payload, sort))

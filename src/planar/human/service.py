@@ -98,7 +98,7 @@ async def complete(task_id: UUID, output_data: Any, who: Who) -> HumanTask:
         if task.quorum is None:
             return Plan(_ended(who, output_data=output_data), _forget_drafts)
         approves = bool(getattr(answer, task.quorum_field or ""))
-        if await _find_answer(session, task_id, who.name, is_draft=False) is not None:
+        if await _find_answer(session, task_id, who.key, is_draft=False) is not None:
             raise HumanTaskAnswered(f"Human task {task_id} has an answer of {who.name} already; each person answers once.")
         return _counted(task, output_data, approves, who)
 
@@ -113,10 +113,10 @@ def _counted(task: HumanTask, output_data: Any, approves: bool, who: Who) -> Pla
     async def keep(session: PlanarSession, changed: HumanTask) -> None:
         now = _now()
         answer = HumanTaskAnswer(
-            task_id=changed.id, answered_by=who.name, is_draft=False, approves=approves, data=output_data, created_at=now, updated_at=now
+            task_id=changed.id, answered_by=who.key, is_draft=False, approves=approves, data=output_data, created_at=now, updated_at=now
         )
         session.add(answer)
-        await _forget_drafts(session, changed, None if tally.is_decided else who.name)
+        await _forget_drafts(session, changed, None if tally.is_decided else who.key)
 
     if tally.is_decided:
         return Plan(counts | _ended(who, output_data=output_data), keep)
@@ -143,7 +143,7 @@ async def claim(task_id: UUID, who: Who) -> HumanTask:
     """Take a task, so that nobody else answers it. Whoever has it already keeps it."""
 
     async def plan(_: PlanarSession, task: HumanTask) -> Plan:
-        return Plan({"claimed_by": who.name, "claimed_at": task.claimed_at or _now(), "updated_by": who.name})
+        return Plan({"claimed_by": who.key, "claimed_at": task.claimed_at or _now(), "updated_by": who.name})
 
     return await change_task(task_id, Change.CLAIM, who, plan)
 
@@ -173,10 +173,10 @@ async def delegate(task_id: UUID, who: Who, assignee: str | None, role: str | No
 async def save_draft(session: PlanarSession, task_id: UUID, data: Any, who: Who) -> HumanTaskAnswer:
     """Keep an unfinished answer of *who*; it need not fit yet. Commits *session*."""
     decided(await find_task(session, task_id), Change.COMPLETE, who)
-    draft = await _find_answer(session, task_id, who.name, is_draft=True)
+    draft = await _find_answer(session, task_id, who.key, is_draft=True)
     now = _now()
     if draft is None:
-        draft = HumanTaskAnswer(task_id=task_id, answered_by=who.name, is_draft=True, data=data, created_at=now, updated_at=now)
+        draft = HumanTaskAnswer(task_id=task_id, answered_by=who.key, is_draft=True, data=data, created_at=now, updated_at=now)
         session.add(draft)
     else:
         draft.data, draft.updated_at = data, now
@@ -186,19 +186,19 @@ async def save_draft(session: PlanarSession, task_id: UUID, data: Any, who: Who)
 
 async def find_draft(session: PlanarSession, task_id: UUID, who: Who) -> HumanTaskAnswer | None:
     """The unfinished answer of *who*, which nobody else sees."""
-    return await _find_answer(session, task_id, who.name, is_draft=True)
+    return await _find_answer(session, task_id, who.key, is_draft=True)
 
 
-async def _find_answer(session: PlanarSession, task_id: UUID, name: str, *, is_draft: bool) -> HumanTaskAnswer | None:
-    mine = (col(HumanTaskAnswer.task_id) == task_id, col(HumanTaskAnswer.answered_by) == name, col(HumanTaskAnswer.is_draft) == is_draft)
+async def _find_answer(session: PlanarSession, task_id: UUID, key: str, *, is_draft: bool) -> HumanTaskAnswer | None:
+    mine = (col(HumanTaskAnswer.task_id) == task_id, col(HumanTaskAnswer.answered_by) == key, col(HumanTaskAnswer.is_draft) == is_draft)
     return await queries.first(session, select(HumanTaskAnswer).where(*mine))
 
 
-async def _forget_drafts(session: PlanarSession, task: HumanTask, name: str | None = None) -> None:
-    """An answer was sent: drafts of it (of *name*, or of everybody) are of no use."""
+async def _forget_drafts(session: PlanarSession, task: HumanTask, key: str | None = None) -> None:
+    """An answer was sent: drafts of it (of *key*, or of everybody) are of no use."""
     old = delete(HumanTaskAnswer).where(col(HumanTaskAnswer.task_id) == task.id, col(HumanTaskAnswer.is_draft).is_(True))
-    if name is not None:
-        old = old.where(col(HumanTaskAnswer.answered_by) == name)
+    if key is not None:
+        old = old.where(col(HumanTaskAnswer.answered_by) == key)
     await session.exec(old.execution_options(synchronize_session=False))
 
 
