@@ -9,7 +9,7 @@ import pytest
 
 from planar.files.models import PlanarFileMetadata
 from planar.security import Principal
-from planar.security.actions import Action
+from planar.security.actions import Action, HumanTaskAction
 from planar.security.authorization import Decision
 from planar.security.resources import HumanTaskResource, ResourceDescriptor
 from tests.integration.http.conftest import invalid, problem_of
@@ -220,6 +220,32 @@ async def test_a_policy_decides_by_what_the_task_is(open_tasks: OpenTasks) -> No
             ("delegate", {}),
             ("comments", {"text": "x"}),
         ):
-            problem_of(await api.act(task_id, what, body, "bob"), 403, "not_authorized")
-            problem_of(await api.act(task_id, what, body), 401, "not_authenticated")
+            # This policy permits what it knows only the id of, so that what there is not is not found, and neither is what is not for bob.
+            for who in ("bob", None):
+                for asked in (task_id, str(uuid4())):
+                    problem_of(await api.act(asked, what, body, who), 404, "human_task_not_found")
         assert (await api.complete(task_id, "expense", approved=True)).status_code == 200
+
+
+class OnlyByAttributes:
+    """Whoever a task is for may do everything to it, and everybody may see tasks of their own name; nothing else is permitted."""
+
+    def decide(self, principal: Principal | None, action: Action, resource: ResourceDescriptor) -> Decision:
+        if not isinstance(resource, HumanTaskResource) or action is HumanTaskAction.LIST:
+            return Decision(True)
+        is_theirs = principal is not None and resource.assignee == principal.sub
+        return Decision(is_theirs or (action is HumanTaskAction.VIEW_DETAILS and resource.workflow == "ask_ann" and principal is not None))
+
+
+async def test_a_policy_may_permit_by_attributes_alone(open_tasks: OpenTasks) -> None:
+    async with open_tasks(prepare=lambda app: app.use_authorizer(OnlyByAttributes())) as api:
+        await api.api.start("ask_ann")
+        async with asyncio.timeout(20):
+            while not (mine := await api.tasks("ann")):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
+        task_id = mine[0]["id"]
+        for asked in (task_id, str(uuid4()), "me"):
+            problem_of(await api.complete(asked, "bob", approved=True), 403, "not_authorized")
+            problem_of(await api.complete(asked, approved=True), 401, "not_authenticated")
+        assert (await api.act(task_id, "claim", who="ann")).status_code == 200
+        assert (await api.complete(task_id, "ann", approved=True)).status_code == 200
