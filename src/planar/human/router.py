@@ -158,7 +158,7 @@ async def delegate_human_task(task_id: TaskId, body: DelegateRequest) -> HumanTa
 @HUMAN_TASK_ROUTES.put("/{task_id}/draft", dependencies=[_on_task(HumanTaskAction.COMPLETE)], responses={**_UNREADABLE, **_CHANGES})
 async def save_human_task_draft(task_id: TaskId, body: DraftRequest) -> DraftInfo:
     """Keep an unfinished answer. Nobody else sees it."""
-    return DraftInfo.of(await service.save_draft(get_session(), task_id, body.data, who_asks()))
+    return DraftInfo.of(await service.save_draft(task_id, body.data, who_asks()))
 
 
 @HUMAN_TASK_ROUTES.get("/{task_id}/draft", dependencies=[_on_task(HumanTaskAction.COMPLETE)], responses=_NO_TASK)
@@ -208,7 +208,7 @@ async def list_human_task_attachments(task_id: TaskId) -> list[AttachmentInfo]:
 )
 async def attach_to_human_task(task_id: TaskId, body: AttachRequest) -> AttachmentInfo:
     """Add a file that was uploaded before."""
-    return AttachmentInfo.of(await remarks.attach(get_session(), task_id, body.file_id, who_asks()))
+    return AttachmentInfo.of(await remarks.attach(task_id, body.file_id, who_asks()))
 
 
 # -- parts ------------------------------------------------------------------------------------------------------------------

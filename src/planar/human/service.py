@@ -7,13 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import delete, select
 from sqlmodel import col
+from uuid_utils.compat import uuid7
 
 from planar.context import current_services
 from planar.db.session import PlanarSession, get_session
 from planar.engine.client import Client
 from planar.engine.current import find_frame
 from planar.human import queries
-from planar.human.changing import Plan, change_task, decided, find_task
+from planar.human.changing import Plan, change_task, decided, find_task, in_transaction, put
 from planar.human.errors import HumanTaskAnswered
 from planar.human.forms import checked
 from planar.human.lifecycle import Change, HumanTaskStatus, Tally, Who
@@ -170,18 +171,25 @@ async def delegate(task_id: UUID, who: Who, assignee: str | None, role: str | No
 # -- drafts -----------------------------------------------------------------------------------------------------------------
 
 
-async def save_draft(session: PlanarSession, task_id: UUID, data: Any, who: Who) -> HumanTaskAnswer:
-    """Keep an unfinished answer of *who*; it need not fit yet. Commits *session*."""
-    decided(await find_task(session, task_id), Change.COMPLETE, who)
-    draft = await _find_answer(session, task_id, who.key, is_draft=True)
-    now = _now()
-    if draft is None:
-        draft = HumanTaskAnswer(task_id=task_id, answered_by=who.key, is_draft=True, data=data, created_at=now, updated_at=now)
-        session.add(draft)
-    else:
-        draft.data, draft.updated_at = data, now
-    await session.commit()
-    return draft
+async def save_draft(task_id: UUID, data: Any, who: Who) -> HumanTaskAnswer:
+    """Keep an unfinished answer of *who*; it need not fit yet. Of several at once the last one stays."""
+
+    async def work(session: PlanarSession) -> HumanTaskAnswer:
+        decided(await find_task(session, task_id), Change.COMPLETE, who)
+        now = _now()
+        row = {
+            "id": uuid7(),
+            "task_id": task_id,
+            "answered_by": who.key,
+            "is_draft": True,
+            "data": data,
+            "created_at": now,
+            "updated_at": now,
+        }
+        await put(session, HumanTaskAnswer, row, ("task_id", "answered_by", "is_draft"), replace=("data", "updated_at"))
+        return await _find_answer(session, task_id, who.key, is_draft=True)
+
+    return await in_transaction(work)
 
 
 async def find_draft(session: PlanarSession, task_id: UUID, who: Who) -> HumanTaskAnswer | None:
@@ -189,7 +197,7 @@ async def find_draft(session: PlanarSession, task_id: UUID, who: Who) -> HumanTa
     return await _find_answer(session, task_id, who.key, is_draft=True)
 
 
-async def _find_answer(session: PlanarSession, task_id: UUID, key: str, *, is_draft: bool) -> HumanTaskAnswer | None:
+async def _find_answer(session: PlanarSession, task_id: UUID, key: str, *, is_draft: bool) -> Any:
     mine = (col(HumanTaskAnswer.task_id) == task_id, col(HumanTaskAnswer.answered_by) == key, col(HumanTaskAnswer.is_draft) == is_draft)
     return await queries.first(session, select(HumanTaskAnswer).where(*mine))
 
