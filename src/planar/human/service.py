@@ -16,7 +16,7 @@ from planar.engine.current import find_frame
 from planar.human import queries
 from planar.human.changing import Plan, change_task, decided, find_task, in_transaction, put
 from planar.human.errors import HumanTaskAnswered
-from planar.human.forms import checked
+from planar.human.forms import checked, lasting
 from planar.human.lifecycle import Change, HumanTaskStatus, Tally, Who
 from planar.human.models import HumanTask, HumanTaskAnswer
 from planar.human.people import who_acts
@@ -97,11 +97,11 @@ async def complete(task_id: UUID, output_data: Any, who: Who) -> HumanTask:
         nonlocal approves
         answer = checked(task, output_data)
         if task.quorum is None:
-            return Plan(_ended(who, output_data=output_data), _forget_drafts)
+            return Plan(_ended(who, output_data=lasting(answer, output_data)), _forget_drafts)
         approves = bool(getattr(answer, task.quorum_field or ""))
         if await _find_answer(session, task_id, who.key, is_draft=False) is not None:
             raise HumanTaskAnswered(f"Human task {task_id} has an answer of {who.name} already; each person answers once.")
-        return _counted(task, output_data, approves, who)
+        return _counted(task, lasting(answer, output_data), approves, who)
 
     return await change_task(task_id, Change.COMPLETE, who, plan)
 
