@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID, uuid5
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, bindparam, select, text, update
 from sqlmodel import col
 
 from planar.context import current_services
+from planar.db.base import PLANAR_SCHEMA
 from planar.db.conflicts import MAX_CONFLICT_RETRIES, is_conflict, pause_before_retry
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession, SessionScope, bind_session, current_scope, get_session
@@ -180,6 +181,20 @@ def _event(client: Client, task: HumanTask) -> Event:
     """What wakes the run. The answer is not in it: the run reads that from the task, and events are for more people to see."""
     payload = {"task_id": str(task.id), "status": task.status.value}
     return Event(uuid5(task.id, "ended"), event_key(task.id), json.dumps(payload), task.workflow_id, client.now())
+
+
+async def put(session: PlanarSession, table: Any, row: Mapping[str, Any], key: Sequence[str], *, replace: Sequence[str] = ()) -> None:
+    """Insert *row*, unless there is one of that *key* already: then write what it has in the columns *replace*, if any, anew."""
+    # As text, because the constructs for it are in modules of the dialects, which cost much to load.
+    columns: Any = table.__table__.c
+    schema = "" if session.dialect.name == "sqlite" else f"{PLANAR_SCHEMA}."
+    anew = ", ".join(f"{name} = excluded.{name}" for name in replace)
+    adding = (
+        f"insert into {schema}{table.__tablename__} ({', '.join(row)}) values ({', '.join(f':{name}' for name in row)})"
+        f" on conflict ({', '.join(key)}) do {f'update set {anew}' if anew else 'nothing'}"
+    )
+    values = [bindparam(name, value, columns[name].type) for name, value in row.items()]
+    await (await session.connection()).execute(text(adding).bindparams(*values))
 
 
 async def add_task(task: HumanTask) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +21,18 @@ IN_BODY: Final = ("body", "output_data")
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """The form of *model*."""
     return model.model_json_schema(schema_generator=FormSchema)
+
+
+def is_object(schema: dict[str, Any], seen: frozenset[str] = frozenset(), defs: dict[str, Any] | None = None) -> bool:
+    """Whether all that fits *schema* are JSON objects, which answers are."""
+    defs = schema.get("$defs", {}) if defs is None else defs
+    reference = schema.get("$ref", "").rpartition("/")[2]
+    if reference:
+        return reference not in seen and is_object(defs.get(reference, {}), seen | {reference}, defs)
+    branches = schema.get("anyOf") or schema.get("oneOf")
+    if branches:
+        return all(is_object(branch, seen, defs) for branch in branches)
+    return schema.get("type") == "object"
 
 
 def data_of(value: BaseModel | None) -> Any:
@@ -83,6 +96,24 @@ def read(output_type: type[T], data: Any) -> T:
         raise Misfits([{**entry, "loc": (*IN_BODY, *entry["loc"])} for entry in entries]) from None
     except (TypeError, ValueError) as error:
         raise Misfits([{"type": "not_json", "loc": IN_BODY, "msg": f"It is not JSON: {error}"}]) from None
+
+
+def lasting(answer: BaseModel, data: Any) -> Any:
+    """What to keep of *answer*, which *data* stood for, so that the run reads the same again.
+
+    It is what the model makes of it, with all that it has filled in or converted; *data* itself where the model does not read what it
+    writes.
+
+    Raises:
+        Misfits: it would not be the same again.
+    """
+    dumped = data_of(answer)
+    with suppress(Misfits):
+        if read(type(answer), dumped) == answer:
+            return dumped
+    if data_of(read(type(answer), data)) != dumped:
+        raise Misfits([{"type": "not_lasting", "loc": IN_BODY, "msg": "It does not mean the same when it is read again."}])
+    return data
 
 
 def _key(schema: dict[str, Any]) -> str:

@@ -71,6 +71,7 @@ class Who:
         roles: the roles that they have.
         is_code: the app's own code, for which nobody in particular acts: it may do everything.
         is_known: whether *name* means one person.
+        sub: the subject of an identity, which never changes, unlike an address; what is theirs is kept by it.
     """
 
     name: str
@@ -78,6 +79,12 @@ class Who:
     roles: frozenset[str] = frozenset()
     is_code: bool = False
     is_known: bool = True
+    sub: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells this person from all others: *sub*; *name* only where nobody has an identity."""
+        return self.sub or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ def next_status(task: Standing, change: Change, who: Who) -> HumanTaskStatus | R
         return Refusal.NEEDS_IDENTITY
     if task.is_shared and change is Change.CLAIM:
         return Refusal.NOT_CLAIMABLE
-    if change in _BY_ADDRESSEES and task.claimed_by is not None and not who.is_code and task.claimed_by not in who.names:
+    if change in _BY_ADDRESSEES and task.claimed_by is not None and not who.is_code and task.claimed_by != who.key:
         return Refusal.CLAIMED
     return after
 

@@ -74,6 +74,7 @@ class HumanTask(TimestampMixin, AuditableMixin, PlanarInternalBase, table=True):
     assignee: str | None = None
     assigned_role: str | None = None
     claimed_by: str | None = None
+    """Who has it, by the subject of their identity."""
     claimed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     priority: int = 0
     due_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
@@ -125,6 +126,7 @@ class HumanTaskAnswer(PlanarInternalBase, table=True):
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     task_id: UUID
     answered_by: str
+    """The subject of an identity: addresses change, and with them one person would be two."""
     is_draft: bool
     approves: bool | None = None
     data: Any = Field(default=None, sa_type=JSONText, nullable=True)

@@ -93,6 +93,24 @@ class Quorum:
             raise ValueError(f"A Quorum decides by a field of type bool: {output_type.__name__} has no such field {self.field!r}.")
 
 
+def check_reach(quorum: Quorum, assign_to: str | None, assign_role: str | None, escalate: Escalation | None) -> None:
+    """Whether a task for these people can be decided by as many as *quorum* needs.
+
+    Raises:
+        ValueError: it is for too few: each person answers once.
+    """
+    addressed = [(assign_to, assign_role)]
+    if escalate is not None and (escalate.to is not None or escalate.to_role is not None):
+        addressed.append((escalate.to, escalate.to_role))
+    people = {person for person, role in addressed if person is not None and role is None}
+    is_open = any(person is None or role is not None for person, role in addressed)
+    needed = max(quorum.approvals, quorum.rejections)
+    if not is_open and len(people) < needed:
+        raise ValueError(
+            f"A Quorum of {needed} is never met by a task for {' and '.join(sorted(people))}: each person answers once. Use assign_role=."
+        )
+
+
 def checked_time(value: Any, what: str) -> timedelta:
     """*value*, if it is a time above zero.
 

@@ -20,7 +20,7 @@ def who_asks() -> Who:
     if principal is None:
         return Who(ANONYMOUS, is_known=False)
     names = frozenset(name for name in (principal.sub, principal.user_email) if name)
-    return Who(actor_name(), names, frozenset(principal.roles))
+    return Who(actor_name(), names, frozenset(principal.roles), sub=principal.sub)
 
 
 def who_acts(claimed: str | None = None) -> Who:

@@ -42,7 +42,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks: all conditions hold. *names* and *roles* are those of whoever asks, for *view*; *overdue_at* is the time now."""
+    """Which tasks: all conditions hold. *names*, *key* and *roles* are those of whoever asks, for *view*; *overdue_at* is the time now."""
 
     statuses: tuple[HumanTaskStatus, ...] = ()
     workflow_id: UUID | None = None
@@ -53,6 +53,7 @@ class TaskFilter:
     view: View | None = None
     names: frozenset[str] = field(default_factory=frozenset[str])
     roles: frozenset[str] = field(default_factory=frozenset[str])
+    key: str | None = None
     overdue_at: datetime | None = None
 
 
@@ -190,7 +191,7 @@ def _whose(which: TaskFilter) -> Condition:
     assignee, role, claimant = col(HumanTask.assignee), col(HumanTask.assigned_role), col(HumanTask.claimed_by)
     match which.view:
         case View.MINE:
-            return or_(assignee.in_(which.names), claimant.in_(which.names))
+            return or_(assignee.in_(which.names), and_(claimant.is_not(None), claimant == which.key))
         case View.MY_ROLES:
             return role.in_(which.roles)
         case _:

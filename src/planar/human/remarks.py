@@ -9,7 +9,7 @@ from planar.db.session import PlanarSession
 from planar.engine.client import Client
 from planar.files.access import current_files
 from planar.files.errors import FileNotKnown
-from planar.human.changing import find_task
+from planar.human.changing import find_task, in_transaction, put
 from planar.human.lifecycle import Who
 from planar.human.models import HumanTaskAttachment, HumanTaskComment
 from planar.security.actions import FileAction
@@ -30,21 +30,22 @@ async def comment(session: PlanarSession, task_id: UUID, text: str, who: Who) ->
     return added
 
 
-async def attach(session: PlanarSession, task_id: UUID, file_id: UUID, who: Who) -> HumanTaskAttachment:
-    """Add a file to a task; once, however often it is asked for. Commits *session*.
+async def attach(task_id: UUID, file_id: UUID, who: Who) -> HumanTaskAttachment:
+    """Add a file to a task; once, however often it is asked for.
 
     Raises:
         HumanTaskNotFound: there is no such task.
         FileNotKnown: there is no such file, or it is not for whoever acts to see.
     """
-    await find_task(session, task_id)
-    record = await current_files().find(file_id)
-    if record is None or not is_allowed(FileResource(str(file_id)), FileAction.VIEW_DETAILS):
-        raise FileNotKnown(f"There is no file {file_id}.")
-    found = await session.get(HumanTaskAttachment, (task_id, file_id))
-    if found is not None:
-        return found
-    added = HumanTaskAttachment(task_id=task_id, file_id=file_id, created_by=who.name, created_at=current_services().get(Client).now())
-    session.add(added)
-    await session.commit()
-    return added
+
+    async def work(session: PlanarSession) -> HumanTaskAttachment:
+        await find_task(session, task_id)
+        record = await current_files().find(file_id)
+        if record is None or not is_allowed(FileResource(str(file_id)), FileAction.VIEW_DETAILS):
+            raise FileNotKnown(f"There is no file {file_id}.")
+        now = current_services().get(Client).now()
+        row = {"task_id": task_id, "file_id": file_id, "created_by": who.name, "created_at": now}
+        await put(session, HumanTaskAttachment, row, ("task_id", "file_id"))
+        return await session.get_one(HumanTaskAttachment, (task_id, file_id))
+
+    return await in_transaction(work)

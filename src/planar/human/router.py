@@ -1,4 +1,4 @@
-"""HTTP for tasks for people. Who acts is whoever sends the request; permission is asked for the kind, and again for the task."""
+"""HTTP for tasks for people. Who acts is whoever sends the request; permission is asked once, for the task as it is."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from planar.db.session import get_session
 from planar.engine.client import Client
 from planar.human import queries, remarks, service
 from planar.human.lifecycle import HumanTaskStatus
-from planar.human.models import HumanTask
 from planar.human.people import check_name, resource_of, who_asks
+from planar.human.permission import permit
 from planar.human.queries import Sort, TaskFilter, TaskPage, View
 from planar.human.schemas import (
     AnswerInfo,
@@ -30,7 +30,7 @@ from planar.human.schemas import (
     TaskCancelRequest,
 )
 from planar.security.actions import HumanTaskAction
-from planar.security.authorization import filter_allowed, validate_authorization_for
+from planar.security.authorization import filter_allowed
 from planar.security.guard import InPath, requires
 from planar.security.problem import ValidationProblem, problems
 from planar.security.resources import HumanTaskResource
@@ -70,7 +70,7 @@ def create_human_task_routes() -> APIRouter:
 
 
 def _on_task(action: HumanTaskAction) -> Any:
-    return requires(action, InPath(HumanTaskResource, "task_id"))
+    return requires(action, InPath(HumanTaskResource, "task_id"), permit)
 
 
 @HUMAN_TASK_ROUTES.get("/", dependencies=[requires(HumanTaskAction.LIST)], response_model_exclude_unset=True, responses=_PAGED)
@@ -97,7 +97,7 @@ async def list_human_tasks(
 ) -> list[HumanTaskInfo]:
     """Tasks; those that the caller may not see are left out of the page. `X-Total-Count` has the total, `Link` the next page."""
     who, now = who_asks(), current_services().get(Client).now() if overdue else None
-    which = TaskFilter(tuple(status or ()), workflow_id, workflow, name, assignee, role, view, who.names, who.roles, now)
+    which = TaskFilter(tuple(status or ()), workflow_id, workflow, name, assignee, role, view, who.names, who.roles, who.key, now)
     payload = Included.PAYLOAD in (include or ())
     # One more than was asked for tells whether there is a next page.
     found = await queries.list_tasks(get_session(), which, TaskPage(limit + 1, offset, after, total, payload, sort))
@@ -112,13 +112,12 @@ async def list_human_tasks(
 @HUMAN_TASK_ROUTES.get("/{task_id}", dependencies=[_on_task(HumanTaskAction.VIEW_DETAILS)], responses=_NO_TASK)
 async def get_human_task(task_id: TaskId) -> HumanTaskInfo:
     """One task: what is asked, and what an answer has to look like."""
-    return HumanTaskInfo.of(await _permitted(task_id, HumanTaskAction.VIEW_DETAILS))
+    return HumanTaskInfo.of(await service.find_task(get_session(), task_id))
 
 
 @HUMAN_TASK_ROUTES.post("/{task_id}/complete", dependencies=[_on_task(HumanTaskAction.COMPLETE)], responses={**_UNREADABLE, **_CHANGES})
 async def complete_human_task(task_id: TaskId, body: CompleteRequest) -> HumanTaskInfo:
     """Answer a task. If the answer fits, its run goes on with it; if not, nothing has happened."""
-    await _permitted(task_id, HumanTaskAction.COMPLETE)
     who = who_asks()
     check_name(who, body.completed_by, "completed_by")
     return HumanTaskInfo.of(await service.complete(task_id, body.output_data, who))
@@ -127,7 +126,6 @@ async def complete_human_task(task_id: TaskId, body: CompleteRequest) -> HumanTa
 @HUMAN_TASK_ROUTES.post("/{task_id}/cancel", dependencies=[_on_task(HumanTaskAction.CANCEL)], responses={**_UNREADABLE, **_CHANGES})
 async def cancel_human_task(task_id: TaskId, body: TaskCancelRequest | None = None) -> HumanTaskInfo:
     """End a task without an answer: its run is told so."""
-    await _permitted(task_id, HumanTaskAction.CANCEL)
     asked, who = body or TaskCancelRequest(), who_asks()
     check_name(who, asked.cancelled_by, "cancelled_by")
     return HumanTaskInfo.of(await service.cancel(task_id, asked.reason, who))
@@ -139,21 +137,18 @@ async def cancel_human_task(task_id: TaskId, body: TaskCancelRequest | None = No
 @HUMAN_TASK_ROUTES.post("/{task_id}/claim", dependencies=[_on_task(HumanTaskAction.CLAIM)], responses=_CHANGES)
 async def claim_human_task(task_id: TaskId) -> HumanTaskInfo:
     """Take a task, so that nobody else answers it."""
-    await _permitted(task_id, HumanTaskAction.CLAIM)
     return HumanTaskInfo.of(await service.claim(task_id, who_asks()))
 
 
 @HUMAN_TASK_ROUTES.post("/{task_id}/release", dependencies=[_on_task(HumanTaskAction.CLAIM)], responses=_CHANGES)
 async def release_human_task(task_id: TaskId) -> HumanTaskInfo:
     """Give back a task that one has claimed."""
-    await _permitted(task_id, HumanTaskAction.CLAIM)
     return HumanTaskInfo.of(await service.release(task_id, who_asks()))
 
 
 @HUMAN_TASK_ROUTES.post("/{task_id}/delegate", dependencies=[_on_task(HumanTaskAction.ASSIGN)], responses={**_UNREADABLE, **_CHANGES})
 async def delegate_human_task(task_id: TaskId, body: DelegateRequest) -> HumanTaskInfo:
     """Say anew whom a task is for. A claim on it ends."""
-    await _permitted(task_id, HumanTaskAction.ASSIGN)
     return HumanTaskInfo.of(await service.delegate(task_id, who_asks(), body.assignee, body.assigned_role, body.priority))
 
 
@@ -163,14 +158,12 @@ async def delegate_human_task(task_id: TaskId, body: DelegateRequest) -> HumanTa
 @HUMAN_TASK_ROUTES.put("/{task_id}/draft", dependencies=[_on_task(HumanTaskAction.COMPLETE)], responses={**_UNREADABLE, **_CHANGES})
 async def save_human_task_draft(task_id: TaskId, body: DraftRequest) -> DraftInfo:
     """Keep an unfinished answer. Nobody else sees it."""
-    await _permitted(task_id, HumanTaskAction.COMPLETE)
-    return DraftInfo.of(await service.save_draft(get_session(), task_id, body.data, who_asks()))
+    return DraftInfo.of(await service.save_draft(task_id, body.data, who_asks()))
 
 
 @HUMAN_TASK_ROUTES.get("/{task_id}/draft", dependencies=[_on_task(HumanTaskAction.COMPLETE)], responses=_NO_TASK)
 async def get_human_task_draft(task_id: TaskId) -> DraftInfo | None:
     """The unfinished answer of whoever asks; null if there is none."""
-    await _permitted(task_id, HumanTaskAction.COMPLETE)
     draft = await service.find_draft(get_session(), task_id, who_asks())
     return None if draft is None else DraftInfo.of(draft)
 
@@ -178,7 +171,6 @@ async def get_human_task_draft(task_id: TaskId) -> DraftInfo | None:
 @HUMAN_TASK_ROUTES.get("/{task_id}/answers", dependencies=[_on_task(HumanTaskAction.VIEW_DETAILS)], responses=_NO_TASK)
 async def list_human_task_answers(task_id: TaskId) -> list[AnswerInfo]:
     """What each of several people answered, the oldest first."""
-    await _permitted(task_id, HumanTaskAction.VIEW_DETAILS)
     return [AnswerInfo.of(answer) for answer in await queries.answers_to(get_session(), task_id)]
 
 
@@ -188,7 +180,6 @@ async def list_human_task_answers(task_id: TaskId) -> list[AnswerInfo]:
 @HUMAN_TASK_ROUTES.get("/{task_id}/comments", dependencies=[_on_task(HumanTaskAction.VIEW_DETAILS)], responses=_NO_TASK)
 async def list_human_task_comments(task_id: TaskId) -> list[CommentInfo]:
     """What was said about a task, the oldest first."""
-    await _permitted(task_id, HumanTaskAction.VIEW_DETAILS)
     return [CommentInfo.of(comment) for comment in await queries.comments_of(get_session(), task_id)]
 
 
@@ -200,14 +191,12 @@ async def list_human_task_comments(task_id: TaskId) -> list[CommentInfo]:
 )
 async def comment_on_human_task(task_id: TaskId, body: CommentRequest) -> CommentInfo:
     """Say something about a task."""
-    await _permitted(task_id, HumanTaskAction.COMMENT)
     return CommentInfo.of(await remarks.comment(get_session(), task_id, body.text, who_asks()))
 
 
 @HUMAN_TASK_ROUTES.get("/{task_id}/attachments", dependencies=[_on_task(HumanTaskAction.VIEW_DETAILS)], responses=_NO_TASK)
 async def list_human_task_attachments(task_id: TaskId) -> list[AttachmentInfo]:
     """The files of a task, the oldest first."""
-    await _permitted(task_id, HumanTaskAction.VIEW_DETAILS)
     return [AttachmentInfo.of(each) for each in await queries.attachments_of(get_session(), task_id)]
 
 
@@ -219,19 +208,10 @@ async def list_human_task_attachments(task_id: TaskId) -> list[AttachmentInfo]:
 )
 async def attach_to_human_task(task_id: TaskId, body: AttachRequest) -> AttachmentInfo:
     """Add a file that was uploaded before."""
-    await _permitted(task_id, HumanTaskAction.COMMENT)
-    return AttachmentInfo.of(await remarks.attach(get_session(), task_id, body.file_id, who_asks()))
+    return AttachmentInfo.of(await remarks.attach(task_id, body.file_id, who_asks()))
 
 
 # -- parts ------------------------------------------------------------------------------------------------------------------
-
-
-async def _permitted(task_id: UUID, action: HumanTaskAction) -> HumanTask:
-    """The task, if whoever asks may do *action* to it."""
-    async with get_session().begin_read() as session:
-        task = await service.find_task(session, task_id)
-    validate_authorization_for(resource_of(task), action)
-    return task
 
 
 def _next_page(request: Request, after: UUID) -> str:

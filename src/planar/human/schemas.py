@@ -31,7 +31,7 @@ class HumanTaskInfo(Shape):
     message: str | None = None
     assignee: str | None = None
     assigned_role: str | None = None
-    claimed_by: str | None = None
+    claimed_by: str | None = Field(None, description="Who has it: the subject of an identity.")
     claimed_at: datetime | None = None
     priority: int
     due_at: datetime | None = None
@@ -113,7 +113,7 @@ class DraftInfo(Shape):
 
 
 class AnswerInfo(Shape):
-    """What one of several people answered."""
+    """What one of several people answered; ``answered_by`` is the subject of their identity."""
 
     answered_by: str
     approves: bool | None = None

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, select
 from sqlmodel import col
+from uuid_utils.compat import uuid7
 
 from planar.context import current_services
 from planar.db.session import PlanarSession, get_session
@@ -14,9 +15,9 @@ from planar.engine.client import Client
 from planar.engine.current import find_frame
 from planar.human import queries
 from planar.human.answered_files import with_real_files
-from planar.human.changing import Plan, change_task, decided, find_task
+from planar.human.changing import Plan, change_task, decided, find_task, in_transaction, put
 from planar.human.errors import HumanTaskAnswered
-from planar.human.forms import checked
+from planar.human.forms import checked, lasting
 from planar.human.lifecycle import Change, HumanTaskStatus, Tally, Who
 from planar.human.models import HumanTask, HumanTaskAnswer
 from planar.human.people import who_acts
@@ -97,11 +98,11 @@ async def complete(task_id: UUID, output_data: Any, who: Who) -> HumanTask:
     async def plan(session: PlanarSession, task: HumanTask) -> Plan:
         nonlocal approves
         answer = checked(task, output_data)
-        kept = await with_real_files(answer, output_data)
+        kept = lasting(answer, await with_real_files(answer, output_data))
         if task.quorum is None:
             return Plan(_ended(who, output_data=kept), _forget_drafts)
         approves = bool(getattr(answer, task.quorum_field or ""))
-        if await _find_answer(session, task_id, who.name, is_draft=False) is not None:
+        if await _find_answer(session, task_id, who.key, is_draft=False) is not None:
             raise HumanTaskAnswered(f"Human task {task_id} has an answer of {who.name} already; each person answers once.")
         return _counted(task, kept, approves, who)
 
@@ -116,10 +117,10 @@ def _counted(task: HumanTask, output_data: Any, approves: bool, who: Who) -> Pla
     async def keep(session: PlanarSession, changed: HumanTask) -> None:
         now = _now()
         answer = HumanTaskAnswer(
-            task_id=changed.id, answered_by=who.name, is_draft=False, approves=approves, data=output_data, created_at=now, updated_at=now
+            task_id=changed.id, answered_by=who.key, is_draft=False, approves=approves, data=output_data, created_at=now, updated_at=now
         )
         session.add(answer)
-        await _forget_drafts(session, changed, None if tally.is_decided else who.name)
+        await _forget_drafts(session, changed, None if tally.is_decided else who.key)
 
     if tally.is_decided:
         return Plan(counts | _ended(who, output_data=output_data), keep)
@@ -146,7 +147,7 @@ async def claim(task_id: UUID, who: Who) -> HumanTask:
     """Take a task, so that nobody else answers it. Whoever has it already keeps it."""
 
     async def plan(_: PlanarSession, task: HumanTask) -> Plan:
-        return Plan({"claimed_by": who.name, "claimed_at": task.claimed_at or _now(), "updated_by": who.name})
+        return Plan({"claimed_by": who.key, "claimed_at": task.claimed_at or _now(), "updated_by": who.name})
 
     return await change_task(task_id, Change.CLAIM, who, plan)
 
@@ -173,35 +174,42 @@ async def delegate(task_id: UUID, who: Who, assignee: str | None, role: str | No
 # -- drafts -----------------------------------------------------------------------------------------------------------------
 
 
-async def save_draft(session: PlanarSession, task_id: UUID, data: Any, who: Who) -> HumanTaskAnswer:
-    """Keep an unfinished answer of *who*; it need not fit yet. Commits *session*."""
-    decided(await find_task(session, task_id), Change.COMPLETE, who)
-    draft = await _find_answer(session, task_id, who.name, is_draft=True)
-    now = _now()
-    if draft is None:
-        draft = HumanTaskAnswer(task_id=task_id, answered_by=who.name, is_draft=True, data=data, created_at=now, updated_at=now)
-        session.add(draft)
-    else:
-        draft.data, draft.updated_at = data, now
-    await session.commit()
-    return draft
+async def save_draft(task_id: UUID, data: Any, who: Who) -> HumanTaskAnswer:
+    """Keep an unfinished answer of *who*; it need not fit yet. Of several at once the last one stays."""
+
+    async def work(session: PlanarSession) -> HumanTaskAnswer:
+        decided(await find_task(session, task_id), Change.COMPLETE, who)
+        now = _now()
+        row = {
+            "id": uuid7(),
+            "task_id": task_id,
+            "answered_by": who.key,
+            "is_draft": True,
+            "data": data,
+            "created_at": now,
+            "updated_at": now,
+        }
+        await put(session, HumanTaskAnswer, row, ("task_id", "answered_by", "is_draft"), replace=("data", "updated_at"))
+        return await _find_answer(session, task_id, who.key, is_draft=True)
+
+    return await in_transaction(work)
 
 
 async def find_draft(session: PlanarSession, task_id: UUID, who: Who) -> HumanTaskAnswer | None:
     """The unfinished answer of *who*, which nobody else sees."""
-    return await _find_answer(session, task_id, who.name, is_draft=True)
+    return await _find_answer(session, task_id, who.key, is_draft=True)
 
 
-async def _find_answer(session: PlanarSession, task_id: UUID, name: str, *, is_draft: bool) -> HumanTaskAnswer | None:
-    mine = (col(HumanTaskAnswer.task_id) == task_id, col(HumanTaskAnswer.answered_by) == name, col(HumanTaskAnswer.is_draft) == is_draft)
+async def _find_answer(session: PlanarSession, task_id: UUID, key: str, *, is_draft: bool) -> Any:
+    mine = (col(HumanTaskAnswer.task_id) == task_id, col(HumanTaskAnswer.answered_by) == key, col(HumanTaskAnswer.is_draft) == is_draft)
     return await queries.first(session, select(HumanTaskAnswer).where(*mine))
 
 
-async def _forget_drafts(session: PlanarSession, task: HumanTask, name: str | None = None) -> None:
-    """An answer was sent: drafts of it (of *name*, or of everybody) are of no use."""
+async def _forget_drafts(session: PlanarSession, task: HumanTask, key: str | None = None) -> None:
+    """An answer was sent: drafts of it (of *key*, or of everybody) are of no use."""
     old = delete(HumanTaskAnswer).where(col(HumanTaskAnswer.task_id) == task.id, col(HumanTaskAnswer.is_draft).is_(True))
-    if name is not None:
-        old = old.where(col(HumanTaskAnswer.answered_by) == name)
+    if key is not None:
+        old = old.where(col(HumanTaskAnswer.answered_by) == key)
     await session.exec(old.execution_options(synchronize_session=False))
 
 

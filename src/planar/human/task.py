@@ -15,10 +15,10 @@ from planar.engine.core.model import StepKind
 from planar.human import running
 from planar.human.changing import event_key
 from planar.human.errors import HumanTaskCancelled, HumanTaskExpired
-from planar.human.forms import FORMS, data_of, read, schema_of
+from planar.human.forms import FORMS, data_of, is_object, read, schema_of
 from planar.human.lifecycle import Change, HumanTaskStatus, agenda
 from planar.human.models import HumanTaskResult
-from planar.human.options import Escalation, Quorum, Timeout, checked_time
+from planar.human.options import Escalation, Quorum, Timeout, check_reach, checked_time
 from planar.human.recording import Recorded
 from planar.human.running import Asked, Outcome
 from planar.workflows.waiting import get_deadline, wait_for_event_until
@@ -51,7 +51,8 @@ class Human(Generic[T]):
 
     Raises:
         TypeError: an argument is not of its type.
-        ValueError: *output_type* or *input_type* is not a pydantic model, a time is not above zero, or options do not fit each other.
+        ValueError: *output_type* or *input_type* is not a pydantic model, an answer is not an object, a time is not
+            above zero, or options do not fit each other, such as a quorum of two and one person to answer.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Human(Generic[T]):
             raise ValueError(f"A task has at most {MAX_REMINDERS} reminders, not {len(reminders)}.")
         if quorum is not None:
             quorum.check(output_type)
+            check_reach(quorum, assign_to, assign_role, escalate)
         self.name, self.title, self.description = name, title, description
         self.output_type: type[T] = output_type
         self.input_type = input_type
@@ -91,6 +93,8 @@ class Human(Generic[T]):
         self.reminders = tuple(checked_time(after, "A reminder") for after in reminders)
         self.escalate, self.quorum = escalate, quorum
         self.output_schema = schema_of(output_type)
+        if not is_object(self.output_schema):
+            raise ValueError(f"An answer is a JSON object, which {output_type.__name__} is not: give it a field for what it holds.")
         FORMS.add(name, output_type, self.output_schema)
         result: Any = HumanTaskResult[output_type]
         kind = StepKind.HUMAN_IN_THE_LOOP

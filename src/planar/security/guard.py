@@ -13,7 +13,7 @@ caller without permission gets 401 or 403, never a 422 that shows the schema or 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
@@ -84,26 +84,35 @@ class InPath:
         return self.kind(str(path_params[self.parameter]))
 
 
+Asking: TypeAlias = Callable[[ResourceDescriptor, Action], Awaitable[object]]
+"""Asks for permission in place of the guard: finds what a policy may decide by, and raises if the action is not permitted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """What a route needs: an action, on a kind of thing or on the one that its path names."""
 
     action: Action
     where: InPath | None
+    ask: Asking | None = None
 
-    def check(self, request: Request) -> None:
-        """Let the request pass, or raise `Unauthenticated` or `Forbidden`."""
+    async def check(self, request: Request) -> None:
+        """Let the request pass, or raise `Unauthenticated` or `Forbidden`, or what *ask* raises."""
         resource = self.where.resource(request.path_params) if self.where is not None else _whole_kind(self.action)
-        validate_authorization_for(resource, self.action)
+        if self.ask is not None:
+            await self.ask(resource, self.action)
+        else:
+            validate_authorization_for(resource, self.action)
         request.scope[_CHECKED] = self
 
 
-def requires(action: Action, where: InPath | None = None) -> Dependency:
+def requires(action: Action, where: InPath | None = None, ask: Asking | None = None) -> Dependency:
     """The dependency that makes a route ask for permission; one a route, in its ``dependencies``.
 
     Args:
         action: what the caller must be allowed to do.
         where: the resource that the path names; None asks for the kind as a whole.
+        ask: asks in place of the guard, where policies decide by more than the path says. It is given *where*'s resource.
 
     Returns:
         What FastAPI's ``dependencies=[...]`` takes.
@@ -112,12 +121,12 @@ def requires(action: Action, where: InPath | None = None) -> Dependency:
         ActionMismatch: the action does not belong to that kind of resource.
     """
     check_action(where.kind() if where is not None else _whole_kind(action), action)
-    requirement = Requirement(action, where)
+    requirement = Requirement(action, where, ask)
 
     async def permission(request: Request) -> None:
         # A route of another class has not asked yet.
         if request.scope.get(_CHECKED) is not requirement:
-            requirement.check(request)
+            await requirement.check(request)
 
     setattr(permission, _REQUIREMENT, requirement)
     return Dependency(permission)
@@ -142,7 +151,7 @@ class GuardedRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            self.requirement.check(request)
+            await self.requirement.check(request)
             return await handler(request)
 
         return guarded

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from planar.app.lifespan import script_session
 from planar.context import bind_services
 from planar.db.session import get_session
-from planar.human import Human, HumanTaskStatus, cancel_human_task, complete_human_task, get_human_task, get_human_tasks
-from planar.human.errors import HumanTaskClosed, HumanTaskNotAddressed, HumanTaskNotFound
+from planar.human import Human, HumanTaskStatus, cancel_human_task, complete_human_task, get_human_task, get_human_tasks, service
+from planar.human.errors import HumanTaskAnswered, HumanTaskClaimed, HumanTaskClosed, HumanTaskNotAddressed, HumanTaskNotFound
+from planar.human.people import who_asks
 from planar.modeling.errors import Misfits
 from planar.security import Principal, as_principal
 from planar.workflows import emit_event, step, workflow
@@ -104,6 +105,28 @@ async def test_whoever_acts_in_code_is_asked_as_over_http(open_tasks: OpenTasks)
                         await complete_human_task(UUID(task_id), {"approved": True}, completed_by="bob")
                     await complete_human_task(UUID(task_id), {"approved": True}, completed_by="ann")
         assert await api.result(run_id) == "ann"
+
+
+async def test_one_person_is_one_whether_or_not_the_identity_shows_an_address(open_tasks: OpenTasks) -> None:
+    bare, addressed = Principal(sub="u1"), Principal(sub="u1", user_email="ann@example.org")
+    namesake = Principal(sub="u2", user_email="ann@example.org")
+    async with open_tasks(ALL) as api:
+        run_id, task_id = await api.ask("ask_both")
+        _, other = await api.ask("expense")
+        with bind_services(api.api.app.services):
+            async with script_session(api.api.app.services, "test"):
+                with as_principal(addressed):
+                    await complete_human_task(UUID(task_id), {"approved": True})
+                    await service.claim(UUID(other), who_asks())
+                with as_principal(bare):
+                    with pytest.raises(HumanTaskAnswered):
+                        await complete_human_task(UUID(task_id), {"approved": True})
+                    await service.claim(UUID(other), who_asks())
+                with as_principal(namesake):
+                    with pytest.raises(HumanTaskClaimed):
+                        await service.claim(UUID(other), who_asks())
+                    await complete_human_task(UUID(task_id), {"approved": True})
+        assert await api.result(run_id) == "True by ann@example.org"
 
 
 async def test_an_answer_in_a_session_that_has_written_comes_with_its_commit(open_tasks: OpenTasks) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from sqlmodel import select
 
 from planar.files.models import PlanarFileMetadata
+from planar.human.models import HumanTaskAnswer
 from planar.security import Principal
-from planar.security.actions import Action
+from planar.security.actions import Action, HumanTaskAction
 from planar.security.authorization import Decision
 from planar.security.resources import HumanTaskResource, ResourceDescriptor
 from tests.integration.http.conftest import invalid, problem_of
@@ -116,6 +118,18 @@ async def test_a_draft_is_kept_for_whoever_saved_it_and_need_not_fit(open_tasks:
         problem_of(await api.api.client.put(path, json={"data": {}}, headers=named("ann")), 409, "human_task_closed")
 
 
+async def test_many_drafts_of_one_person_at_once_are_one(open_tasks: OpenTasks) -> None:
+    async with open_tasks() as api:
+        _, task_id = await api.ask("expense")
+        path = f"/planar/v1{TASKS}/{task_id}/draft"
+        calls = [api.api.client.put(path, json={"data": {"note": n}}, headers=named("ann")) for n in range(6)]
+        assert [answer.status_code for answer in await asyncio.gather(*calls)] == [200] * 6
+        assert (await api.api.client.get(path, headers=named("ann"))).json()["data"]["note"] in range(6)
+        async with api.api.app.db_manager.get_session() as session:
+            found = await session.exec(select(HumanTaskAnswer).where(HumanTaskAnswer.task_id == UUID(task_id)))
+            assert len(found.all()) == 1
+
+
 async def test_comments_are_signed_and_in_order(open_tasks: OpenTasks) -> None:
     async with open_tasks() as api:
         _, task_id = await api.ask("expense")
@@ -141,8 +155,13 @@ async def test_a_file_is_attached_once(open_tasks: OpenTasks) -> None:
             file = PlanarFileMetadata(filename="a.txt", content_type="text/plain", size=1, storage_ref="a" * 32, sha256="0" * 64)
             session.add(file)
             await session.commit()
-        for who in ("ann", "bob"):
-            assert (await api.act(task_id, "attachments", {"file_id": str(file.id)}, who)).status_code == 201
+        assert (await api.act(task_id, "attachments", {"file_id": str(file.id)}, "ann")).status_code == 201
+        calls = [api.act(task_id, "attachments", {"file_id": str(file.id)}, "bob") for _ in range(6)]
+        assert [answer.status_code for answer in await asyncio.gather(*calls)] == [201] * 6
+        _, other = await api.ask("expense")
+        calls = [api.act(other, "attachments", {"file_id": str(file.id)}, f"user{n}") for n in range(6)]
+        assert [answer.status_code for answer in await asyncio.gather(*calls)] == [201] * 6
+        assert len((await api.api.get(f"{TASKS}/{other}/attachments")).json()) == 1
         attached = (await api.api.get(f"{TASKS}/{task_id}/attachments")).json()
         assert [(each["file_id"], each["created_by"]) for each in attached] == [(str(file.id), "ann")]
 
@@ -220,6 +239,32 @@ async def test_a_policy_decides_by_what_the_task_is(open_tasks: OpenTasks) -> No
             ("delegate", {}),
             ("comments", {"text": "x"}),
         ):
-            problem_of(await api.act(task_id, what, body, "bob"), 403, "not_authorized")
-            problem_of(await api.act(task_id, what, body), 401, "not_authenticated")
+            # This policy permits what it knows only the id of, so that what there is not is not found, and neither is what is not for bob.
+            for who in ("bob", None):
+                for asked in (task_id, str(uuid4())):
+                    problem_of(await api.act(asked, what, body, who), 404, "human_task_not_found")
         assert (await api.complete(task_id, "expense", approved=True)).status_code == 200
+
+
+class OnlyByAttributes:
+    """Whoever a task is for may do everything to it, and everybody may see tasks of their own name; nothing else is permitted."""
+
+    def decide(self, principal: Principal | None, action: Action, resource: ResourceDescriptor) -> Decision:
+        if not isinstance(resource, HumanTaskResource) or action is HumanTaskAction.LIST:
+            return Decision(True)
+        is_theirs = principal is not None and resource.assignee == principal.sub
+        return Decision(is_theirs or (action is HumanTaskAction.VIEW_DETAILS and resource.workflow == "ask_ann" and principal is not None))
+
+
+async def test_a_policy_may_permit_by_attributes_alone(open_tasks: OpenTasks) -> None:
+    async with open_tasks(prepare=lambda app: app.use_authorizer(OnlyByAttributes())) as api:
+        await api.api.start("ask_ann")
+        async with asyncio.timeout(20):
+            while not (mine := await api.tasks("ann")):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
+        task_id = mine[0]["id"]
+        for asked in (task_id, str(uuid4()), "me"):
+            problem_of(await api.complete(asked, "bob", approved=True), 403, "not_authorized")
+            problem_of(await api.complete(asked, approved=True), 401, "not_authenticated")
+        assert (await api.act(task_id, "claim", who="ann")).status_code == 200
+        assert (await api.complete(task_id, "ann", approved=True)).status_code == 200

@@ -6,13 +6,13 @@ import hashlib
 import hmac
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, RootModel, field_validator
 
 from planar.human import Escalation, Human, Quorum, Timeout
-from planar.human.forms import FORMS, checked
+from planar.human.forms import FORMS, checked, lasting
 from planar.human.models import HumanTask
 from planar.human.webhook import signature
 from planar.modeling.errors import Misfits
@@ -23,6 +23,28 @@ PLACE: dict[str, Any] = {"id": uuid4(), "title": "", "workflow_id": uuid4(), "wo
 class Said(BaseModel):
     approved: bool
     text: str = ""
+
+
+class Filled(BaseModel):
+    number: int
+    id: UUID = Field(default_factory=uuid4)
+
+
+class Cents(BaseModel):
+    amount: int
+
+    @field_validator("amount")
+    @classmethod
+    def in_cents(cls, amount: int) -> int:
+        return amount * 100
+
+
+class Once(BaseModel):
+    id: UUID = Field(default_factory=uuid4, exclude=True)
+    text: str = Field(default_factory=lambda: uuid4().hex, validation_alias="in", serialization_alias="out")
+
+
+to_boss = Escalation(timedelta(1), to_role="boss")
 
 
 @pytest.mark.parametrize(
@@ -38,12 +60,24 @@ class Said(BaseModel):
         ({"reminders": [timedelta(-1)]}, ValueError, "above zero"),
         ({"reminders": [timedelta(1)] * 1001}, ValueError, "at most 1000"),
         ({"quorum": Quorum(2, field="text")}, ValueError, "of type bool"),
+        ({"output_type": RootModel[list[int]]}, ValueError, "is a JSON object"),
+        ({"output_type": RootModel[Said | int]}, ValueError, "is a JSON object"),
+        ({"quorum": Quorum(2), "assign_to": "ann"}, ValueError, "never met by a task for ann:"),
+        ({"quorum": Quorum(1, rejections=2), "assign_to": "ann"}, ValueError, "never met"),
+        ({"quorum": Quorum(3), "assign_to": "ann", "escalate": Escalation(timedelta(1), to="bob")}, ValueError, "ann and bob"),
         ({"quorum": Quorum(2, field="missing")}, ValueError, "of type bool"),
     ],
 )
 def test_what_makes_no_sense_is_refused_when_it_is_declared(options: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         Human(**{"name": "declared", "title": "Declared", "output_type": Said, **options})
+
+
+def test_what_people_can_answer_may_be_declared() -> None:
+    Human("root", "Root", RootModel[dict[str, int] | Said])
+    for options in ({"assign_to": "ann", "assign_role": "boss"}, {"assign_role": "boss"}, {"assign_to": "ann", "escalate": to_boss}):
+        Human("reached", "Reached", Said, quorum=Quorum(2), **options)
+    Human("alone", "Alone", Said, quorum=Quorum(1), assign_to="ann")
 
 
 def test_options_check_themselves() -> None:
@@ -76,6 +110,17 @@ def test_a_task_whose_code_has_changed_is_answered_as_the_code_wants_it_now() ->
     with pytest.raises(Misfits, match=r"output_data\.approved"):
         checked(task, {})
     assert FORMS.find(task) is human.output_type
+
+
+def test_what_is_kept_of_an_answer_reads_the_same_again() -> None:
+    FORMS.add("kept", Filled, {})
+    answer = checked(HumanTask(**PLACE, name="kept", output_schema={}), {"number": "7", "more": 1})
+    kept = lasting(answer, {"number": "7", "more": 1})
+    assert kept == {"number": 7, "id": str(answer.id)}  # type: ignore[attr-defined]
+    assert Filled.model_validate(kept) == answer
+    assert lasting(Cents(amount=1), {"amount": 1}) == {"amount": 1}
+    with pytest.raises(Misfits, match="not mean the same"):
+        lasting(Once(), {})
 
 
 def test_a_signature_is_over_the_time_and_the_body() -> None:

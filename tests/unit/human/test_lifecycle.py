@@ -9,7 +9,7 @@ import pytest
 
 from planar.human.lifecycle import LEGAL, OPEN, Change, HumanTaskStatus, Refusal, Standing, Tally, Who, agenda, is_addressed, next_status
 
-ANN = Who("ann@example.org", frozenset({"ann", "ann@example.org"}), frozenset({"finance"}))
+ANN = Who("ann@example.org", frozenset({"ann", "ann@example.org"}), frozenset({"finance"}), sub="ann")
 BOB = Who("bob", frozenset({"bob"}))
 NOBODY = Who("anonymous", is_known=False)
 CODE = Who("system", is_code=True)
@@ -51,7 +51,7 @@ def test_a_task_is_for_whom_it_names(task: Standing, ann: bool, bob: bool, nobod
 
 
 def test_what_somebody_claimed_nobody_else_answers() -> None:
-    task = Standing(HumanTaskStatus.CLAIMED, claimed_by="ann@example.org")
+    task = Standing(HumanTaskStatus.CLAIMED, claimed_by="ann")
     for change in (Change.COMPLETE, Change.CLAIM, Change.RELEASE):
         assert next_status(task, change, BOB) is Refusal.CLAIMED
         assert isinstance(next_status(task, change, ANN), HumanTaskStatus)
