@@ -25,13 +25,13 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 def is_object(schema: dict[str, Any], seen: frozenset[str] = frozenset(), defs: dict[str, Any] | None = None) -> bool:
     """Whether all that fits *schema* are JSON objects, which answers are."""
-    defs = schema.get("$defs", {}) if defs is None else defs
+    known: dict[str, Any] = schema.get("$defs", {}) if defs is None else defs
     reference = schema.get("$ref", "").rpartition("/")[2]
     if reference:
-        return reference not in seen and is_object(defs.get(reference, {}), seen | {reference}, defs)
+        return reference not in seen and is_object(known.get(reference, {}), seen | {reference}, known)
     branches = schema.get("anyOf") or schema.get("oneOf")
     if branches:
-        return all(is_object(branch, seen, defs) for branch in branches)
+        return all(is_object(branch, seen, known) for branch in branches)
     return schema.get("type") == "object"
 
 
