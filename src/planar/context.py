@@ -90,8 +90,6 @@ _services: ContextVar[Services | None] = ContextVar("planar_services", default=N
 actor_var: ContextVar[Actor | None] = ContextVar("planar_principal", default=None)
 """Who acts in the current task. Written by `planar.security.auth_context` only."""
 
-_is_request: ContextVar[bool] = ContextVar("planar_request", default=False)
-
 
 def current_services() -> Services:
     """The services of the app that this task belongs to.
@@ -121,21 +119,6 @@ def bind_services(services: Services) -> Generator[Services]:
         yield services
     finally:
         _services.reset(token)
-
-
-@contextmanager
-def bind_request() -> Generator[None]:
-    """What happens in this task, and in tasks that it starts, is on behalf of whoever sends a request, until the block ends."""
-    token = _is_request.set(True)
-    try:
-        yield
-    finally:
-        _is_request.reset(token)
-
-
-def in_request() -> bool:
-    """Whether this code serves a request, outside of any run: then whoever sends it acts, be it nobody who is known."""
-    return _is_request.get() and current_run_place() is None
 
 
 def current_actor() -> Actor | None:

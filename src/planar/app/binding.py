@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from planar.context import Services, bind_request, bind_services
+from planar.context import Services, bind_services
 from planar.db.manager import DatabaseManager
 from planar.db.session import SessionScope, bind_session
 from planar.errors import PlanarError
@@ -34,8 +34,9 @@ class BindingMiddleware:
                 await problem_for(error, scope)(scope, receive, send)
                 return
             session = SessionScope(self._services.get(DatabaseManager), label=f"{scope.get('method', 'WS')} {scope['path']}")
+            session.is_request = True
             try:
-                with as_principal(principal), bind_session(session), bind_request():
+                with as_principal(principal), bind_session(session):
                     await self.app(scope, receive, send)
             finally:
                 await session.close()

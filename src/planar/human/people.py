@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from planar.context import in_request
+from planar.db.session import current_scope
 from planar.human.lifecycle import Who
 from planar.human.models import HumanTask
 from planar.modeling.errors import Misfits
@@ -30,7 +30,8 @@ def who_acts(claimed: str | None = None) -> Who:
     Raises:
         Misfits: somebody acts, known or not, and *claimed* is somebody else.
     """
-    if get_current_principal() is None and not in_request():
+    scope = current_scope()
+    if get_current_principal() is None and not (scope is not None and scope.is_request):
         return Who(claimed or actor_name(), is_code=True)
     who = who_asks()
     check_name(who, claimed, "completed_by")
