@@ -34,6 +34,7 @@ class BindingMiddleware:
                 await problem_for(error, scope)(scope, receive, send)
                 return
             session = SessionScope(self._services.get(DatabaseManager), label=f"{scope.get('method', 'WS')} {scope['path']}")
+            session.is_request = True
             try:
                 with as_principal(principal), bind_session(session):
                     await self.app(scope, receive, send)

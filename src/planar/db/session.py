@@ -51,6 +51,8 @@ class SessionScope:
         self._session: PlanarSession | None = None
         self._overdue: WriteHeldTooLong | None = None
         self._ended = False
+        self.is_request = False
+        """Whether what uses it serves a request: then whoever sends that acts, be it nobody who is known."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._working: set[asyncio.Task[Any]] = set()
         """What a thread has the session do at this moment."""

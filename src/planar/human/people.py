@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from planar.db.session import current_scope
 from planar.human.lifecycle import Who
 from planar.human.models import HumanTask
 from planar.modeling.errors import Misfits
@@ -24,12 +25,13 @@ def who_asks() -> Who:
 
 
 def who_acts(claimed: str | None = None) -> Who:
-    """Whoever acts in the current code: as in a request, or the code itself if nobody does, which may say for whom.
+    """Whoever acts in the current code: as in a request, or outside of one the code itself if nobody does, which may say for whom.
 
     Raises:
-        Misfits: somebody acts, and *claimed* is somebody else.
+        Misfits: somebody acts, known or not, and *claimed* is somebody else.
     """
-    if get_current_principal() is None:
+    scope = current_scope()
+    if get_current_principal() is None and not (scope is not None and scope.is_request):
         return Who(claimed or actor_name(), is_code=True)
     who = who_asks()
     check_name(who, claimed, "completed_by")

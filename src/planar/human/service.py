@@ -28,8 +28,8 @@ from planar.workflows.decorators import step
 async def complete_human_task(task_id: UUID, output_data: dict[str, Any], completed_by: str | None = None) -> None:
     """Answer a task. The answer is checked first; if it fits, the task is completed and its run woken, both or neither.
 
-    Who answered is whoever acts. A script for which nobody acts may say for whom it answers. In a workflow it is a step; in a session
-    that has written it is committed with that session, else at once.
+    Who answered is whoever acts; in a request that is who sends it, known or not. A script for which nobody acts may say for whom it
+    answers. In a workflow it is a step; in a session that has written it is committed with that session, else at once.
 
     Args:
         task_id: which task.

@@ -7,9 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import BaseModel
 
+from planar import PlanarApp
 from planar.app.lifespan import script_session
 from planar.context import bind_services
 from planar.db.session import get_session
+from planar.errors import PlanarError
 from planar.human import Human, HumanTaskStatus, cancel_human_task, complete_human_task, get_human_task, get_human_tasks, service
 from planar.human.errors import HumanTaskAnswered, HumanTaskClaimed, HumanTaskClosed, HumanTaskNotAddressed, HumanTaskNotFound
 from planar.human.people import who_asks
@@ -18,7 +20,7 @@ from planar.security import Principal, as_principal
 from planar.workflows import emit_event, step, workflow
 from planar.workflows.errors import ReservedEventKey
 from tests.integration.human import sample
-from tests.integration.human.conftest import OpenTasks
+from tests.integration.human.conftest import OpenTasks, named
 
 pytestmark = pytest.mark.anyio
 
@@ -127,6 +129,29 @@ async def test_one_person_is_one_whether_or_not_the_identity_shows_an_address(op
                         await service.claim(UUID(other), who_asks())
                     await complete_human_task(UUID(task_id), {"approved": True})
         assert await api.result(run_id) == "True by ann@example.org"
+
+
+async def test_a_request_without_an_identity_is_not_code(open_tasks: OpenTasks) -> None:
+    async def answer(task_id: UUID, name: str | None = None) -> str:
+        try:
+            await complete_human_task(task_id, {"approved": True}, completed_by=name)
+        except PlanarError as error:
+            return error.code
+        return "answered"
+
+    def prepare(app: PlanarApp) -> None:
+        app.fastapi.post("/answer/{task_id}")(answer)
+
+    async with open_tasks(ALL, prepare=prepare) as api:
+        run_id, task_id = await api.ask("ask_ann")
+        for query, code in (("", "human_task_not_addressed"), ("?name=ann", "validation_error")):
+            assert (await api.api.client.post(f"/answer/{task_id}{query}")).json() == code
+        assert (await api.api.client.post(f"/answer/{task_id}", headers=named("ann"))).json() == "answered"
+        assert await api.result(run_id) == "ann"
+        # A run is code also where a request without an identity has started it.
+        run_id, task_id = await api.ask("ask_lax")
+        assert await api.api.finish("clerk", task_id=task_id, fails=False)
+        assert await api.result(run_id) == "answered: from a step"
 
 
 async def test_an_answer_in_a_session_that_has_written_comes_with_its_commit(open_tasks: OpenTasks) -> None:
