@@ -69,7 +69,11 @@ def test_an_app_that_dies_at_any_of_its_writes_finishes_what_it_began() -> None:
     assert told[0].crash is None
     crashes = [played.crash for played in told[1:]]
     writes = told[0].writes
-    assert crashes[: 2 * len(writes)] == [Crash(number, after=after) for number in range(1, len(writes) + 1) for after in (False, True)]
+    expected = [Crash(number, after=after) for number in range(1, len(writes) + 1) for after in (False, True)]
+    # A worker that looked for runs twice in the first telling may do so only once in all others: that is one write less to die at.
+    missing = [crash for crash in expected if crash not in crashes]
+    assert len(missing) <= 2 * (writes.count("ClaimDue") - 1), writes
+    assert [crash for crash in crashes if crash is not None][: len(expected) - len(missing)] == expected[: len(expected) - len(missing)]
     assert {"enlist", "StartRun", "SaveStep", "commit", "EndRun", "discharge"} <= set(writes)
 
 
