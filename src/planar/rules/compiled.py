@@ -47,7 +47,7 @@ class CompiledGraph:
         what: what errors call it: the rule and its version.
         graph: the graph.
         nested: those that its nested decisions name, and those that these name, by name.
-        output: the return type of the rule; without one the graph's own schemas are checked.
+        output: the return type of the rule, whose decimals keep their digits.
     """
 
     def __init__(

@@ -82,16 +82,17 @@ def _cells(graph: JDMGraph) -> int:
 
 
 def plain_document(graph: JDMGraph) -> dict[str, Any]:
-    """The graph as the engine reads it, its own schemas included."""
-    return graph.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-def rule_document(graph: JDMGraph, output: type[BaseModel]) -> dict[str, Any]:
-    """The graph of a rule as the engine reads it: without the schemas, as the rule's types are checked instead, and with exact decimals."""
-    document = plain_document(graph)
+    """The graph as the engine reads it: without the schemas, whose references it would follow to files and other machines."""
+    document = graph.model_dump(mode="json", by_alias=True, exclude_none=True)
     for node in document["nodes"]:
         if node["type"] in ("inputNode", "outputNode"):
             node["content"] = {"schema": ""}
+    return document
+
+
+def rule_document(graph: JDMGraph, output: type[BaseModel]) -> dict[str, Any]:
+    """The graph of a rule as the engine reads it, with exact decimals. What it gives is checked against the rule's type."""
+    document = plain_document(graph)
     fields = decimal_fields(output)
     outputs = [node.id for node in graph.nodes if isinstance(node, OutputNode)]
     if fields and len(outputs) == 1:

@@ -91,3 +91,11 @@ async def test_an_evaluation_that_fails_is_an_answer() -> None:
     unusable = await evaluate_rule(expressions("1"), {"amount": float("nan")})
     assert isinstance(unusable, EvaluateError)
     assert unusable.code == "rule_input_unusable"
+
+
+@pytest.mark.parametrize("output", [None, Verdict])
+def test_the_engine_gets_no_schema_whose_references_it_would_follow(output: Any) -> None:
+    graph = table(ALL).model_dump(mode="json")
+    graph["nodes"][0]["content"] = graph["nodes"][-1]["content"] = {"schema": '{"$ref": "file:///etc/passwd"}', "other": "file:"}
+    unsafe = JDMGraph.model_validate(graph)
+    assert "file:" not in str(CompiledGraph("It", unsafe, {"inner": unsafe}, output).documents)
