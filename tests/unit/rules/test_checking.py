@@ -194,7 +194,7 @@ def test_a_schema_refers_to_itself_alone(target: str) -> None:
 
 
 def test_a_schema_that_doubles_with_each_definition_is_refused_at_once() -> None:
-    definitions = {f"d{n}": {"properties": {side: {"$ref": f"#/$defs/d{n + 1}"} for side in "ab"}} for n in range(40)}
+    definitions = {f"d{n}": {"properties": {side: {"$ref": f"#/$defs/d{n + 1}"} for side in "abcdefgh"}} for n in range(40)}
     assert told(with_schema({"$ref": "#/$defs/d0", "$defs": definitions}))[0][0] == "BAD_SCHEMA"
 
 
