@@ -1,8 +1,8 @@
-"""How is a graph evaluated? It is compiled once, and then run where its cost belongs: in place, in a thread of the engine's, or in a
-process with limits.
+"""How is a graph evaluated? It is compiled once, and then run where its cost belongs: in place, or in a process
+with limits.
 
-The engine's synchronous call holds the interpreter's lock, so a thread of ours would stop the event loop just as well; its
-asynchronous one works in threads of the engine's own.
+The engine's synchronous call holds the interpreter's lock, so a thread of ours would stop the event loop just as well; and no thread
+outlives the memory that an expression has filled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from planar import lazy
 from planar.context import find_services
 from planar.rules.config import RulesConfig
-from planar.rules.documents import Cost, cost_of, document_text, plain_document, rule_document, with_digits, without_digits
+from planar.rules.costs import Cost, cost_of
+from planar.rules.documents import document_text, plain_document, rule_document, with_digits, without_digits
 from planar.rules.engine_errors import failed_evaluation
 from planar.rules.errors import RuleCrashed, RuleTimeout
 from planar.rules.graph import JDMGraph
@@ -47,11 +48,18 @@ class CompiledGraph:
         what: what errors call it: the rule and its version.
         graph: the graph.
         nested: those that its nested decisions name, and those that these name, by name.
-        output: the return type of the rule; without one the graph's own schemas are checked.
+        output: the return type of the rule, whose decimals keep their digits.
+        is_draft: whether nobody has promoted it: it is evaluated in a process with limits, whatever it may cost.
     """
 
     def __init__(
-        self, what: str, graph: JDMGraph, nested: Mapping[str, JDMGraph] | None = None, output: type[BaseModel] | None = None
+        self,
+        what: str,
+        graph: JDMGraph,
+        nested: Mapping[str, JDMGraph] | None = None,
+        output: type[BaseModel] | None = None,
+        *,
+        is_draft: bool = False,
     ) -> None:
         self.what = what
         self.graph = graph
@@ -60,7 +68,7 @@ class CompiledGraph:
         # A rule may be called like the graph that is asked for: it is found under its name all the same, unless it is nested here.
         self.entry = MAIN if MAIN not in inner else f"{MAIN}:"
         self.documents = {self.entry: main, **{name: plain_document(each) for name, each in inner.items()}}
-        self.cost = cost_of([graph, *inner.values()])
+        self.cost = Cost.SCRIPT if is_draft else cost_of([graph, *inner.values()])
         self._engine: Any = None
         self._digest: str | None = None
 
@@ -82,20 +90,18 @@ class CompiledGraph:
             RuleEvaluationFailed: a node failed.
             RuleTimeout, RuleCrashed, RuleSandboxBusy: a script in it did, or could not begin.
         """
-        if self.cost is Cost.SCRIPT:
-            answer = await self._in_process(context, trace=trace)
+        if self.cost is Cost.CHEAP and len(context) <= LARGE_INPUT:
+            answer = self._here(context, trace=trace)
         else:
-            answer = await self._here(context, trace=trace)
+            answer = await self._in_process(context, trace=trace)
         return Evaluation(with_digits(answer.get("result")), answer.get("performance", ""), without_digits(answer.get("trace")))
 
-    async def _here(self, context: str, *, trace: bool) -> dict[str, Any]:
+    def _here(self, context: str, *, trace: bool) -> dict[str, Any]:
         options = {"trace": trace}
         try:
             if self._engine is None:
                 self._engine = lazy.zen().ZenEngine({"loader": {"type": "static", "content": self.documents}})
-            if self.cost is Cost.CHEAP and len(context) <= LARGE_INPUT:
-                return self._engine.evaluate(self.entry, context, options)
-            return await self._engine.async_evaluate(self.entry, context, options)
+            return self._engine.evaluate(self.entry, context, options)
         except Exception as error:
             raise failed_evaluation(self.what, str(error), self.graph) from None
 

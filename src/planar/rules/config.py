@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class RulesConfig(BaseModel):
-    """The limits of scripts in decision graphs, which run in processes of their own."""
+    """The limits of scripts, drafts, and whatever may cost much in decision graphs, which run in processes of their own."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 

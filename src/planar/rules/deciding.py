@@ -116,7 +116,7 @@ async def compiled_draft(definition: RuleDefinition, graph: JDMGraph, what: str 
     """A graph that is not stored, or not used, compiled for this one use."""
     called = what or f"The draft of rule '{definition.name}'"
     nested = await nested_versions(called, definition.name, graph)
-    return CompiledGraph(called, graph, {name: version.data.jdm for name, version in nested.items()}, definition.output)
+    return CompiledGraph(called, graph, {name: version.data.jdm for name, version in nested.items()}, definition.output, is_draft=True)
 
 
 async def evaluate_compiled(

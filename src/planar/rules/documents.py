@@ -1,4 +1,4 @@
-"""What does the engine get of a graph, and how much may it cost to evaluate it? Pure functions of graphs.
+"""What does the engine get of a graph? Pure functions of graphs.
 
 The engine hands numbers back as floating point ones. For fields of the return type that are decimals, a last node therefore writes
 their digits as texts beside the result.
@@ -6,92 +6,32 @@ their digits as texts beside the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final, cast, get_args
 
 import orjson
 from pydantic import BaseModel
 
 from planar.rules.graph import JDMGraph
-from planar.rules.nodes import DecisionTableNode, ExpressionNode, FunctionNode, OutputNode, SwitchNode
+from planar.rules.nodes import OutputNode
 
 DIGITS_NODE: Final = "planar:digits"
 DIGITS_FIELD: Final = "planar_digits"
 
-CHEAP_CELLS: Final = 2_000
-"""Up to so many cells and expressions are evaluated in place, which takes less than handing them to a thread."""
-
-_DEMANDING: Final = ("#", "repeat(", "map(", "filter(", "some(", "all(", "none(", "one(", "count(", "flatMap(", "sum(")
-
-
-class Cost(StrEnum):
-    """Where a graph is evaluated."""
-
-    CHEAP = "cheap"
-    """In place: its work is bounded by its size, and that is small."""
-    LARGE = "large"
-    """In a thread of the engine's: its work is bounded by its size and that of its input."""
-    SCRIPT = "script"
-    """In a process with limits: nothing bounds it."""
-
-
-def cost_of(graphs: Iterable[JDMGraph]) -> Cost:
-    """Where *graphs*, a graph and those nested in it, have to be evaluated."""
-    known = list(graphs)
-    if any(_is_unbounded(node) for graph in known for node in graph.nodes):
-        return Cost.SCRIPT
-    if len(known) > 1 or any(_loops(graph) for graph in known):
-        return Cost.LARGE
-    return Cost.CHEAP if sum(map(_cells, known)) <= CHEAP_CELLS else Cost.LARGE
-
-
-def _is_unbounded(node: object) -> bool:
-    # A range as a value is a list of all its numbers: [1..1000000000] would fill the memory.
-    return isinstance(node, FunctionNode) or any(".." in text for text in _values(node))
-
-
-def _loops(graph: JDMGraph) -> bool:
-    return any(_iterates(node) for node in graph.nodes)
-
-
-def _iterates(node: object) -> bool:
-    if isinstance(node, DecisionTableNode | ExpressionNode) and node.content.executionMode == "loop":
-        return True
-    return any(word in text for text in (*_values(node), *_conditions(node)) for word in _DEMANDING)
-
-
-def _values(node: object) -> Iterator[str]:
-    """The expressions of a node that give a value."""
-    if isinstance(node, ExpressionNode):
-        yield from (expression.value for expression in node.content.expressions)
-    elif isinstance(node, DecisionTableNode):
-        yield from (rule.cell(column.id) for rule in node.content.rules for column in node.content.outputs)
-    elif isinstance(node, SwitchNode):
-        yield from (statement.condition for statement in node.content.statements)
-
-
-def _conditions(node: object) -> Iterator[str]:
-    if isinstance(node, DecisionTableNode):
-        yield from (rule.cell(column.id) for rule in node.content.rules for column in node.content.inputs)
-
-
-def _cells(graph: JDMGraph) -> int:
-    return sum(1 for node in graph.nodes for _ in (*_values(node), *_conditions(node)))
-
 
 def plain_document(graph: JDMGraph) -> dict[str, Any]:
-    """The graph as the engine reads it, its own schemas included."""
-    return graph.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-def rule_document(graph: JDMGraph, output: type[BaseModel]) -> dict[str, Any]:
-    """The graph of a rule as the engine reads it: without the schemas, as the rule's types are checked instead, and with exact decimals."""
-    document = plain_document(graph)
+    """The graph as the engine reads it: without the schemas, whose references it would follow to files and other machines."""
+    document = graph.model_dump(mode="json", by_alias=True, exclude_none=True)
     for node in document["nodes"]:
         if node["type"] in ("inputNode", "outputNode"):
             node["content"] = {"schema": ""}
+    return document
+
+
+def rule_document(graph: JDMGraph, output: type[BaseModel]) -> dict[str, Any]:
+    """The graph of a rule as the engine reads it, with exact decimals. What it gives is checked against the rule's type."""
+    document = plain_document(graph)
     fields = decimal_fields(output)
     outputs = [node.id for node in graph.nodes if isinstance(node, OutputNode)]
     if fields and len(outputs) == 1:

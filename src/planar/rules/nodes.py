@@ -28,7 +28,7 @@ class Position(JDMModel):
 
 
 class InputOutputNodeContent(JDMModel):
-    """The JSON schema, as a text, of what comes in or goes out; an empty one is not checked."""
+    """The JSON schema, as a text, of what comes in or goes out; for people and editors: what is evaluated is checked against the code."""
 
     schema_: str = Field(default="", alias="schema")
 

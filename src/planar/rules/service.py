@@ -155,7 +155,7 @@ async def simulate(value: Mapping[str, Any], graph: JDMGraph) -> EvaluateRespons
     """
     try:
         nested = await nested_versions(SIMULATED, None, graph)
-        compiled = CompiledGraph(SIMULATED, graph, {name: version.data.jdm for name, version in nested.items()})
+        compiled = CompiledGraph(SIMULATED, graph, {name: version.data.jdm for name, version in nested.items()}, is_draft=True)
         return evaluated(await compiled.evaluate(context_text(value), trace=True))
     except RuleError as error:
         known = registry().names()

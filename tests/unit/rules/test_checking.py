@@ -180,3 +180,24 @@ def test_a_table_that_would_take_for_ever_to_compare_is_given_up() -> None:
     begin = SYSTEM_CLOCK.monotonic()
     found(table(*rows, inputs=names))
     assert SYSTEM_CLOCK.monotonic() - begin < 15
+
+
+def with_schema(schema: object) -> JDMGraph:
+    graph = table(ALL).model_dump(mode="json")
+    graph["nodes"][0]["content"] = {"schema": schema if isinstance(schema, str) else json.dumps(schema)}
+    return JDMGraph.model_validate(graph)
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "http://localhost/x.json", "other.json", "#anchor"])
+def test_a_schema_refers_to_itself_alone(target: str) -> None:
+    assert "BAD_SCHEMA" in [code for code, _ in told(with_schema({"properties": {"amount": {"items": [{"$ref": target}]}}}))]
+
+
+def test_a_schema_that_doubles_with_each_definition_is_refused_at_once() -> None:
+    definitions = {f"d{n}": {"properties": {side: {"$ref": f"#/$defs/d{n + 1}"} for side in "abcdefgh"}} for n in range(40)}
+    assert told(with_schema({"$ref": "#/$defs/d0", "$defs": definitions}))[0][0] == "BAD_SCHEMA"
+
+
+@pytest.mark.parametrize("schema", ["[" * 5000 + "]" * 5000, '{"a":' * 900 + "1" + "}" * 900])
+def test_a_schema_that_is_nested_too_deeply_is_refused(schema: str) -> None:
+    assert told(with_schema(schema))[0][0] in ("BAD_SCHEMA", "VALUE_MISMATCH")

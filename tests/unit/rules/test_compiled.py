@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from planar.rules.compiled import CompiledGraph, CompiledGraphs
-from planar.rules.documents import Cost, cost_of, rule_document
+from planar.rules.costs import Cost, cost_of
+from planar.rules.documents import rule_document
 from planar.rules.graph import JDMGraph, starting_graph
 from planar.rules.nodes import ExpressionNodeContent
 from planar.rules.runner import EvaluateError, evaluate_rule
@@ -30,10 +31,21 @@ def expressions(*values: str, **content: Any) -> JDMGraph:
         (table(ALL), Cost.CHEAP),
         (table({"count": "[1..1000000000]", **ALL}), Cost.CHEAP),
         (table({"ok": "len([1..1000000000]) > 0"}), Cost.SCRIPT),
+        (table({"count": "sum([1..3000000]) > 0", **ALL}), Cost.SCRIPT),
+        (table({"count": "$ > 5", **ALL}), Cost.CHEAP),
+        (table({"sum(map ([1..3000000], #))": "1", **ALL}, inputs=("sum(map ([1..3000000], #))",)), Cost.SCRIPT),
         (expressions("amount * 2"), Cost.CHEAP),
-        (expressions("sum(map(items, # * 2))"), Cost.LARGE),
-        (expressions("amount", executionMode="loop"), Cost.LARGE),
-        (table(*[{"count": str(number), **ALL} for number in range(500)]), Cost.LARGE),
+        (expressions("'..' == tier and not (vip)"), Cost.CHEAP),
+        (expressions("1", "$.k0 + $.k0"), Cost.SCRIPT),
+        (expressions("some (items, true)"), Cost.SCRIPT),
+        (expressions("count\n(items, true)"), Cost.SCRIPT),
+        (expressions("repeat(note, 1000000)"), Cost.SCRIPT),
+        (expressions("`${note}`"), Cost.SCRIPT),
+        (expressions("'" + "a" * 1001 + "'"), Cost.SCRIPT),
+        (expressions(*["note + note"] * 40), Cost.SCRIPT),
+        (expressions("sum(map(items, # * 2))"), Cost.SCRIPT),
+        (expressions("amount", executionMode="loop"), Cost.SCRIPT),
+        (table(*[{"count": str(number), **ALL} for number in range(500)]), Cost.SCRIPT),
     ],
 )
 def test_what_may_take_long_is_not_evaluated_in_place(graph: JDMGraph, cost: Cost) -> None:
@@ -91,3 +103,22 @@ async def test_an_evaluation_that_fails_is_an_answer() -> None:
     unusable = await evaluate_rule(expressions("1"), {"amount": float("nan")})
     assert isinstance(unusable, EvaluateError)
     assert unusable.code == "rule_input_unusable"
+
+
+@pytest.mark.parametrize("output", [None, Verdict])
+def test_the_engine_gets_no_schema_whose_references_it_would_follow(output: Any) -> None:
+    graph = table(ALL).model_dump(mode="json")
+    graph["nodes"][0]["content"] = graph["nodes"][-1]["content"] = {"schema": '{"$ref": "file:///etc/passwd"}', "other": "file:"}
+    unsafe = JDMGraph.model_validate(graph)
+    assert "file:" not in str(CompiledGraph("It", unsafe, {"inner": unsafe}, output).documents)
+
+
+def test_what_doubles_node_after_node_is_not_evaluated_in_place() -> None:
+    graph = expressions("k0 + k0").model_dump(mode="json")
+    doubling = [{**graph["nodes"][1], "id": f"n{number}"} for number in range(20)]
+    assert cost_of([JDMGraph.model_validate({**graph, "nodes": doubling})]) is Cost.SCRIPT
+
+
+def test_a_draft_is_not_evaluated_in_place_however_small() -> None:
+    assert CompiledGraph("It", table(ALL), is_draft=True).cost is Cost.SCRIPT
+    assert CompiledGraph("It", table(ALL)).cost is Cost.CHEAP

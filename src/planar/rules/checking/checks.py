@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 
 from pydantic import BaseModel
 
-from planar.rules.checking.fields import OPEN_SCOPE, scope_of, scopes
+from planar.rules.checking.fields import OPEN_SCOPE, Scope, scope_of, scopes
 from planar.rules.checking.findings import Finding, FindingSeverity
 from planar.rules.checking.nested import check_nested
-from planar.rules.checking.schemas import check_schemas, resolved
+from planar.rules.checking.schemas import SchemaTooLarge, check_schemas, resolved
 from planar.rules.checking.tables import check_table
 from planar.rules.checking.texts import check_texts
 from planar.rules.checking.topology import check_topology
@@ -41,7 +41,7 @@ def check_graph(
     found = [*check_topology(graph), *check_texts(graph), *check_nested(graph, name, known_rules, active_graphs)]
     if takes is not None and gives is not None:
         found.extend(check_schemas(graph, schema_of(takes), schema_of(gives)))
-    seen = scopes(graph, scope_of(resolved(schema_of(takes), hints=True)) if takes is not None else OPEN_SCOPE)
+    seen = scopes(graph, _scope(takes) if takes is not None else OPEN_SCOPE)
     found.extend(check_fields(graph, seen))
     if gives is not None:
         found.extend(check_outputs(graph, seen, gives))
@@ -49,3 +49,10 @@ def check_graph(
         if isinstance(node, DecisionTableNode) and node.id in seen:
             found.extend(check_table(node, seen[node.id]))
     return sorted(found, key=lambda finding: finding.severity is not FindingSeverity.ERROR)
+
+
+def _scope(takes: type[BaseModel]) -> Scope:
+    try:
+        return scope_of(resolved(schema_of(takes), hints=True))
+    except (SchemaTooLarge, RecursionError):
+        return OPEN_SCOPE
