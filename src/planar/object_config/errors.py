@@ -12,6 +12,7 @@
         ├── ConfigOfAnotherObject   409  the version belongs to another object than the one named (also ValueError)
         ├── ConfigNotDeletable      409  the version was active once
         ├── ActiveConfigBroken      409  the version to be used does not fit the code
+        ├── NotJudgedNow            503  whether the version fits the code cannot be found out now: try again
         ├── VersionNotPinned        500  workflow code asked for a version that nothing records (also RuntimeError)
         └── ObjectTypeTaken         500  another type of that name is registered (also ValueError)
 """
@@ -104,6 +105,13 @@ class ActiveConfigBroken(ObjectConfigError):
 
     code = "active_configuration_broken"
     status = 409
+
+
+class NotJudgedNow(ObjectConfigError):
+    """Whether the version fits the code cannot be found out now. Try again later."""
+
+    code = "configuration_not_judged_now"
+    status = 503
 
 
 class VersionNotPinned(ObjectConfigError, RuntimeError):

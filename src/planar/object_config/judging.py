@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from planar.logging import get_logger
 from planar.object_config.diagnostics import ConfigDiagnosticIssue, ConfigDiagnostics, DiffErrorCode
+from planar.object_config.errors import NotJudgedNow
 
 logger = get_logger(__name__)
 
@@ -35,7 +36,11 @@ class Judgement(Generic[T]):
 
 
 async def judge(model_class: type[T], check: Check, object_name: str, text: str) -> Judgement[T]:
-    """Read *text* and check what it says. Never raises."""
+    """Read *text* and check what it says.
+
+    Raises:
+        NotJudgedNow: it cannot be found out now, which says nothing of the object.
+    """
     try:
         data = model_class.model_validate_json(text)
     except ValidationError as error:
@@ -44,10 +49,16 @@ async def judge(model_class: type[T], check: Check, object_name: str, text: str)
 
 
 async def checked_by(check: Check, object_name: str, data: T) -> Judgement[T]:
-    """Check *data*. A check that fails itself has not found it right."""
+    """Check *data*. A check that fails itself has not found it right.
+
+    Raises:
+        NotJudgedNow: it cannot be found out now.
+    """
     try:
         found = check(object_name, data)
         diagnostics = await found if inspect.isawaitable(found) else found
+    except NotJudgedNow:
+        raise
     except Exception as error:
         logger.warning("a configuration could not be checked", object=object_name, error=repr(error))
         issue = ConfigDiagnosticIssue(error_code=DiffErrorCode.NOT_CHECKED, message=f"It could not be checked: {error}")

@@ -12,7 +12,7 @@ from planar.engine.codec.hints import Unresolved
 from planar.engine.core.retry import RetryPolicy
 from planar.logging import get_logger
 from planar.rules.deciding import decide
-from planar.rules.errors import UnusableRule
+from planar.rules.errors import RuleSandboxBusy, UnusableRule
 from planar.rules.models import Rule
 from planar.rules.registration import RuleDefinition
 from planar.rules.values import serialize_for_rule_evaluation
@@ -26,6 +26,8 @@ logger = get_logger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
 
+_RETRY: Final = RetryPolicy(retry_on=(RuleSandboxBusy,))
+"""A decision comes out the same each time, but for a sandbox that was busy."""
 _BY_POSITION: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -33,7 +35,7 @@ class RuleWrapper(StepWrapper[P, R]):
     """A rule: a durable step in a run, a plain call outside. It is awaited in both, whichever way its function was written."""
 
     def __init__(self, function: Callable[P, Any], description: str) -> None:
-        super().__init__(function, StepOptions(RetryPolicy(), False, StepType.RULE, function.__name__), return_type=None)
+        super().__init__(function, StepOptions(_RETRY, False, StepType.RULE, function.__name__), return_type=None)
         self.definition = self._defined(function, description)
         self._body = self._awaitable
         self._awaitable = self._decide

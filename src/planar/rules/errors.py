@@ -24,6 +24,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from planar.errors import PlanarError
+from planar.object_config.errors import NotJudgedNow
 
 
 class RuleError(PlanarError):
@@ -137,7 +138,7 @@ class RuleCrashed(RuleSandboxError):
     status = 422
 
 
-class RuleSandboxBusy(RuleSandboxError):
+class RuleSandboxBusy(RuleSandboxError, NotJudgedNow):
     """Too many scripts wait for their turn. Try again later."""
 
     code = "rule_sandbox_busy"

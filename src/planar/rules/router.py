@@ -31,6 +31,7 @@ from planar.security.guard import InPath, requires
 from planar.security.problem import Problem, ValidationProblem, problems
 from planar.security.resources import RuleResource
 from planar.security.route_table import RouteTable
+from planar.workflows.schemas import StorableText
 
 _MISFIT: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
@@ -40,10 +41,10 @@ RULE_ROUTES: Final = RouteTable(prefix="/rules", tags=["Rules"], responses=_MISF
 RuleName = Annotated[str, Path(description="The rule's name.")]
 CaseId = Annotated[UUID, Path(description="The test case's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
-AfterName = Annotated[str | None, Query(max_length=255, description="The name of the last one of the page before.")]
+AfterName = Annotated[StorableText | None, Query(max_length=255, description="The name of the last one of the page before.")]
 WithTotal = Annotated[bool, Query(description="`false` leaves the total out, which costs a count.")]
 Include = Annotated[list[Literal["payload"]] | None, Query(description="What else to show of each: `payload`.")]
-Comment = Annotated[str | None, Query(max_length=2000, description="Why, for people.")]
+Comment = Annotated[StorableText | None, Query(max_length=2000, description="Why, for people.")]
 
 _IN_PATH: Final = InPath(RuleResource, "rule_name")
 _NOT_FOUND: Final = problems({404: "The app serves no rule of that name."})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from planar.rules.schemas import CaseReport, CheckReport, ReplayReport, RuleVers
 from planar.rules.scripts import check_scripts
 from planar.rules.values import context_text
 from planar.security.actions import RuleAction
-from planar.security.authorization import filter_allowed
+from planar.security.authorization import filter_allowed, validate_authorization_for
 from planar.security.resources import RuleResource
 
 SIMULATED: Final = "The graph"
@@ -151,10 +151,15 @@ async def _nested_warnings(definition: RuleDefinition, graph: JDMGraph) -> list[
 async def simulate(value: Mapping[str, Any], graph: JDMGraph) -> EvaluateResponse | EvaluateError:
     """Evaluate a graph with a trace. Errors of the graph are an answer as well.
 
-    Nested decisions are the active versions of the app's rules.
+    Nested decisions are the active versions of the app's rules, which the trace shows.
+
+    Raises:
+        Unauthenticated, Forbidden: whoever asks may not see one of these.
     """
+    _check_may_see(graph.nested_names())
     try:
         nested = await nested_versions(SIMULATED, None, graph)
+        _check_may_see(nested)
         compiled = CompiledGraph(SIMULATED, graph, {name: version.data.jdm for name, version in nested.items()}, is_draft=True)
         return evaluated(await compiled.evaluate(context_text(value), trace=True))
     except RuleError as error:
@@ -162,6 +167,11 @@ async def simulate(value: Mapping[str, Any], graph: JDMGraph) -> EvaluateRespons
         found = [finding for finding in await asyncio.to_thread(check_graph, graph, known_rules=known) if has_errors([finding])]
         answer = refused(error)
         return answer.model_copy(update={"data": {**answer.data, "findings": [each.model_dump(mode="json") for each in found]}})
+
+
+def _check_may_see(names: Iterable[str]) -> None:
+    for name in names:
+        validate_authorization_for(RuleResource(name), RuleAction.VIEW_DETAILS)
 
 
 async def run_stored_cases(name: str, config_id: UUID | None) -> CaseReport:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from planar import PlanarApp
+from planar.object_config.choosing import VersionChooser
 from planar.rules import rule
-from planar.rules.errors import RuleNameTaken
+from planar.rules.errors import RuleNameTaken, RuleSandboxBusy
+from planar.rules.sandbox.pool import ScriptPool
+from planar.security.actions import RuleAction
 from planar.security.authorization import Authorizer, Decision
 from tests.integration.http.conftest import invalid, problem_of
 from tests.integration.rules.conftest import OpenRules
-from tests.integration.rules.world import APPROVE_ALL, Approval, Expense, between, script, table
+from tests.integration.rules.world import APPROVE_ALL, Approval, Expense, approve, between, script, table
 
 pytestmark = pytest.mark.anyio
 
@@ -234,3 +238,44 @@ async def test_who_may_do_nothing_learns_nothing(open_rules: OpenRules) -> None:
             await api.post("/rules/approve/check", {}),
         ):
             assert answer.status_code in (401, 403), answer.text
+
+
+async def test_a_text_that_cannot_be_stored_is_refused(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        assert (await api.save(SMALL, comment="a\0b")).status_code == 422
+        assert (await api.get("/rules/", after="a\0b")).status_code == 422
+
+
+async def test_a_version_that_cannot_be_judged_now_is_not_called_broken(open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def busy(*_: object, **__: object) -> None:
+        raise RuleSandboxBusy
+
+    async with open_rules() as api:
+        graph = script("export const handler = async (input) => ({approved: true, limit: 1});")
+        await api.use(graph)
+        api.app.services.get(VersionChooser).forget_all()
+        evaluate = ScriptPool.evaluate
+        monkeypatch.setattr(ScriptPool, "evaluate", busy)
+        saved = await api.save(graph)
+        assert (saved.status_code, saved.json()["code"]) == (503, "rule_sandbox_busy")
+        with pytest.raises(RuleSandboxBusy):
+            await api.ask(lambda: approve(Expense(amount=Decimal(5))))
+        monkeypatch.setattr(ScriptPool, "evaluate", evaluate)
+        assert (await api.ask(lambda: approve(Expense(amount=Decimal(5))))).approved
+
+
+async def test_a_simulation_shows_no_nested_rule_that_may_not_be_seen(open_rules: OpenRules) -> None:
+    class NotLater:
+        def decide(self, principal: object, action: object, resource: object) -> Decision:
+            return Decision(not (action is RuleAction.VIEW_DETAILS and getattr(resource, "resource_id", None) == "approve_later"))
+
+    nested = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
+    async with open_rules(prepare=lambda app: app.services.add(Authorizer, NotLater())) as api:
+        await api.use(nested)
+        hidden = between({"id": "deeper", "type": "decisionNode", "content": {"key": "approve"}})
+        assert (await api.post("/rules/simulate", {"input": {}, "graph": nested.model_dump(mode="json")})).status_code == 401
+        saved = await api.save(APPROVE_ALL, "approve_later")
+        await api.promote(saved.json()["saved_id"], "approve_later")
+        for graph in (nested, hidden):
+            answer = await api.post("/rules/simulate", {"input": {"amount": 5}, "graph": graph.model_dump(mode="json")})
+            assert answer.status_code == 401, answer.text

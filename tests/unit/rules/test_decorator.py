@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from planar.rules import Rule, rule
 from planar.rules.decorator import RULE_REGISTRY
 from planar.rules.engine_errors import read_failure
-from planar.rules.errors import UnusableRule
+from planar.rules.errors import RuleCrashed, RuleResultMisfit, RuleSandboxBusy, RuleTimeout, UnusableRule
 from planar.rules.registration import RuleRegistry
 from planar.workflows.models import StepType
 
@@ -100,3 +100,9 @@ def test_a_module_that_is_loaded_again_replaces_its_rules() -> None:
 def test_the_engines_words_are_understood(text: str, reason: str, node: str | None) -> None:
     failure = read_failure(text)
     assert (failure.reason, failure.node_id) == (reason, node)
+
+
+def test_a_rule_is_tried_again_only_if_the_sandbox_was_busy() -> None:
+    policy = double.retry
+    assert policy.covers(RuleSandboxBusy())
+    assert not any(policy.covers(error) for error in (RuleTimeout(), RuleCrashed(), RuleResultMisfit("no"), ValueError()))

@@ -83,9 +83,8 @@ def resolved(schema: Schema, *, hints: bool = False) -> dict[str, Any]:
     Raises:
         SchemaTooLarge, RecursionError: it has too many parts, or is nested too deeply.
     """
-    definitions = cast("Schema", schema.get("$defs") or schema.get("definitions") or {})
-    if not isinstance(definitions, Mapping):
-        definitions = {}
+    given: Any = schema.get("$defs") or schema.get("definitions")
+    definitions = cast("Schema", given) if isinstance(given, dict) else {}
     return cast("dict[str, Any]", _Resolver(definitions, hints).resolve(schema, 0))
 
 
