@@ -84,7 +84,7 @@ def resolved(schema: Schema, *, hints: bool = False) -> dict[str, Any]:
         SchemaTooLarge, RecursionError: it has too many parts, or is nested too deeply.
     """
     given: Any = schema.get("$defs") or schema.get("definitions")
-    definitions = cast("Schema", given) if isinstance(given, dict) else {}
+    definitions = cast("Schema", given if isinstance(given, dict) else {})
     return cast("dict[str, Any]", _Resolver(definitions, hints).resolve(schema, 0))
 
 
