@@ -35,7 +35,7 @@ from tests.integration.human.sample import ask_both, ask_lax
 from tests.integration.object_config.world import have_limits
 from tests.integration.rules.world import RULES
 
-EXAMPLES = 40 if os.environ.get(stores.LONG) else 5
+EXAMPLES = 40 if os.environ.get(stores.LONG) else 3
 OF_LIMITS = {"object_type": "limits", "object_name": "limits"}
 
 CASE = {"input": {"amount": 5}, "expected": {"approved": True}}
