@@ -121,8 +121,8 @@ ACTIONS = {
 }
 
 
-MORE_THAN_A_PROBLEM = {"RefusedConfiguration"}
-"""Shapes that add to a problem's members."""
+MORE_THAN_A_PROBLEM = {"RefusedConfiguration", "RefusedImport"}
+"""Shapes that add to a problem's members, or say more in them."""
 
 
 @cache

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from tempfile import TemporaryFile
-from typing import IO, Annotated, Any, Final, Literal
+from typing import IO, Annotated, Any, Final
 
 from fastapi import Path, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +19,7 @@ from planar.entities.importing import ImportPlan
 from planar.entities.querying import Deleted
 from planar.entities.service import find_entity, visible_relations
 from planar.entities.transfer_errors import FileTooLarge
-from planar.entities.transfer_schemas import ImportResult
+from planar.entities.transfer_schemas import ImportResult, RefusedImport
 from planar.entities.transfer_service import bring_in, refusal, take_out
 from planar.security.actions import EntityAction
 from planar.security.guard import InPath, requires
@@ -30,15 +30,11 @@ from planar.security.route_table import RouteTable
 MAX_IMPORT_BYTES: Final = 1024**3
 """How large a file may be."""
 
-
-class ImportProblem(ValidationProblem):
-    """What in a request, or in an imported file, does not fit."""
-
-    code: Literal["validation_error", "import_refused"]  # type: ignore[assignment] - one more than elsewhere
-
-
 _MISFIT: Final[dict[int | str, dict[str, Any]]] = {
-    422: {"model": ImportProblem, "description": "Something in the request, or in the file, does not fit."}
+    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
+}
+_REFUSED: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": ValidationProblem | RefusedImport, "description": "Something in the request, or in the file, does not fit."}
 }
 
 TRANSFER_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=_MISFIT)
@@ -74,7 +70,10 @@ _BODY: Final[dict[str, Any]] = {
 @TRANSFER_ROUTES.post(
     "/{entity_name}/import",
     dependencies=[requires(EntityAction.IMPORT, InPath(EntityResource, "entity_name"))],
-    responses=problems({403: "Not permitted, or for nobody.", 404: "There is no such entity.", 413: "The file is too large."}),
+    responses={
+        **problems({403: "Not permitted, or for nobody.", 404: "There is no such entity.", 413: "The file is too large."}),
+        **_REFUSED,
+    },
     openapi_extra=_BODY,
 )
 async def import_entities(

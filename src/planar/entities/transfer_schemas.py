@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from planar.entities.import_lines import Mode, Problem
 from planar.entities.importing import ImportReport
+from planar.security.problem import Misfit
+
+
+class RefusedImport(BaseModel):
+    """Lines of a file that do not fit: of each the number, the field, and why. Nothing was written."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    detail: list[Misfit]
+    code: Literal["import_refused"]
 
 
 class ImportProblem(BaseModel):

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, cast
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from planar.modeling.json_schema import FormSchema
+from planar.rules.limits import check_limits
 from planar.rules.nodes import (
     DecisionNode,
     DecisionRule,
@@ -43,6 +44,12 @@ class JDMGraph(JDMModel):
 
     nodes: list[JDMNodeWithType] = Field(max_length=MAX_NODES)
     edges: list[JDMEdge] = Field(max_length=MAX_EDGES)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _within_limits(cls, raw: Any) -> Any:
+        check_limits(raw)
+        return raw
 
     def nested_names(self) -> list[str]:
         """The rules that nested decisions name, each once, in order."""

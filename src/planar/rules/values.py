@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from planar.rules.errors import RuleInputUnusable, RuleResultMisfit
+from planar.rules.limits import MAX_DEPTH
 
 MAX_NUMBER: Final = Decimal(2**96 - 1)
 """The largest number that the engine can hold."""
@@ -47,14 +48,16 @@ def context_text(value: Any) -> str:
     return orjson.dumps(_plain(value, ""), default=_fragment).decode()
 
 
-def _plain(value: Any, place: str) -> Any:
+def _plain(value: Any, place: str, depth: int = 0) -> Any:
+    if depth > MAX_DEPTH:
+        raise RuleInputUnusable(f"Values are nested more than {MAX_DEPTH} deep at {place[:80]}…, which graphs cannot read.")
     # bool and IntEnum are ints, str enums are strs: the order matters.
     if isinstance(value, Enum):
-        return _plain(value.value, place)
+        return _plain(value.value, place, depth)
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, BaseModel):
-        return _plain(value.model_dump(by_alias=True), place)
+        return _plain(value.model_dump(by_alias=True), place, depth)
     if isinstance(value, int | float | Decimal):
         return _number(value, place)
     if isinstance(value, datetime):
@@ -65,11 +68,11 @@ def _plain(value: Any, place: str) -> Any:
         return str(value)
     if isinstance(value, Mapping):
         items = cast("Mapping[Any, Any]", value).items()
-        return {_key(name, place): _plain(item, f"{place}.{name}" if place else str(name)) for name, item in items}
+        return {_key(name, place): _plain(item, f"{place}.{name}" if place else str(name), depth + 1) for name, item in items}
     if isinstance(value, list | tuple):
-        return [_plain(item, f"{place}[{number}]") for number, item in enumerate(cast("list[Any]", value))]
+        return [_plain(item, f"{place}[{number}]", depth + 1) for number, item in enumerate(cast("list[Any]", value))]
     if isinstance(value, AbstractSet):
-        members = [_plain(item, f"{place}[…]") for item in cast("AbstractSet[Any]", value)]
+        members = [_plain(item, f"{place}[…]", depth + 1) for item in cast("AbstractSet[Any]", value)]
         return sorted(members, key=lambda item: orjson.dumps(item, default=_fragment))
     return _other(value, place)
 

@@ -198,6 +198,6 @@ def test_a_schema_that_doubles_with_each_definition_is_refused_at_once() -> None
     assert told(with_schema({"$ref": "#/$defs/d0", "$defs": definitions}))[0][0] == "BAD_SCHEMA"
 
 
-@pytest.mark.parametrize("schema", ["[" * 5000 + "]" * 5000, '{"a":' * 900 + "1" + "}" * 900])
+@pytest.mark.parametrize("schema", ["[" * 190 + "]" * 190, '{"a":' * 190 + "1" + "}" * 190])
 def test_a_schema_that_is_nested_too_deeply_is_refused(schema: str) -> None:
     assert told(with_schema(schema))[0][0] in ("BAD_SCHEMA", "VALUE_MISMATCH")
