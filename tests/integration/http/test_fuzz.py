@@ -34,6 +34,7 @@ from tests.integration.http import sample
 from tests.integration.human.sample import ask_both, ask_lax
 from tests.integration.object_config.world import have_limits
 from tests.integration.rules.world import RULES
+from tests.scenario.service import until
 
 IS_LONG = bool(os.environ.get(stores.LONG))
 EXAMPLES = 40 if IS_LONG else 3
@@ -100,8 +101,7 @@ def _tasks(client: httpx.Client) -> list[str]:
     """Tasks for people, one of them for several."""
     for workflow in ("ask_lax", "ask_lax", "ask_both"):
         client.post(f"/workflows/{workflow}/start")
-    while len(found := client.get("/human-tasks/").json()) < 3:
-        time.sleep(0.01)
+    found = until(lambda: len(asked := client.get("/human-tasks/").json()) == 3 and asked, "three tasks to be asked")
     return [task["id"] for task in found]
 
 

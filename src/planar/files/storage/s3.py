@@ -10,7 +10,7 @@ from typing import Any
 
 from planar import lazy
 from planar.clock import SYSTEM_CLOCK, Clock
-from planar.files.storage.attachment import attachment
+from planar.files.filenames import clean_filename, content_disposition
 from planar.files.storage.base import DEFAULT_URL_TTL_SECONDS
 from planar.files.storage.checks import checked_mime_type, checked_moment, checked_prefix, checked_ref, checked_ttl
 from planar.files.storage.object_store import RETRIES, ObjectStorage
@@ -99,7 +99,7 @@ class S3Storage(ObjectStorage):
             return await super().download_url(ref, ttl_seconds=ttl_seconds, filename=filename, content_type=content_type)
         stated: dict[str, str] = {}
         if filename is not None:
-            stated["response-content-disposition"] = attachment(filename)
+            stated["response-content-disposition"] = content_disposition(clean_filename(filename))
         checked_mime_type(content_type)
         if content_type is not None:
             stated["response-content-type"] = content_type
