@@ -28,6 +28,7 @@ from planar.engine.execution.marks import RunningMarks
 from planar.engine.execution.parts import Parts
 from planar.engine.execution.recording import cancelled_error
 from planar.engine.execution.run import LiveRun
+from planar.engine.loading import load_readable
 from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import ClaimDue, Claims, EndRun, Holder, News, Release, RetireWorker, Store
 from planar.engine.tracing import is_traced, trace
@@ -40,6 +41,7 @@ RUNNING_MARK_SECONDS = 0.25
 LIVENESS_SECONDS = 0.5
 BACKOFF_SECONDS = 1.0
 ABANDON_SECONDS = 1.0
+SET_ASIDE_SECONDS = 60.0
 CLAIMS_AT_ONCE = 1000
 """How many runs are claimed in one go: their histories are read in one query."""
 
@@ -333,15 +335,24 @@ class Worker:
     async def _begin_all(self, claims: list[Claim]) -> None:
         begun = 0
         try:
-            records = await self._store.load_steps(claim.run.id for claim in claims)
+            records, unreadable = await load_readable(self._store, [claim.run.id for claim in claims])
             for claim in claims:
-                self._begin(claim, records[claim.run.id])
+                if claim.run.id in unreadable:
+                    self._set_aside(claim, unreadable[claim.run.id])
+                else:
+                    self._begin(claim, records[claim.run.id])
                 begun += 1
         except Exception:
             # They are this worker's, and nobody executes them.
             for claim in claims[begun:]:
                 self.hand_back(Holder(claim.run.id, self.id, claim.epoch), later=True)
             raise
+
+    def _set_aside(self, claim: Claim, error: Exception) -> None:
+        """Nobody executes the run for a while; then whoever can read its history may, a newer worker for one."""
+        logger.error("the history of a run cannot be read here; it is set aside", workflow_id=claim.run.id, error=repr(error))
+        holder = Holder(claim.run.id, self.id, claim.epoch)
+        asyncio.get_running_loop().call_later(SET_ASIDE_SECONDS, self.hand_back, holder)
 
     async def _wait(self) -> None:
         """Until there is news, something is due, or the others must be looked at; the poll is a net under all that."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
+from planar import PlanarApp
 from planar.workflows import step, suspend, wait_for_event, workflow
 from planar.workflows.exceptions import ForeignTaskError, NonDeterministicStepCallError, StepError, WorkflowNameTaken
-from tests.integration.engine.conftest import Opener, client, steps_of, until_status
+from tests.integration.engine.conftest import Opener, client, run_of, steps_of, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -260,3 +263,29 @@ async def giving_up() -> str:
         outcome = "gave up"
     await wait_for_event("go")
     return outcome
+
+
+async def write(app: PlanarApp, statement: str, run_id: UUID) -> None:
+    """Execute *statement*, written for PostgreSQL, for the rows of one run."""
+    engine = app.db_manager.get_engine()
+    is_sqlite = engine.dialect.name == "sqlite"
+    async with engine.begin() as connection:
+        named = run_id.hex if is_sqlite else str(run_id)
+        await connection.execute(text(f"{statement.replace('planar.', '') if is_sqlite else statement} and workflow_id = '{named}'"))
+
+
+async def test_a_history_that_cannot_be_read_is_in_nobodys_way(open_app: Opener) -> None:
+    """It may be a newer version's: the run waits for a worker that can read it."""
+    async with open_app(swapping) as app:
+        broken, sound = await swapping.start(), await swapping.start()
+        await until_status(broken.id, "suspended")
+        await until_status(sound.id, "suspended")
+        await write(app, "update planar.workflow_step set step_type = 'unheard of' where step_id = 1", broken.id)
+    async with open_app(swapping) as app:
+        await client().emit(client().new_event("go", "{}"))
+        assert await swapping.wait_for_completion(sound.id) == 1
+        assert (await run_of(broken.id)).status.value not in ("succeeded", "failed")
+        await write(app, "update planar.workflow_step set step_type = 'compute' where step_id = 1", broken.id)
+    async with open_app(swapping):
+        assert await swapping.wait_for_completion(broken.id) == 1
+    assert CALLS == ["one", "one"]
