@@ -5,6 +5,7 @@ No fixture here that a user of Planar could not have in a test suite of their ow
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from typing import Any
@@ -75,6 +76,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             postgres_server.origin()
         except postgres_server.NoServer as error:
             raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected lives to the end: no collector need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _needed(item: pytest.Item) -> set[str]:

@@ -26,12 +26,14 @@ from pathlib import Path
 
 from tests.docs.pages import Block
 from tests.scenario.cli_process import Command, fetch, planar, until
+from tests.scenario.warm_planar import run_planar
 
 ADDRESS = "localhost:8000"
 ANSWERS_WITHIN = 20.0
 ENDS_WITHIN = 120.0
 READY_WITHIN = 30.0
 
+_OF_THE_SHELL = re.compile(r"[|&;<>$`*]")
 _REFUSED = re.compile(r"\b4\d\d\b")
 
 
@@ -165,6 +167,11 @@ class Console:
     def _shell(self, line: str) -> None:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PLANAR_")} | {"PATH": path}
+        words = shlex.split(self._here(line))
+        if words[0] == "planar" and not _OF_THE_SHELL.search(line):
+            done = run_planar(words[1:], self.folder, environment)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return
         command = ["sh", "-c", self._here(line)]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=ENDS_WITHIN)
         assert done.returncode == 0, done.stdout + done.stderr

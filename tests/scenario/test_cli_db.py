@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scenario.cli_process import PLANAR, get, planar
+from tests.scenario.cli_process import get, planar
+from tests.scenario.warm_planar import run_planar
 
 APP = """
 from planar import PlanarApp
@@ -52,9 +52,7 @@ class Shop:
 
     def run(self, *arguments: str, code: int = 0) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PLANAR_")}
-        done = subprocess.run(
-            [PLANAR, *arguments], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
+        done = run_planar(list(arguments), self.folder, environment)
         assert done.returncode == code, done.stdout + done.stderr
         assert "planar/cli" not in done.stderr, done.stderr
         return done.stdout + (done.stderr if code else "")

@@ -42,4 +42,5 @@ def add_api_docs(app: FastAPI) -> None:
         document = json.dumps(root + (app.openapi_url or "/openapi.json")).replace("<", "\\u003c")
         return HTMLResponse(_PAGE.format(title=html.escape(app.title), assets=html.escape(root + _ASSETS), document=document))
 
-    app.add_api_route("/docs", docs, include_in_schema=False, response_class=HTMLResponse)
+    # Not as a route of FastAPI, which would keep the function, and with it the app, for as long as the process lives.
+    app.add_route("/docs", docs, include_in_schema=False)

@@ -29,7 +29,7 @@ from planar.object_config import (
 from planar.object_config.choosing import FRESH_SECONDS
 from planar.object_config.pinner import Pinner
 from planar.object_config.pinning import Asked
-from planar.object_config.statements import VERSIONS
+from planar.object_config.statements import USES, VERSIONS
 from planar.object_config.storing import ObjectKey
 from tests.databases import Databases
 from tests.integration.object_config.world import LIMITS, Limits
@@ -107,7 +107,11 @@ async def many_versions() -> None:
     session = get_session()
     fixed = {"object_name": "limits", "object_type": "limits", "state": "validated", "author": "a", "fingerprint": "f", "active": False}
     rows = [{"id": uuid7(), "version": number, "data": "x" * 500, **fixed} for number in range(1, 3001)]
-    await (await session.connection()).execute(insert(VERSIONS), rows)
+    connection = await session.connection()
+    await connection.execute(insert(VERSIONS), rows)
+    used = {"object_name": "limits", "object_type": "limits", "version": 0, "pins": True}
+    uses = [{"id": uuid7(), "root_run_id": uuid7(), "run_id": uuid7(), **used} for _ in range(3000)]
+    await connection.execute(insert(USES), uses)
     await session.commit()
 
 
@@ -116,6 +120,7 @@ async def test_the_active_version_is_found_by_its_index(app: PlanarApp, database
     explain = "explain query plan " if databases.is_sqlite else "explain "
     if not databases.is_sqlite:
         await databases.ask("analyze {planar}object_configuration")
+        await databases.ask("analyze {planar}object_configuration_use")
     looks = {
         "uq_object_configuration_active": "select id, version from {planar}object_configuration"
         " where object_type = 'limits' and object_name = 'limits' and active",
