@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,7 @@ import pytest
 from planar.config import load_config
 from tests.docs.console import Console
 from tests.docs.pages import ROOT, Block, blocks_of, edited, pages, program_of
-
-RUNS_WITHIN = 120
+from tests.scenario.warm_planar import run_program
 
 LANGUAGES = {
     "run": {"python"},
@@ -55,9 +52,7 @@ def test_the_program_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     program = tmp_path / f"{page.stem.replace('-', '_')}_page.py"
     program.write_text(program_of(blocks))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PLANAR_")}
-    done = subprocess.run(
-        [sys.executable, program.name], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=RUNS_WITHIN, check=False
-    )
+    done = run_program(program, environment)
     assert done.returncode == 0, f"{name_of(page)} (lines are those of the page):\n{done.stdout}{done.stderr}"
 
 
