@@ -36,6 +36,7 @@ class Driver(Worker):
         load_actor: Callable[[str], Actor] | None = None,
     ) -> None:
         super().__init__(store, registry, notices, config, manager=manager, load_actor=load_actor)
+        self._runs.when_asleep = self._note_sleep
         self._asleep: Standing | None = None
         self._wanted: UUID | None = None
         self._worth_asking = asyncio.Event()
@@ -78,8 +79,8 @@ class Driver(Worker):
         claimed = await self._store.submit(ClaimRun(self.id, run_id))
         if isinstance(claimed, Standing):
             return claimed
-        await self._begin_all([claimed])
-        live = self._live.get(run_id)
+        await self._runs.begin_all([claimed])
+        live = self._runs.find(run_id)
         if live is not None and live.task is not None:
             await asyncio.wait([live.task])
         if self._asleep is not None:
@@ -97,10 +98,9 @@ class Driver(Worker):
 
     # -- as a worker --------------------------------------------------------------------------------------------------
 
-    def slept(self, live: LiveRun) -> None:
+    def _note_sleep(self, live: LiveRun) -> None:
         due_at, event_key = live.parking.sleeps_for()
         self._asleep = Standing(is_asleep=True, due_at=due_at, event_key=event_key)
-        super().slept(live)
 
     def _hear(self, news: News) -> None:
         super()._hear(news)
@@ -109,4 +109,3 @@ class Driver(Worker):
 
     async def _claim_due(self) -> None:
         """Nothing but the run that it is for."""
-        self._due = False

@@ -169,7 +169,7 @@ async def test_a_request_to_cancel_is_kept_across_a_crash(open_app: Opener) -> N
     async with open_app(toiler, drain_seconds=0) as app:
         run = await toiler.start()
         await until_status(run.id, "running")
-        app.worker._cancel = lambda *_: None  # type: ignore[method-assign]  # the process dies before the run hears of it
+        app.worker._runs.cancel = lambda *_: None  # type: ignore[method-assign]  # the process dies before the run hears of it
         await cancel(run.id, "before the crash")
     async with open_app(toiler):
         with pytest.raises(RunCancelled, match="before the crash"):

@@ -452,4 +452,4 @@ async def test_after_everything_only_the_workflow_itself_is_active_and_nothing_p
 
         await until(is_over)  # the end is told before
         await _pass_turns(5)
-        assert (list(worker._watched), worker.executing, list(worker._tasks)) == ([], 0, [])
+        assert (list(worker.watched), worker.executing, list(worker.tasks)) == ([], 0, [])

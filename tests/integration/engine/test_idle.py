@@ -82,11 +82,11 @@ async def test_two_idle_workers_ask_the_database_nothing_of_each_other(open_app:
     async with open_app(shouting_once) as first, open_app(shouting_once) as second:
         assert await shouting_once("hello") == "HELLO"
         await trace.let_it_look(20)
-        assert [worker._others for worker in (first.worker, second.worker)] == [[second.worker.id], [first.worker.id]]
+        assert [worker._lookout.others for worker in (first.worker, second.worker)] == [[second.worker.id], [first.worker.id]]
         trace.statements.clear()
-        looked = [worker._looked_around for worker in (first.worker, second.worker)]
+        looked = [worker._lookout.looked_around for worker in (first.worker, second.worker)]
         # They look whether the other one lives, which needs no statement.
-        while any(worker._looked_around == since for worker, since in zip((first.worker, second.worker), looked, strict=True)):
+        while any(worker._lookout.looked_around == since for worker, since in zip((first.worker, second.worker), looked, strict=True)):
             await trace.let_it_look(10)
         await trace.let_it_look(50)
         assert trace.statements == []
@@ -96,10 +96,10 @@ async def test_a_worker_that_dies_is_taken_over_from_without_news_of_it(open_app
     async with open_app(shouting_once) as first, open_app(shouting_once) as second:
 
         async def know_each_other() -> bool:
-            return first.worker._others == [second.worker.id] and second.worker._others == [first.worker.id]
+            return first.worker._lookout.others == [second.worker.id] and second.worker._lookout.others == [first.worker.id]
 
         async def is_alone() -> bool:
-            return first.worker._others == []
+            return first.worker._lookout.others == []
 
         await until(know_each_other)
         store = second.services.get(Client).store

@@ -145,7 +145,7 @@ async def test_steps_events_children_and_timers(url: str, parked: bool) -> None:
     async with opened(url) as app:
         assert isinstance(client().store, PostgresStore)
         if not parked:
-            app.worker._config = app.worker._config.model_copy(update={"max_parked_runs": 0})
+            app.worker._runs.config = app.worker._runs.config.model_copy(update={"max_parked_runs": 0})
         run = await everything.start()
         await until_status(run.id, "suspended")
         assert (await run_of(run.id)).waiting_for_event == "paid"

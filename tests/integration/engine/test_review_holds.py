@@ -87,7 +87,7 @@ async def test_a_run_cancelled_before_its_code_began_is_not_forgotten(open_app: 
         run = client().new_run(counting_one.definition, (), {})
         starting = asyncio.ensure_future(client().start(run))
         await asyncio.sleep(0)
-        assert run.id in app.worker._live
+        assert run.id in app.worker._runs._live
         with contextlib.suppress(Exception):
             await client().cancel(run.id, "at once")
         await starting
@@ -131,8 +131,8 @@ async def test_a_failed_look_at_dead_workers_is_repeated(open_app: Opener, monke
             return await dead_workers(*asked)
 
         monkeypatch.setattr(store, "dead_workers", fail_once)
-        worker._foreign = worker._due = True
-        worker._news.set()
+        worker._lookout.foreign = worker._lookout.due = True
+        worker._lookout._news.set()
 
         async def again() -> bool:
             return len(looks) > 1
@@ -164,7 +164,7 @@ async def test_a_second_cancellation_while_a_run_is_taken_back_does_not_lose_it(
         def disturbing(entry: Any) -> Any:
             future = submit(entry)
             if isinstance(entry, Reclaim):
-                live = app.worker._live[entry.holder.run_id]
+                live = app.worker._runs._live[entry.holder.run_id]
                 asyncio.get_running_loop().call_soon(live.task.cancel)
                 asyncio.get_running_loop().call_soon(live.task.uncancel)
             return future
@@ -217,7 +217,7 @@ async def test_a_parked_copy_of_a_run_that_ended_while_it_fell_asleep_is_let_go(
         await until_status(run.id, "cancelled")
 
         async def gone() -> bool:
-            return run.id not in app.worker._live
+            return run.id not in app.worker._runs._live
 
         await until(gone, 3)
 
@@ -232,7 +232,7 @@ async def test_a_cancelled_run_ends_after_a_crash_though_its_code_calls_no_step(
     async with open_app(deep_in_thought, drain_seconds=0) as app:
         run = await deep_in_thought.start()
         await until_status(run.id, "running")
-        app.worker._cancel = lambda *_: None  # type: ignore[method-assign]  # the process dies before the run hears of it
+        app.worker._runs.cancel = lambda *_: None  # type: ignore[method-assign]  # the process dies before the run hears of it
         await cancel(run.id, "before the crash")
     async with open_app(deep_in_thought, cancel_seconds=0.1):
         row = await until_status(run.id, "cancelled", seconds=5)

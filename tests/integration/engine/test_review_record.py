@@ -143,7 +143,7 @@ async def test_a_request_to_cancel_leaves_a_record_where_it_was_heard(open_app: 
     async with open_app(cleaning_up, drain_seconds=0) as app:
         run = await cleaning_up.start()
         await asyncio.wait_for(AT_WORK.wait(), 5)
-        app.worker._cancel = lambda *_: None  # type: ignore[method-assign]  # the process dies before the run hears of it
+        app.worker._runs.cancel = lambda *_: None  # type: ignore[method-assign]  # the process dies before the run hears of it
         await cancel(run.id, "before the crash")
     async with open_app(cleaning_up):
         await until_status(run.id, "cancelled")
@@ -163,7 +163,7 @@ async def test_a_run_that_fails_before_it_hears_of_its_cancellation_never_says_s
     async with open_app(failing_after_the_crash, drain_seconds=0) as app:
         run = await failing_after_the_crash.start()
         await asyncio.wait_for(AT_WORK.wait(), 5)
-        app.worker._cancel = lambda *_: None  # type: ignore[method-assign]
+        app.worker._runs.cancel = lambda *_: None  # type: ignore[method-assign]
         await cancel(run.id, "before the crash")
     STEADY = True
     async with open_app(failing_after_the_crash):
@@ -183,7 +183,7 @@ async def test_code_that_catches_everything_does_not_end_a_run_that_is_handed_ov
     async with open_app(catching_everything) as app:
         run = await catching_everything.start()
         await asyncio.wait_for(AT_WORK.wait(), 5)
-        app.worker._live[run.id].leave()
+        app.worker._runs._live[run.id].leave()
         GATE.set()
         stopping = app.worker.stop()
         await stopping
@@ -216,7 +216,7 @@ async def test_a_principal_that_cannot_be_read_any_more_fails_its_run_only(open_
             CALLS.append("asked")
             raise ValueError("an older form of principals")
 
-        monkeypatch.setattr(app.worker, "_parts", app.worker._parts._replace(load_actor=unreadable))
+        monkeypatch.setattr(app.worker._runs, "parts", app.worker._runs.parts._replace(load_actor=unreadable))
         with as_principal(Principal(sub="ann")):
             run = await small.start("x")
         assert (await until_status(run.id, "failed", seconds=3)).status.value == "failed"
@@ -261,7 +261,7 @@ async def test_tearing_down_the_event_loop_without_a_stop_does_not_fail_runs(ope
         run = await working.start()
         await asyncio.wait_for(AT_WORK.wait(), 5)
         # As asyncio.run does when its main function has ended.
-        live = app.worker._live[run.id]
+        live = app.worker._runs._live[run.id]
         assert live.task is not None
         assert app.worker._loop_task is not None
         for task in (live.task, app.worker._loop_task):
@@ -455,7 +455,7 @@ async def test_a_second_cancellation_while_a_step_is_undone_does_not_make_a_canc
     async with open_app(reading_for_long) as app:
         run = await reading_for_long.start()
         await asyncio.wait_for(AT_WORK.wait(), 5)
-        live = app.worker._live[run.id]
+        live = app.worker._runs._live[run.id]
         rollback = SessionScope.rollback
 
         async def disturbed(scope: SessionScope) -> None:

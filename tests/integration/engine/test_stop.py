@@ -25,7 +25,7 @@ async def test_news_that_come_together_with_a_stop_do_not_delay_it(open_app: Ope
             await until_status(run.id, "suspended")
             for _ in range(100):  # until the worker waits
                 await asyncio.sleep(0)
-            app.worker._news.set()
+            app.worker._lookout._news.set()
 
 
 @pytest.mark.parametrize("turns", range(0, 40, 4))

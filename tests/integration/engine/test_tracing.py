@@ -136,7 +136,7 @@ async def test_without_a_tracer_that_listens_no_point_of_the_engine_is_passed(op
     def note(message: str, **_: Any) -> None:
         passed.append(message)
 
-    for module in ("client", "worker", "execution.parking", "execution.waits"):
+    for module in ("client", "live_runs", "execution.parking", "execution.waits"):
         monkeypatch.setattr(f"planar.engine.{module}.trace", note)
     async with open_app(waiting) as app:
         for tracer in (app.tracer, None):

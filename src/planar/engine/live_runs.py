@@ -1,0 +1,255 @@
+"""The runs that one worker executes, or keeps asleep: from their claim to their end, or until it lets go of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from planar.engine.config import WorkerConfig
+from planar.engine.core.model import Claim, RunStatus, StepRecord
+from planar.engine.events import NoticeKind
+from planar.engine.execution.driver import drive
+from planar.engine.execution.parts import Host, Parts
+from planar.engine.execution.recording import cancelled_error
+from planar.engine.execution.run import LiveRun
+from planar.engine.loading import load_readable
+from planar.engine.lookout import Lookout
+from planar.engine.store.port import EndRun, Holder, News
+from planar.engine.tracing import is_traced, trace
+from planar.engine.unheld import Unheld
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
+
+ABANDON_SECONDS = 1.0
+
+
+class LiveRuns:
+    """The runs of one worker; their `Host`.
+
+    Args:
+        make_parts: the surroundings of the worker, given who hosts its runs.
+        config: its limits.
+        lookout: who is told when there is room, and when a branch is due.
+        is_torn_down: whether the event loop ends without a stop.
+    """
+
+    def __init__(
+        self, make_parts: Callable[[Host], Parts], config: WorkerConfig, lookout: Lookout, is_torn_down: Callable[[], bool]
+    ) -> None:
+        self.parts = make_parts(self)
+        self.config = config
+        self.is_torn_down = is_torn_down
+        self.when_asleep: Callable[[LiveRun], None] | None = None
+        """Who else is told that a run sleeps now."""
+        self.watched: dict[LiveRun, None] = {}
+        """Those that are executed here, and in which some branch waits."""
+        self.asked: dict[UUID, str] = {}
+        """Which were to be cancelled since the last claim: a run may have been claimed, but not begun."""
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._lookout = lookout
+        self._unheld = Unheld(self.parts.store, self.parts.worker_id)
+        self._live: dict[UUID, LiveRun] = {}
+        self._sleeping: OrderedDict[UUID, LiveRun] = OrderedDict()
+        self._context = contextvars.copy_context()
+
+    @property
+    def executing(self) -> int:
+        """How many use a slot now."""
+        return len(self._live) - len(self._sleeping)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may begin."""
+        return self.executing < self.config.max_concurrent_runs
+
+    def find(self, run_id: UUID) -> LiveRun | None:
+        """The run, if it is here."""
+        return self._live.get(run_id)
+
+    def take_context(self) -> None:
+        """Runs begin in the context of the caller from now on."""
+        self._context = contextvars.copy_context()
+
+    # -- beginning ----------------------------------------------------------------------------------------------------
+
+    async def begin_all(self, claims: Sequence[Claim]) -> None:
+        """Go on with runs that were claimed: one that sleeps here in its place, any other from its record."""
+        fresh = [claim for claim in claims if not self._resume(claim)]
+        if not fresh:
+            return
+        begun = 0
+        try:
+            records, unreadable = await load_readable(self.parts.store, [claim.run.id for claim in fresh])
+            for claim in fresh:
+                if claim.run.id in unreadable:
+                    self._unheld.set_aside(claim, unreadable[claim.run.id])
+                else:
+                    self.begin(claim, records[claim.run.id])
+                begun += 1
+        except Exception:
+            # They are this worker's, and nobody executes them.
+            for claim in fresh[begun:]:
+                self._unheld.hand_back(self._unheld.holder(claim), later=True)
+            raise
+
+    def begin(self, claim: Claim, records: list[StepRecord]) -> LiveRun | None:
+        """Execute a run from its record; None if that is not for this worker to do."""
+        definition = self.parts.registry.find(claim.run.workflow)
+        if definition is None:
+            # Known when it was claimed, and not any more: it waits for somebody who knows it.
+            self._unheld.hand_back(self._unheld.holder(claim))
+            return None
+        if claim.cancel_reason is None and claim.run.id in self.asked:
+            claim = replace(claim, cancel_reason=self.asked[claim.run.id])
+        if claim.recoveries > self.config.max_recoveries:
+            self._unheld.give_up(claim)
+            return None
+        live = LiveRun(self.parts, claim, definition, records)
+        previous = self._live.get(live.id)
+        self._live[live.id] = live
+        if records:
+            self.parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, live.run)
+        # A strong reference to the task: the loop itself keeps none, and a run that is collected is silently gone.
+        task = asyncio.create_task(self._execute(live, previous), name=f"run {live.id}", context=self._context.copy())
+        live.task = task
+        self.tasks.add(task)
+        task.add_done_callback(lambda done: self._finished(done, live))
+        if claim.cancel_reason is not None:
+            asyncio.get_running_loop().call_later(self.config.cancel_seconds, self._insist, live)
+        return live
+
+    def _resume(self, claim: Claim) -> bool:
+        live = self._live.get(claim.run.id)
+        if live is None:
+            return False
+        if live.parking.resume(claim):
+            return True
+        # Somebody else has had the run meanwhile: this copy is history.
+        live.detach()
+        return False
+
+    async def _execute(self, live: LiveRun, previous: LiveRun | None) -> None:
+        if previous is not None and previous.task is not None:
+            await asyncio.wait([previous.task], timeout=1.0)
+        if is_traced():
+            await trace("run claimed", run_id=live.id, epoch=live.epoch)
+        await drive(live)
+
+    def _finished(self, task: asyncio.Task[None], live: LiveRun) -> None:
+        self.tasks.discard(task)
+        self.watched.pop(live, None)
+        if self._live.get(live.id) is live:
+            del self._live[live.id]
+        self.woke(live)
+        self._lookout.note_room()
+        if task.cancelled():
+            # Before its code had begun.
+            self.hand_back(live.holder)
+        elif task.exception() is not None:
+            logger.error("a run's task failed; the run will be tried again", workflow_id=live.id, error=repr(task.exception()))
+            self.hand_back(live.holder, later=True)
+
+    # -- as their host ------------------------------------------------------------------------------------------------
+
+    def slept(self, live: LiveRun) -> None:
+        if self.when_asleep is not None:
+            self.when_asleep(live)
+        self._sleeping[live.id] = live
+        while len(self._sleeping) > self.config.max_parked_runs:
+            _, oldest = self._sleeping.popitem(last=False)
+            oldest.detach()
+        self._lookout.note_room()
+
+    def woke(self, live: LiveRun) -> None:
+        if self._sleeping.get(live.id) is live:
+            del self._sleeping[live.id]
+
+    def watch(self, live: LiveRun) -> None:
+        self.watched[live] = None
+        self._lookout.note_watched(live.parking.next_due)
+
+    def hand_back(self, holder: Holder, *, later: bool = False) -> None:
+        self._unheld.hand_back(holder, later=later)
+
+    # -- news ---------------------------------------------------------------------------------------------------------
+
+    def hear(self, news: News) -> None:
+        """Something was committed that may concern them."""
+        self.asked.update(news.cancel)
+        for run_id, reason in news.cancel.items():
+            self.cancel(run_id, reason)
+        for run_id in news.ended:
+            live = self._live.get(run_id)
+            if live is not None and live.parking.is_parking:
+                live.detach()
+        if news.foreign or news.emitted or news.ended:
+            self.tell_watched(news)
+
+    def tell_watched(self, news: News) -> None:
+        """Branches that wait look whether that was for them."""
+        for live in self.watched:
+            live.parking.hear(news)
+
+    def wake_watched(self) -> None:
+        """Go on with branches whose time has come, beside others of their run."""
+        due = self._lookout.next_watched
+        if due is None or due > self.parts.store.now():
+            return
+        for live in list(self.watched):
+            live.parking.wake_due()
+            if live.parking.next_due is None and live.task is not None and live.task.done():
+                self.watched.pop(live, None)
+        self._lookout.next_watched = min((due for live in self.watched if (due := live.parking.next_due) is not None), default=None)
+
+    # -- ending -------------------------------------------------------------------------------------------------------
+
+    def cancel(self, run_id: UUID, reason: str) -> None:
+        """Somebody asked for the end of a run: its code may clean up, for as long as the settings say."""
+        live = self._live.get(run_id)
+        if live is not None and live.cancellation is None:
+            live.request_cancel(reason)
+        if live is not None:
+            asyncio.get_running_loop().call_later(self.config.cancel_seconds, self._insist, live)
+
+    def _insist(self, live: LiveRun) -> None:
+        """The time for cleaning up is over: no step runs any more, and whatever the code awaits is cancelled."""
+        if live.task is not None and not live.task.done() and self._live.get(live.id) is live:
+            logger.warning("a cancelled run used up its time for cleaning up", workflow_id=live.id, seconds=self.config.cancel_seconds)
+            live.detach()
+            if live.cancellation is not None:
+                live.cancellation.delivered = True
+            live.task.cancel()
+            asyncio.get_running_loop().call_later(ABANDON_SECONDS, self._abandon, live)
+
+    def _abandon(self, live: LiveRun) -> None:
+        """Code that swallows every cancellation cannot be ended, but its run can."""
+        if live.task is not None and not live.task.done() and self._live.get(live.id) is live:
+            logger.error("a cancelled run does not let itself be ended; its code is left behind", workflow_id=live.id)
+            del self._live[live.id]
+            reason = live.cancellation.reason if live.cancellation is not None else ""
+            self._unheld.settle(EndRun(live.holder, RunStatus.CANCELLED, None, cancelled_error(reason)))
+            self._lookout.note_room()
+
+    async def let_go(self) -> None:
+        """Let steps in progress end within the drain time, and hand everything over."""
+        for live in list(self._live.values()):
+            live.leave()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=self.config.drain_seconds)
+        for live in list(self._live.values()):
+            live.detach()
+            if live.task is not None:
+                live.task.cancel()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=1.0)
+        self.parts.marks.close()
+
+    def leave_behind(self) -> None:
+        """The event loop is torn down: they stop where they are, and nothing of that is theirs."""
+        for live in self._live.values():
+            live.detached = True
