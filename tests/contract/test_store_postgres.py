@@ -139,6 +139,24 @@ async def test_what_is_rolled_back_leaves_nothing_and_is_never_news(world: Postg
     assert await ledger(world) == [7]
 
 
+async def test_a_record_whose_commit_never_comes_keeps_the_lane_for_no_longer_than_a_lease(world: PostgresWorld, clock: HandClock) -> None:
+    """As when the way to the server breaks just then, and the server does not hear of it."""
+    manager, _ = await world.process()
+    store = PostgresStore(manager, clock, lease_seconds=0.5)
+    await store.open()
+    held = await begin(store, clock)
+    try:
+        async with manager.get_session(label="step") as session:
+            await write(session)
+            await store.submit_in(session, [held.save(done())])
+            await asyncio.wait_for(store.submit(held.save(done())), 20)
+            with pytest.raises(DBAPIError):
+                await session.commit()
+    finally:
+        await store.close()
+    assert await ledger(world) == []
+
+
 async def test_a_stale_record_is_refused_and_leaves_the_session_as_it_was(world: PostgresWorld, here: Process, clock: HandClock) -> None:
     manager, store = here
     held = await begin(store, clock)

@@ -27,6 +27,12 @@ LOCK_IN_SESSION = """
 select current_setting('transaction_isolation'),
     (select count(pg_advisory_xact_lock_shared(k)) from unnest($1::bigint[]) k)
 """
+LOCK_FOR_RECORD = """
+select current_setting('transaction_isolation'),
+    (select count(pg_advisory_xact_lock_shared(k)) from unnest($1::bigint[]) k),
+    set_config('idle_in_transaction_session_timeout', $2, true)
+"""
+"""The commit follows at once: if the server does not hear of it, nobody who records the same may have to wait for long."""
 LOCK_CLAIMS = "select 1 from planar.workflow_claim where run_id = any($1::uuid[]) order by run_id for share"
 """For a transaction with one snapshot for all its statements: it fails if a run has moved since."""
 

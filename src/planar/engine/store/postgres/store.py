@@ -68,6 +68,7 @@ class PostgresStore:
         self._time = ServerTime()
         self._looks = Looks(always_complete=clock is not SYSTEM_CLOCK)
         self._lease_seconds = lease_seconds
+        self._idle_milliseconds = int(min(lease_seconds, manager.pool.idle_in_transaction_seconds) * 1000)
         self._others = Others(self._ask, lease_seconds)
         self._listeners: list[Callable[[News], None]] = []
         self._parts: _Open | None = None
@@ -125,7 +126,7 @@ class PostgresStore:
         news = News()
         connection = await session.connection()
         transaction = Transaction(_driver(connection), self.now(), news, self._looks, in_session=True)
-        await _lock_in_session(transaction.fetch, entries)
+        await _lock_in_session(transaction.fetch, entries, self._idle_milliseconds)
         if _is_bare_record(entries):
             outcomes = _none_refused(await apply(transaction, entries))
         else:
@@ -268,8 +269,12 @@ def _driver(connection: AsyncConnection) -> Fetch:
     return fetch
 
 
-async def _lock_in_session(fetch: Fetch, entries: Sequence[Entry]) -> None:
-    ((isolation, _),) = await fetch(sql.LOCK_IN_SESSION, locks_of(entries).shared)
+async def _lock_in_session(fetch: Fetch, entries: Sequence[Entry], idle_milliseconds: int) -> None:
+    """Lock what *entries* need; after a bare record the transaction may idle for *idle_milliseconds* only."""
+    if _is_bare_record(entries):
+        ((isolation, *_),) = await fetch(sql.LOCK_FOR_RECORD, locks_of(entries).shared, str(idle_milliseconds))
+    else:
+        ((isolation, _),) = await fetch(sql.LOCK_IN_SESSION, locks_of(entries).shared)
     held = sorted({entry.holder.run_id for entry in entries if isinstance(entry, SaveStep)})
     if held and isolation != "read committed":
         await fetch(sql.LOCK_CLAIMS, held)
