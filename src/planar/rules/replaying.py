@@ -18,7 +18,7 @@ from planar.db.session import get_session
 from planar.engine.errors import EngineError
 from planar.rules.case_service import json_of, refusal_of
 from planar.rules.compiled import CompiledGraph
-from planar.rules.deciding import compiled_draft, evaluate_compiled
+from planar.rules.deciding import Permit, compiled_draft, evaluate_compiled
 from planar.rules.errors import RuleError, RuleTimeout
 from planar.rules.graph import JDMGraph
 from planar.rules.outcomes import Difference, differences
@@ -48,15 +48,15 @@ class Decision:
     result: BaseModel | None
 
 
-async def replay(definition: RuleDefinition, graph: JDMGraph, last: int) -> ReplayReport:
-    """Decide the *last* recorded decisions of a rule again, with *graph*.
+async def replay(definition: RuleDefinition, graph: JDMGraph, last: int, permit: Permit) -> ReplayReport:
+    """Decide the *last* recorded decisions of a rule again, with *graph*; *permit* as for `compiled_draft`.
 
     Raises:
         RuleEvaluationFailed: *graph* asks a rule that has no graph.
     """
+    draft = await compiled_draft(definition, graph, permit)
     rows, complete = await _recorded(definition, last)
     decisions = [decision for row in rows if (decision := _decision(definition, row)) is not None]
-    draft = await compiled_draft(definition, graph)
     changes: list[ReplayChange] = []
     replayed = 0
     for decision in decisions:

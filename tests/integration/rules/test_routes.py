@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
 from planar import PlanarApp
+from planar.db.session import get_session
 from planar.object_config.choosing import VersionChooser
+from planar.object_config.statements import VERSIONS
 from planar.rules import rule
 from planar.rules.errors import RuleNameTaken, RuleSandboxBusy
+from planar.rules.models import RuleEngineConfig
+from planar.rules.rule_configuration import rule_configuration
 from planar.rules.sandbox.pool import ScriptPool
 from planar.security.actions import RuleAction
 from planar.security.authorization import Authorizer, Decision
 from tests.integration.http.conftest import invalid, problem_of
-from tests.integration.rules.conftest import OpenRules
+from tests.integration.rules.conftest import OpenRules, RulesApi
 from tests.integration.rules.world import APPROVE_ALL, Approval, Expense, approve, between, script, table
 
 pytestmark = pytest.mark.anyio
@@ -271,7 +276,8 @@ async def test_a_simulation_shows_no_nested_rule_that_may_not_be_seen(open_rules
 
     nested = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
     async with open_rules(prepare=lambda app: app.services.add(Authorizer, NotLater())) as api:
-        await api.use(nested)
+        stored = await api.ask(lambda: rule_configuration.write_config("approve", RuleEngineConfig(jdm=nested)))
+        await api.promote(str(stored.id))
         hidden = between({"id": "deeper", "type": "decisionNode", "content": {"key": "approve"}})
         assert (await api.post("/rules/simulate", {"input": {}, "graph": nested.model_dump(mode="json")})).status_code == 401
         saved = await api.save(APPROVE_ALL, "approve_later")
@@ -279,3 +285,85 @@ async def test_a_simulation_shows_no_nested_rule_that_may_not_be_seen(open_rules
         for graph in (nested, hidden):
             answer = await api.post("/rules/simulate", {"input": {"amount": 5}, "graph": graph.model_dump(mode="json")})
             assert answer.status_code == 401, answer.text
+
+
+def hides(rule: str) -> Any:
+    """An authorizer that shows everything but one rule."""
+
+    class Hiding:
+        def decide(self, principal: object, action: object, resource: object) -> Decision:
+            return Decision(not (action is RuleAction.VIEW_DETAILS and getattr(resource, "resource_id", None) == rule))
+
+    return lambda app: app.services.add(Authorizer, Hiding())
+
+
+async def test_a_draft_that_asks_a_rule_is_for_those_who_may_see_that_rule(open_rules: OpenRules) -> None:
+    hidden = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
+    through_another = between({"id": "far", "type": "decisionNode", "content": {"key": "echo"}})
+    async with open_rules(prepare=hides("echo")) as api:
+        await api.post("/rules/approve/test-cases", {"name": "a", "input": {"amount": 5}, "expected": {"approved": True}})
+        stored = await api.ask(
+            lambda: rule_configuration.write_config(
+                "approve_later", RuleEngineConfig(jdm=between({"id": "e", "type": "decisionNode", "content": {"key": "echo"}}))
+            )
+        )
+        await api.promote(str(stored.id), "approve_later")
+        for graph in (hidden, through_another):
+            body = graph.model_dump(mode="json")
+            for answer in (
+                await api.post("/rules/approve/check", body),
+                await api.post("/rules/approve", body),
+                await api.post("/rules/approve/test-cases/run", body),
+                await api.post("/rules/approve/replay", {"graph": body}),
+                await api.post("/rules/simulate", {"input": {"amount": 5}, "graph": body}),
+            ):
+                assert answer.status_code == 401, answer.text
+        assert [each["version"] for each in (await api.get("/rules/approve")).json()["configs"]] == [0], "nothing was saved"
+
+
+async def test_a_save_that_asks_a_broken_rule_is_stored_and_says_so(open_rules: OpenRules) -> None:
+    nested = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
+    async with open_rules() as api:
+        await api.post("/rules/approve/test-cases", {"name": "a", "input": {"amount": 5}, "expected": {"approved": True}})
+        other = await api.use(APPROVE_ALL, "approve_later")
+        await break_version(api, other)
+        saved = await api.save(nested)
+        assert saved.status_code == 200, saved.text
+        body = saved.json()
+        assert [each["code"] for each in body["findings"]] == ["NESTED_RULE_BROKEN"]
+        (outcome,) = body["cases"]["outcomes"]
+        assert (outcome["passed"], outcome["error"]["code"]) == (False, "rule_evaluation_failed")
+        assert "does not fit the code" in outcome["error"]["message"]
+        assert [each["id"] for each in body["configs"]] == [body["saved_id"], "00000000-0000-0000-0000-000000000000"]
+        assert [each["id"] for each in (await api.get("/rules/approve")).json()["configs"]] == [each["id"] for each in body["configs"]]
+        graph = nested.model_dump(mode="json")
+        simulated = await api.post("/rules/simulate", {"input": {"amount": 5}, "graph": graph})
+        assert (simulated.status_code, simulated.json()["code"]) == (200, "rule_evaluation_failed")
+        problem_of(await api.post("/rules/approve/replay", {"graph": graph}), 422, "rule_evaluation_failed")
+
+
+async def test_a_case_whose_model_fails_in_its_own_way_is_told_of_and_the_others_run(
+    open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(value: Any) -> Any:
+        raise KeyError("a serializer of the app")
+
+    async with open_rules() as api:
+        for name in ("a", "b"):
+            await api.post("/rules/approve/test-cases", {"name": name, "input": {"amount": 5}, "expected": {}})
+        monkeypatch.setattr("planar.rules.case_service.json_of", fail)
+        saved = await api.save(APPROVE_ALL)
+        assert saved.status_code == 200, saved.text
+        assert [each["error"]["code"] for each in saved.json()["cases"]["outcomes"]] == ["rule_error", "rule_error"]
+
+
+async def break_version(api: RulesApi, config_id: str) -> None:
+    """Make a stored version one that does not fit the code, as a change of the code would."""
+
+    async def write() -> None:
+        session = get_session()
+        await session.exec(update(VERSIONS).where(VERSIONS.c.id == UUID(config_id)).values(data='{"jdm": 1}'))
+        await session.commit()
+
+    await api.ask(write)
+    api.app.services.get(VersionChooser).forget_all()
