@@ -127,9 +127,9 @@ class VersionChooser:
         else:
             self._judged.drop(config_id)
 
-    def knows(self, config_id: UUID) -> bool:
-        """Whether `judgement` would answer from memory."""
-        return self._judged.get(config_id) is not None
+    def known(self, config_id: UUID) -> Judgement[Any] | None:
+        """What `judgement` would answer from memory."""
+        return self._judged.get(config_id)
 
     def forget(self, key: ObjectKey) -> None:
         """The active version of *key* may be another one now: the next to ask asks the database."""

@@ -67,9 +67,16 @@ class ObjectConfigurationIO(Generic[T]):
 
         One that does not fit the code any more is marked ``is_broken``, and its ``data`` is None if it cannot be read.
         """
-        found = await reading.newest_versions(get_session(), self.object_type, object_name, READ_AT_ONCE)
-        shown = [await self.shown(each) for each in found]
-        return [*shown, self.default_version(object_name, default_config, active=not any(each.active for each in found))]
+        return (await self.read_many_with_default({object_name: default_config}))[object_name]
+
+    async def read_many_with_default(self, defaults: Mapping[str, T]) -> dict[str, list[ObjectConfigurationBase[T]]]:
+        """As `read_configs_with_default` for several objects, by name: *defaults* are the code's own. One statement for all of them."""
+        found = await reading.newest_versions(get_session(), self.object_type, defaults.keys(), READ_AT_ONCE)
+        shown: dict[str, list[ObjectConfigurationBase[T]]] = {}
+        for name, stored in found.items():
+            own = self.default_version(name, defaults[name], active=not any(each.active for each in stored))
+            shown[name] = [*[await self.shown(each) for each in stored], own]
+        return shown
 
     async def write_config(self, object_name: str, config: T, comment: str | None = None) -> ObjectConfigurationBase[T]:
         """Save a version that is valid. It is not active before it is promoted.
@@ -201,7 +208,11 @@ class ObjectConfigurationIO(Generic[T]):
         return found
 
     async def judge(self, object_name: str, text: str) -> Judgement[T]:
-        """Whether a stored text fits the code. Never raises."""
+        """Whether a stored text fits the code.
+
+        Raises:
+            NotJudgedNow: it cannot be found out now.
+        """
         return await judge(self.model_class, self.validate_config, object_name, text)
 
     async def shown(self, stored: StoredVersion) -> ObjectConfigurationBase[T]:
@@ -209,13 +220,19 @@ class ObjectConfigurationIO(Generic[T]):
         return self._as_shown(stored, await self._judged(stored))
 
     async def shown_page(self, page: VersionPage, *, payload: bool) -> list[ObjectConfigurationBase[T]]:
-        """Rows as code and the API see them. What was never judged in this process is read at once, for all of them."""
+        """Rows as code and the API see them, but those that were deleted meanwhile.
+
+        What was never judged in this process is read at once, for all of them.
+        """
         chooser = current_services().get(VersionChooser)
-        unknown = [each.id for each in page.items if each.data is None and not chooser.knows(each.id)]
-        texts = await reading.data_of(get_session(), unknown)
+        known = {each.id: found for each in page.items if (found := chooser.known(each.id)) is not None}
+        texts = await reading.data_of(get_session(), [each.id for each in page.items if each.data is None and each.id not in known])
         shown: list[ObjectConfigurationBase[T]] = []
         for each in page.items:
-            found = await chooser.judgement(self, each.object_name, each.id, each.data or texts.get(each.id))
+            found, text = known.get(each.id), each.data or texts.get(each.id)
+            if found is None and text is None:
+                continue
+            found = found or await chooser.judgement(self, each.object_name, each.id, text)
             whole = self._as_shown(each, found)
             shown.append(whole if payload else whole.model_copy(update={"data": None, "diagnostics": None}))
         return shown

@@ -51,8 +51,10 @@ async def list_rules(limit: int, after: str | None, *, payload: bool) -> tuple[l
     known = sorted(registry(), key=lambda definition: definition.name)
     allowed = filter_allowed(known, RuleAction.LIST, lambda definition: RuleResource(definition.name))
     page = [definition for definition in allowed if after is None or definition.name > after][:limit]
-    shown = [await with_versions(each) if payload else described(each, []) for each in page]
-    return shown, len(allowed)
+    versions: Mapping[str, Sequence[Version]] = {}
+    if payload:
+        versions = await rule_configuration.read_many_with_default({each.name: each.config for each in page})
+    return [described(each, versions.get(each.name, [])) for each in page], len(allowed)
 
 
 async def find_rule(name: str) -> RuleVersions:
