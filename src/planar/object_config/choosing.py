@@ -55,7 +55,7 @@ class Judging(Protocol):
 
     object_type: str
 
-    async def judge(self, object_name: str, text: str) -> Judgement[Any]: ...
+    async def judge(self, object_name: str, text: str, *, in_use: bool = False) -> Judgement[Any]: ...
 
 
 class VersionChooser:
@@ -92,7 +92,7 @@ class VersionChooser:
         version = await self.version(ObjectKey(io.object_type, name), pinned=pinned)
         if version is None:
             return Chosen(0, DEFAULT_UUID, default() if callable(default) else default)
-        found = await self.judgement(io, name, version.id)
+        found = await self.judgement(io, name, version.id, in_use=True)
         if found.is_broken:
             raise ActiveConfigBroken(
                 f"Version {version.version} of the {io.object_type} '{name}' does not fit the code: {found.diagnostics.summary()}. "
@@ -107,7 +107,7 @@ class VersionChooser:
             return await self._latest(key)
         return await (self._for_run(frame, key) if pinned else self._for_step(frame, key))
 
-    async def judgement(self, io: Judging, name: str, config_id: UUID, text: str | None = None) -> Judgement[Any]:
+    async def judgement(self, io: Judging, name: str, config_id: UUID, text: str | None = None, *, in_use: bool = False) -> Judgement[Any]:
         """Whether a stored version fits the code, found once a process. *text* saves a look into the database."""
         found = self._judged.get(config_id)
         if found is None:
@@ -116,7 +116,7 @@ class VersionChooser:
                     text = (await data_of(session, [config_id])).get(config_id)
             if text is None:
                 raise ConfigNotFoundError(config_id, io.object_type)
-            found = await io.judge(name, text)
+            found = await io.judge(name, text, in_use=in_use)
             self.learn(config_id, found)
         return found
 

@@ -53,12 +53,16 @@ class ObjectConfigurationIO(Generic[T]):
         object_type: how the type is called.
         validate_config: given an object's name and content, says whether it fits the code; synchronous or not. An exception of its
             counts as "not valid".
+        validate_in_use: the same for a version that somebody waits to use; by default *validate_config*.
     """
 
-    def __init__(self, model_class: type[T], object_type: str, validate_config: Check = always_valid) -> None:
+    def __init__(
+        self, model_class: type[T], object_type: str, validate_config: Check = always_valid, validate_in_use: Check | None = None
+    ) -> None:
         self.model_class = model_class
         self.object_type = str(object_type)
         self.validate_config = validate_config
+        self.validate_in_use = validate_in_use or validate_config
 
     # -- as in the reference ----------------------------------------------------------------------------------------------
 
@@ -207,13 +211,13 @@ class ObjectConfigurationIO(Generic[T]):
             raise ConfigNotFoundError(config_id, self.object_type)
         return found
 
-    async def judge(self, object_name: str, text: str) -> Judgement[T]:
-        """Whether a stored text fits the code.
+    async def judge(self, object_name: str, text: str, *, in_use: bool = False) -> Judgement[T]:
+        """Whether a stored text fits the code; *in_use*: somebody waits to use it.
 
         Raises:
             NotJudgedNow: it cannot be found out now.
         """
-        return await judge(self.model_class, self.validate_config, object_name, text)
+        return await judge(self.model_class, self.validate_in_use if in_use else self.validate_config, object_name, text)
 
     async def shown(self, stored: StoredVersion) -> ObjectConfigurationBase[T]:
         """A row, read with its data, as code and the API see it."""

@@ -19,8 +19,8 @@ _STOP: Final = f"throw new Error('{_PARSED}');"
 _PLACE: Final = re.compile(r"\(line (\d+)\)")
 
 
-async def check_scripts(graph: JDMGraph) -> list[Finding]:
-    """What is wrong with the function nodes of *graph* before they are executed.
+async def check_scripts(graph: JDMGraph, *, in_use: bool = False) -> list[Finding]:
+    """What is wrong with the function nodes of *graph* before they are executed; *in_use*: it was promoted, and somebody waits for it.
 
     Raises:
         RuleSandboxBusy, RuleSandboxError: it cannot be found out now.
@@ -28,11 +28,11 @@ async def check_scripts(graph: JDMGraph) -> list[Finding]:
     found: list[Finding] = []
     for node in graph.nodes:
         if isinstance(node, FunctionNode) and len(node.source) <= MAX_SCRIPT:
-            found.extend(await _check(node))
+            found.extend(await _check(node, in_use))
     return found
 
 
-async def _check(node: FunctionNode) -> list[Finding]:
+async def _check(node: FunctionNode, in_use: bool) -> list[Finding]:
     if not node.source.strip():
         return [at(node, FindingCode.BAD_SCRIPT, "The script is empty.", suggestion=_EXPORT)]
     if isinstance(node.content, str):
@@ -41,7 +41,7 @@ async def _check(node: FunctionNode) -> list[Finding]:
         return [at(node, FindingCode.BAD_SCRIPT, "The script exports no handler.", suggestion=_EXPORT)]
     stopped = node.model_copy(update={"content": FunctionNodeContent(source=f"{_STOP} {node.source}")})
     try:
-        await CompiledGraph("The script", _alone(stopped)).evaluate("{}")
+        await CompiledGraph("The script", _alone(stopped), is_draft=not in_use).evaluate("{}")
     except RuleEvaluationFailed as error:
         if _PARSED in error.reason:
             return []
