@@ -15,12 +15,13 @@ from planar.engine.client import Client
 from planar.engine.current import find_frame
 from planar.human import queries
 from planar.human.answered_files import with_real_files
-from planar.human.changing import Plan, change_task, decided, find_task, in_transaction, put
+from planar.human.changing import Plan, change_task, decided, find_task, in_transaction
 from planar.human.errors import HumanTaskAnswered
 from planar.human.forms import checked, lasting
 from planar.human.lifecycle import Change, HumanTaskStatus, Tally, Who
 from planar.human.models import HumanTask, HumanTaskAnswer
 from planar.human.people import who_acts
+from planar.human.putting import put
 from planar.human.queries import TaskFilter, TaskPage
 from planar.workflows.decorators import step
 
