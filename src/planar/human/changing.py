@@ -133,6 +133,17 @@ async def find_task(session: PlanarSession, task_id: UUID) -> HumanTask:
     return task
 
 
+async def locked_task(session: PlanarSession, task_id: UUID) -> HumanTask:
+    """The same; on PostgreSQL nobody else changes it before this transaction ends. On SQLite that is so once this one has written.
+
+    Raises:
+        HumanTaskNotFound: there is none.
+    """
+    if session.dialect.name == "postgresql":
+        await session.exec(cast("Any", select(col(HumanTask.id)).where(col(HumanTask.id) == task_id).with_for_update(read=True)))
+    return await find_task(session, task_id)
+
+
 def standing_of(task: HumanTask) -> Standing:
     """What decides about changes to *task*."""
     return Standing(task.status, task.assignee, task.assigned_role, task.claimed_by, task.quorum is not None)

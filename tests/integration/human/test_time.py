@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlmodel import select
 
 from planar import PlanarApp
 from planar.app.lifespan import script_session
@@ -24,10 +25,11 @@ from planar.human import Escalation
 from planar.human.announcing import HumanTaskHooks, HumanTaskNews
 from planar.human.changing import event_key
 from planar.human.config import HumanConfig, WebhookConfig
+from planar.human.models import HumanTaskAnswer
 from planar.human.running import escalate, remind
 from planar.testing.clock import ManualClock
 from tests.integration.http.conftest import problem_of
-from tests.integration.human.conftest import OpenTasks, TasksApi
+from tests.integration.human.conftest import OpenTasks, TasksApi, named
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +55,7 @@ async def test_a_task_expires_with_its_run_going_on(open_tasks: OpenTasks) -> No
     async with open_tasks(prepare=on(clock)) as api:
         run_id, task_id = await api.ask("ask_hurried")
         task = await api.task(task_id)
+        await api.api.client.put(f"/planar/v1/human-tasks/{task_id}/draft", json={"data": {}}, headers=named("ann"))
         assert task["deadline"] == "2026-01-01T00:10:00Z"
         await api.api.until(run_id, "suspended")
         clock.move_to(clock.now() + timedelta(minutes=9))
@@ -62,6 +65,8 @@ async def test_a_task_expires_with_its_run_going_on(open_tasks: OpenTasks) -> No
         task = await api.task(task_id)
         assert (task["status"], task["completed_by"], task["completed_at"]) == ("expired", "system", "2026-01-01T00:10:00Z")
         problem_of(await api.complete(task_id, approved=True), 409, "human_task_closed")
+        async with api.api.app.db_manager.get_session() as session:
+            assert (await session.exec(select(HumanTaskAnswer))).all() == [], "the draft went with it"
 
 
 async def test_an_answer_in_time_counts(open_tasks: OpenTasks) -> None:
