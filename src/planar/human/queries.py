@@ -1,4 +1,4 @@
-"""Which tasks are there? Lists in a stable order, with totals and next pages; and what belongs to one task."""
+"""Which tasks are there? Lists in a stable order, with totals and next pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from planar.db.session import PlanarSession
 from planar.human.lifecycle import OPEN, HumanTaskStatus
-from planar.human.models import HumanTask, HumanTaskAnswer, HumanTaskAttachment, HumanTaskComment
+from planar.human.models import HumanTask
 from planar.modeling.errors import Misfits
 
 Condition = ColumnElement[bool]
@@ -110,24 +110,6 @@ async def tasks_of_run(session: PlanarSession, run_id: UUID, step_ids: Sequence[
     mine = (col(HumanTask.workflow_id) == run_id, col(HumanTask.step_id).in_(step_ids))
     query = select(HumanTask).where(*mine).options(*(defer(getattr(HumanTask, name), raiseload=True) for name in PAYLOAD))
     return await everything(session, query)
-
-
-async def comments_of(session: PlanarSession, task_id: UUID) -> list[HumanTaskComment]:
-    """What was said about a task, the oldest first."""
-    mine = select(HumanTaskComment).where(col(HumanTaskComment.task_id) == task_id)
-    return await everything(session, mine.order_by(col(HumanTaskComment.id)))
-
-
-async def attachments_of(session: PlanarSession, task_id: UUID) -> list[HumanTaskAttachment]:
-    """The files of a task, the oldest first."""
-    mine = select(HumanTaskAttachment).where(col(HumanTaskAttachment.task_id) == task_id)
-    return await everything(session, mine.order_by(col(HumanTaskAttachment.created_at), col(HumanTaskAttachment.file_id)))
-
-
-async def answers_to(session: PlanarSession, task_id: UUID) -> list[HumanTaskAnswer]:
-    """What each of several people answered, the oldest first."""
-    mine = (col(HumanTaskAnswer.task_id) == task_id, col(HumanTaskAnswer.is_draft).is_(False))
-    return await everything(session, select(HumanTaskAnswer).where(*mine).order_by(col(HumanTaskAnswer.id)))
 
 
 async def first(session: PlanarSession, query: Any) -> Any:
