@@ -129,6 +129,22 @@ async def test_activity_is_for_those_who_may_see_the_task(open_tasks: OpenTasks)
         problem_of(await api.api.get(f"{TASKS}/{uuid4()}/activity"), 404, "human_task_not_found")
 
 
+async def test_steps_show_tasks_to_those_only_who_may_see_them(open_tasks: OpenTasks) -> None:
+    class NotAnns:
+        def decide(self, principal: object, action: object, resource: object) -> Decision:
+            return Decision(not (action is HumanTaskAction.VIEW_DETAILS and getattr(resource, "assignee", None) == "ann"))
+
+    async with open_tasks() as api:
+        runs = {name: (await api.ask(name))[0] for name in ("expense", "ask_ann")}
+        for hidden in (False, True):
+            if hidden:
+                api.api.app.services.add(Authorizer, NotAnns())
+            for name, run_id in runs.items():
+                steps = (await api.api.get(f"/workflows/{name}/runs/{run_id}/steps", step_type="human_in_the_loop")).json()["items"]
+                seen = [step["meta"] for step in steps if step["meta"] is not None]
+                assert bool(seen) is not (hidden and name == "ask_ann"), (name, seen)
+
+
 async def test_what_belongs_to_a_task_is_read_in_pages(open_tasks: OpenTasks) -> None:
     async with open_tasks() as api:
         _, task_id = await api.ask("ask_unanimous")

@@ -367,3 +367,12 @@ async def break_version(api: RulesApi, config_id: str) -> None:
 
     await api.ask(write)
     api.app.services.get(VersionChooser).forget_all()
+
+
+async def test_a_step_shows_its_rule_to_those_only_who_may_see_it(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        run = await api.finish("pay", amount=5)
+        path = f"/workflows/pay/runs/{run['id']}/steps"
+        assert (await api.get(path, step_type="rule")).json()["items"][0]["meta"]["rule"]["input_schema"]
+        hides("approve")(api.app)
+        assert (await api.get(path, step_type="rule")).json()["items"][0]["meta"] is None
