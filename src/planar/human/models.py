@@ -47,6 +47,7 @@ class HumanTask(TimestampMixin, AuditableMixin, PlanarInternalBase, table=True):
         Index("uq_planar_human_task_place", "workflow_id", "step_path", unique=True),
         Index("ix_planar_human_task_created", "created_at", "id"),
         Index("ix_planar_human_task_status", "status", "created_at"),
+        Index("ix_planar_human_task_open", "created_at", "id", info={PARTIAL: "status in ('pending', 'claimed')"}),
         Index("ix_planar_human_task_name", "name", "created_at"),
         Index("ix_planar_human_task_workflow", "workflow_name", "created_at"),
         Index("ix_planar_human_task_due", "due_at", "id", info={PARTIAL: "due_at is not null"}),

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Result, and_, func, or_, select
+from sqlalchemy import ColumnElement, Result, and_, func, literal_column, or_, select
 from sqlalchemy.orm import defer
 from sqlmodel import col
 
@@ -19,6 +19,9 @@ from planar.human.models import HumanTask
 from planar.modeling.errors import Misfits
 
 Condition = ColumnElement[bool]
+
+IS_OPEN: Final = cast("Condition", literal_column("(status in ('pending', 'claimed'))"))
+"""As the partial index says it: SQLite uses one only for its own words."""
 
 PAYLOAD = ("input_schema", "input_data", "output_schema", "output_data", "suggested_data")
 """What lists leave out."""
@@ -102,7 +105,7 @@ async def get_task(session: PlanarSession, task_id: UUID) -> HumanTask | None:
 
 async def count_open(session: PlanarSession) -> int:
     """How many tasks wait for somebody."""
-    return await first(session, select(func.count()).select_from(HumanTask).where(col(HumanTask.status).in_(OPEN)))
+    return await first(session, select(func.count()).select_from(HumanTask).where(IS_OPEN))
 
 
 async def tasks_of_run(session: PlanarSession, run_id: UUID, step_ids: Sequence[int]) -> list[HumanTask]:
@@ -161,11 +164,11 @@ def _conditions(which: TaskFilter) -> list[Condition]:
     }
     conditions = [col(column) == value for column, value in equal.items() if value is not None]
     if which.statuses:
-        conditions.append(col(HumanTask.status).in_(which.statuses))
+        conditions.append(IS_OPEN if set(which.statuses) == OPEN else col(HumanTask.status).in_(which.statuses))
     if which.view is not None:
         conditions.append(_whose(which))
     if which.overdue_at is not None:
-        conditions += [col(HumanTask.status).in_(OPEN), which.overdue_at > _DUE]
+        conditions += [IS_OPEN, which.overdue_at > _DUE]
     return conditions
 
 

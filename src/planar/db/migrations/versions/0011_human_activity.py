@@ -1,4 +1,4 @@
-"""What happened to tasks for people, and that unfinished answers go with the end of their task.
+"""What happened to tasks for people, that unfinished answers go with the end of their task, and the open ones among many that ended.
 
 A trigger does what belongs to the end of a task, in the transaction of that end: whatever ends it, the end of its run included.
 """
@@ -15,6 +15,7 @@ depends_on = None
 
 TABLE = "human_task_activity"
 TRIGGER = "human_task_ended"
+OPEN_INDEX = "ix_planar_human_task_open"
 
 
 def upgrade() -> None:
@@ -45,6 +46,8 @@ def upgrade() -> None:
         sqlite_where=where,
         postgresql_where=where,
     )
+    is_open = sa.text("status in ('pending', 'claimed')")
+    op.create_index(OPEN_INDEX, "human_task", ["created_at", "id"], schema=_schema(), sqlite_where=is_open, postgresql_where=is_open)
     for statement in _SQLITE if _schema() is None else _POSTGRESQL:
         op.execute(statement)
 
@@ -55,6 +58,7 @@ def downgrade() -> None:
     else:
         op.execute(f"drop trigger {TRIGGER} on planar.human_task")
         op.execute(f"drop function planar.{TRIGGER}()")
+    op.drop_index(OPEN_INDEX, "human_task", schema=_schema())
     op.drop_table(TABLE, schema=_schema())
 
 
