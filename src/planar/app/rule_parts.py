@@ -13,6 +13,7 @@ from planar.rules.models import RuleEngineConfig
 from planar.rules.registration import RuleRegistry
 from planar.rules.rule_configuration import rule_configuration
 from planar.rules.sandbox.pool import DraftPool, ScriptPool
+from planar.rules.service import permit_graph
 from planar.security.actions import RuleAction
 from planar.security.resources import RuleResource
 from planar.workflows.models import StepType
@@ -36,6 +37,7 @@ def add_rules(services: Services) -> None:
             view=RuleAction.VIEW_DETAILS,
             update=RuleAction.UPDATE,
             promote=RuleAction.UPDATE,
+            permit=permit_graph,
         )
     )
     details = services.find(StepDetails) or services.add(StepDetails, StepDetails())

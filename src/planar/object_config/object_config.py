@@ -122,7 +122,7 @@ class ObjectConfigurationIO(Generic[T]):
         Raises:
             ConfigUnreadable: (a ValueError) a mapping was given that is no such object at all.
         """
-        content = config if isinstance(config, BaseModel) else self._read(config)
+        content = config if isinstance(config, BaseModel) else self.read(config)
         return await self._save(object_name, content, comment, must_be_valid=False)
 
     async def validate(self, config_id: UUID) -> ObjectConfigurationBase[T]:
@@ -269,7 +269,12 @@ class ObjectConfigurationIO(Generic[T]):
         )
         return self._as_shown(stored, found)
 
-    def _read(self, content: Mapping[str, Any]) -> T:
+    def read(self, content: Mapping[str, Any]) -> T:
+        """An object of this type from JSON values.
+
+        Raises:
+            ConfigUnreadable: (a ValueError) it is none.
+        """
         try:
             return self.model_class.model_validate(content)
         except ValidationError as error:

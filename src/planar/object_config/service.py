@@ -66,11 +66,15 @@ async def save(object_type: str, object_name: str, data: Mapping[str, Any], comm
     Raises:
         UnknownObjectType, ConfigurableNotFound: there is no such object.
         ConfigUnreadable: *data* is no object of that type.
+        Unauthenticated, Forbidden: whoever asks may not save it, or not with this in it.
     """
     kind = _types().get(object_type)
     _require(kind, object_name, kind.update)
     kind.default_of(object_name)
-    saved = await kind.io.draft(object_name, data, comment)
+    content = kind.io.read(data)
+    if kind.permit is not None:
+        await kind.permit(object_name, content)
+    saved = await kind.io.draft(object_name, content, comment)
     return Shown(saved, _plain(saved))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from planar.clock import utc_now
+from planar.clock import SYSTEM_CLOCK, utc_now
 from planar.context import current_services
 from planar.db.planar_session import PlanarSession
 from planar.db.session import get_session
@@ -30,6 +30,8 @@ logger = get_logger(__name__)
 
 MAX_CASES: Final = 500
 """How many test cases a rule has at most: they run at each save."""
+LONGEST_SECONDS: Final = 60.0
+"""For how long one request tries a graph with case after case: others wait for the same processes."""
 
 
 def _rule(name: str) -> RuleDefinition:
@@ -147,7 +149,7 @@ async def run_cases(
 ) -> CaseReport:
     """How *cases* go. It asks nothing of the database, and what a case raises is told of that case.
 
-    After a script that had to be stopped no further case is run: it would take as long again.
+    After a script that had to be stopped, or after a minute, no further case is run: it would take as long again.
 
     Args:
         definition: the rule.
@@ -158,11 +160,14 @@ async def run_cases(
     coverage = Coverage(graph) if graph is not None else None
     outcomes: list[CaseOutcome] = []
     stopped: RuleTimeout | None = None
+    began = SYSTEM_CLOCK.monotonic()
     for case in cases:
         await asyncio.sleep(0)  # others have their turn, however many cases there are
         try:
+            if stopped is None and SYSTEM_CLOCK.monotonic() - began > LONGEST_SECONDS:
+                stopped = RuleTimeout(f"The cases before it took more than {LONGEST_SECONDS:g} seconds.")
             if stopped is not None:
-                raise RuleTimeout(f"Not run, as another case had to be stopped: {stopped.message}")
+                raise RuleTimeout(f"Not run: {stopped.message}")
             outcomes.append(await _run(definition, compiled, case, coverage))
         except RuleError as error:
             if isinstance(error, RuleTimeout) and stopped is None:

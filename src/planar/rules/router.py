@@ -66,9 +66,9 @@ async def list_rules(
     request: Request, response: Response, limit: Limit = 100, after: AfterName = None, include: Include = None
 ) -> list[RuleVersions]:
     """The rules of the app, by name; with `include=payload` their versions. `X-Total-Count` has the total, `Link` the next page."""
-    found, total = await service.list_rules(limit, after, payload=bool(include))
+    found, total, has_more = await service.list_rules(limit, after, payload=bool(include))
     response.headers["X-Total-Count"] = str(total)
-    if len(found) == limit:
+    if has_more:
         _link(request, response, found[-1].name)
     return found
 
@@ -110,10 +110,10 @@ async def list_versions(
     include: Include = None,
 ) -> list[ObjectConfigurationBase[RuleEngineConfig]]:
     """The stored versions of a rule, the newest first; with `include=payload` their graphs. `Link` has the next page."""
-    found = await service.list_versions(rule_name, limit, after, payload=bool(include))
-    if len(found) == limit:
-        _link(request, response, str(found[-1].id))
-    return found
+    found = await service.list_versions(rule_name, limit + 1, after, payload=bool(include))
+    if len(found) > limit:
+        _link(request, response, str(found[limit - 1].id))
+    return found[:limit]
 
 
 @RULE_ROUTES.post(

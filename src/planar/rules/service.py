@@ -40,21 +40,23 @@ def registry() -> RuleRegistry:
 # -- looking --------------------------------------------------------------------------------------------------------------
 
 
-async def list_rules(limit: int, after: str | None, *, payload: bool) -> tuple[list[RuleVersions], int]:
-    """Part of the rules that the app serves and that who asks may see, by name, and how many these are.
+async def list_rules(limit: int, after: str | None, *, payload: bool) -> tuple[list[RuleVersions], int, bool]:
+    """Part of the rules that the app serves and that who asks may see, by name; how many these are; whether there are more after it.
 
     Args:
         limit: how many at most.
         after: the name to begin after.
-        payload: whether to show each rule's versions, too.
+        payload: whether to show the versions, too, of each rule whose details who asks may see.
     """
     known = sorted(registry(), key=lambda definition: definition.name)
     allowed = filter_allowed(known, RuleAction.LIST, lambda definition: RuleResource(definition.name))
-    page = [definition for definition in allowed if after is None or definition.name > after][:limit]
+    beyond = [definition for definition in allowed if after is None or definition.name > after]
+    page = beyond[:limit]
     versions: Mapping[str, Sequence[Version]] = {}
     if payload:
-        versions = await rule_configuration.read_many_with_default({each.name: each.config for each in page})
-    return [described(each, versions.get(each.name, [])) for each in page], len(allowed)
+        seen = filter_allowed(page, RuleAction.VIEW_DETAILS, lambda definition: RuleResource(definition.name))
+        versions = await rule_configuration.read_many_with_default({each.name: each.config for each in seen})
+    return [described(each, versions.get(each.name, [])) for each in page], len(allowed), len(beyond) > limit
 
 
 async def find_rule(name: str) -> RuleVersions:
@@ -194,6 +196,7 @@ async def run_stored_cases(name: str, config_id: UUID | None) -> CaseReport:
         RuleNotFound: the app serves none of that name.
         ConfigNotFoundError: it has no such version.
         ActiveConfigBroken: the active version does not fit the code.
+        Unauthenticated, Forbidden: it is not active, and whoever asks may not see a rule that it asks.
     """
     definition = registry().get(name)
     if config_id is None:
@@ -201,7 +204,8 @@ async def run_stored_cases(name: str, config_id: UUID | None) -> CaseReport:
         graph = None if chosen.is_default else chosen.data.jdm
     else:
         graph = None if config_id == DEFAULT_UUID else (await _readable(name, config_id)).jdm
-    compiled = None if graph is None else await tried(definition, graph)
+    # What the active version decides, everybody learns who uses the rule.
+    compiled = None if graph is None else await tried(definition, graph, None if config_id is None else _permit)
     return await run_cases(definition, await cases_of(definition), graph, compiled)
 
 
@@ -226,6 +230,15 @@ async def replay_draft(name: str, graph: JDMGraph, last: int) -> ReplayReport:
         Unauthenticated, Forbidden: whoever asks may not see a rule that the graph asks.
     """
     return await replay(registry().get(name), graph, last, _permit)
+
+
+async def permit_graph(name: str, config: RuleEngineConfig) -> None:
+    """Let pass whoever gives *config* as a version of the rule *name*, if they may see each rule that it asks.
+
+    Raises:
+        Unauthenticated, Forbidden: they may not.
+    """
+    await _nested_warnings(registry().get(name), config.jdm)
 
 
 async def _readable(name: str, config_id: UUID) -> RuleEngineConfig:

@@ -13,8 +13,8 @@ from planar import PlanarApp
 from planar.db.session import get_session
 from planar.object_config.choosing import VersionChooser
 from planar.object_config.statements import VERSIONS
-from planar.rules import rule
-from planar.rules.errors import RuleNameTaken, RuleSandboxBusy
+from planar.rules import case_service, replaying, rule
+from planar.rules.errors import RuleNameTaken, RuleSandboxBusy, RuleTimeout
 from planar.rules.models import RuleEngineConfig
 from planar.rules.rule_configuration import rule_configuration
 from planar.rules.sandbox.pool import ScriptPool
@@ -376,3 +376,86 @@ async def test_a_step_shows_its_rule_to_those_only_who_may_see_it(open_rules: Op
         assert (await api.get(path, step_type="rule")).json()["items"][0]["meta"]["rule"]["input_schema"]
         hides("approve")(api.app)
         assert (await api.get(path, step_type="rule")).json()["items"][0]["meta"] is None
+
+
+async def test_a_graph_that_is_saved_as_a_version_asks_only_rules_that_its_giver_may_see(open_rules: OpenRules) -> None:
+    nested = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
+    body = {"object_type": "rule", "object_name": "approve", "data": {"jdm": nested.model_dump(mode="json")}}
+    async with open_rules() as api:
+        await api.use(APPROVE_ALL, "approve_later")
+        stored = (await api.save(nested)).json()["saved_id"]
+        hides("approve_later")(api.app)
+        assert (await api.post("/object-configurations/", body)).status_code == 401
+        run = "/rules/approve/test-cases/run"
+        assert (await api.post(run, params={"config_id": stored})).status_code == 401
+        await api.promote(stored)
+        assert (await api.post(run)).status_code == 200, "what is active, everybody learns who uses the rule"
+        assert len((await api.get("/rules/approve/versions")).json()) == 1
+
+
+async def test_a_list_shows_versions_of_those_rules_only_whose_details_may_be_seen(open_rules: OpenRules) -> None:
+    async with open_rules(prepare=hides("approve")) as api:
+        await api.save(SMALL)
+        shown = {each["name"]: len(each["configs"]) for each in (await api.get("/rules/", include="payload")).json()}
+        assert shown == {"approve": 0, "approve_later": 1, "echo": 1}
+
+
+async def test_the_last_page_names_no_next_one(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        for _ in range(2):
+            await api.save(SMALL)
+        for path, count in (("/rules/", 3), ("/rules/approve/versions", 2)):
+            assert "link" not in (await api.get(path, limit=count)).headers
+            assert "link" in (await api.get(path, limit=count - 1)).headers
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e999", '"\\ud800"', "[" * 300 + "]" * 300])
+async def test_a_value_that_cannot_be_shown_again_is_refused(open_rules: OpenRules, value: str) -> None:
+    graph = SMALL.model_dump_json()
+    async with open_rules() as api:
+        for path, body in (
+            ("/rules/approve/test-cases", f'{{"name": "a", "input": {{"amount": {value}}}, "expected": {{}}}}'),
+            ("/rules/approve/test-cases", f'{{"name": "a", "input": {{}}, "expected": {{"limit": {value}}}}}'),
+            ("/rules/simulate", f'{{"input": {{"amount": {value}}}, "graph": {graph}}}'),
+        ):
+            answer = await api.client.post(f"/planar/v1{path}", content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == 422, answer.text
+        assert (await api.get("/rules/approve/test-cases")).json()["items"] == []
+
+
+async def test_cases_and_replays_end_after_a_while(open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_rules() as api:
+        await api.post("/rules/approve/test-cases", {"name": "a", "input": {"amount": 5}, "expected": {}})
+        await api.finish("pay", amount=5)
+        monkeypatch.setattr(case_service, "LONGEST_SECONDS", -1)
+        monkeypatch.setattr(replaying, "LONGEST_SECONDS", -1)
+        (outcome,) = (await api.save(APPROVE_ALL)).json()["cases"]["outcomes"]
+        assert (outcome["error"]["code"], outcome["passed"]) == ("rule_timeout", False)
+        report = (await api.post("/rules/approve/replay", {"graph": APPROVE_ALL.model_dump(mode="json")})).json()
+        assert (report["replayed"], report["complete"]) == (0, False)
+
+
+async def test_a_replay_that_has_to_wait_too_long_says_nothing_of_the_draft(open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def busy(*_: object, **__: object) -> None:
+        raise RuleSandboxBusy
+
+    async with open_rules() as api:
+        await api.finish("pay", amount=5)
+        monkeypatch.setattr(ScriptPool, "evaluate", busy)
+        problem_of(await api.post("/rules/approve/replay", {"graph": SMALL.model_dump(mode="json")}), 503, "rule_sandbox_busy")
+
+
+async def test_after_a_script_that_cannot_be_read_in_time_no_other_is_read(open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    async def slow(*_: object, **__: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise RuleTimeout("A script took too long.")
+
+    graph = script("export const handler = async (input) => input").model_dump(mode="json")
+    graph["nodes"] += [{**graph["nodes"][1], "id": f"more-{number}"} for number in range(20)]
+    async with open_rules() as api:
+        monkeypatch.setattr(ScriptPool, "evaluate", slow)
+        found = (await api.post("/rules/approve/check", graph)).json()
+        assert (found["is_valid"], asked) == (False, 1)
