@@ -34,6 +34,8 @@ REMEMBERED: Final = 10_000
 """Of how many objects, and of how many runs' uses, a process remembers the version."""
 READ: Final = 1_000
 """How many versions a process keeps in memory, read and checked."""
+READ_CHARACTERS: Final = 20_000_000
+"""Of how many characters together: a list may show some of a million each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class VersionChooser:
         self._pinned: Remembered[tuple[ActiveVersion | None]] = Remembered(REMEMBERED)
         self._pinner = Pinner(manager)
         self._roots: Remembered[UUID] = Remembered(REMEMBERED)
-        self._judged: Remembered[Judgement[Any]] = Remembered(READ)
+        self._judged: Remembered[Judgement[Any]] = Remembered(READ, READ_CHARACTERS)
 
     async def choose(self, io: Judging, name: str, default: T | Callable[[], T], *, pinned: bool = True) -> Chosen[T]:
         """The version of the object *name* to use here.
@@ -117,13 +119,13 @@ class VersionChooser:
             if text is None:
                 raise ConfigNotFoundError(config_id, io.object_type)
             found = await io.judge(name, text, in_use=in_use)
-            self.learn(config_id, found)
+            self.learn(config_id, found, len(text))
         return found
 
-    def learn(self, config_id: UUID, found: Judgement[Any]) -> None:
-        """A version was read and checked: remember that, unless the check itself failed."""
+    def learn(self, config_id: UUID, found: Judgement[Any], characters: int) -> None:
+        """A version of so many characters was read and checked: remember that, unless the check itself failed."""
         if found.is_final:
-            self._judged.put(config_id, found)
+            self._judged.put(config_id, found, characters)
         else:
             self._judged.drop(config_id)
 
@@ -222,10 +224,13 @@ class _Known:
 
 @dataclass(slots=True)
 class Remembered(Generic[V]):
-    """The last *size* things that were used."""
+    """The last *size* things that were used, or fewer if they weigh more than *most* together; the last one in any case."""
 
     size: int
+    most: int | None = None
     _held: OrderedDict[Hashable, V] = field(default_factory=OrderedDict[Hashable, V])
+    _weights: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
+    _weight: int = 0
 
     def get(self, key: Hashable) -> V | None:
         """What is held under *key*, which counts as used."""
@@ -234,20 +239,26 @@ class Remembered(Generic[V]):
             self._held.move_to_end(key)
         return value
 
-    def put(self, key: Hashable, value: V) -> None:
+    def put(self, key: Hashable, value: V, weight: int = 0) -> None:
         """Hold *value*, instead of what was used least lately."""
+        self.drop(key)
         self._held[key] = value
-        self._held.move_to_end(key)
-        if len(self._held) > self.size:
-            self._held.popitem(last=False)
+        if weight:
+            self._weights[key] = weight
+            self._weight += weight
+        while len(self._held) > 1 and (len(self._held) > self.size or (self.most is not None and self._weight > self.most)):
+            self.drop(next(iter(self._held)))
 
     def drop(self, key: Hashable) -> None:
         """Hold nothing under *key*."""
         self._held.pop(key, None)
+        self._weight -= self._weights.pop(key, 0)
 
     def clear(self) -> None:
         """Hold nothing."""
         self._held.clear()
+        self._weights.clear()
+        self._weight = 0
 
 
 def _writing_session() -> PlanarSession | None:

@@ -267,6 +267,9 @@ class ObjectConfigurationIO(Generic[T]):
         stored = await in_transaction(
             lambda session: storing.insert_version(session, key, text, comment=comment, diagnostics=found.diagnostics)
         )
+        chooser = current_services().find(VersionChooser)
+        if chooser is not None:
+            chooser.learn(stored.id, found, len(text))
         return self._as_shown(stored, found)
 
     def read(self, content: Mapping[str, Any]) -> T:
@@ -289,7 +292,7 @@ class ObjectConfigurationIO(Generic[T]):
         found = await self.judge(stored.object_name, stored.data or "")
         chooser = current_services().find(VersionChooser)
         if chooser is not None:
-            chooser.learn(stored.id, found)
+            chooser.learn(stored.id, found, len(stored.data or ""))
         return found
 
     async def _plain(self, which: T | UUID) -> Any:

@@ -459,3 +459,19 @@ async def test_after_a_script_that_cannot_be_read_in_time_no_other_is_read(open_
         monkeypatch.setattr(ScriptPool, "evaluate", slow)
         found = (await api.post("/rules/approve/check", graph)).json()
         assert (found["is_valid"], asked) == (False, 1)
+
+
+async def test_a_graph_with_half_a_character_is_refused_on_every_route(open_rules: OpenRules) -> None:
+    graph = SMALL.model_dump(mode="json")
+    graph["nodes"][1]["content"]["note"] = "\ud800"
+    async with open_rules() as api:
+        for path, body in (
+            ("/rules/approve", graph),
+            ("/rules/approve/check", graph),
+            ("/rules/simulate", {"input": {"amount": 5}, "graph": graph}),
+            ("/rules/approve/test-cases/run", graph),
+            ("/rules/approve/replay", {"graph": graph}),
+            ("/object-configurations/", {"object_type": "rule", "object_name": "approve", "data": {"jdm": graph}}),
+        ):
+            answer = await api.post(path, body)
+            assert answer.status_code == 422, (path, answer.text)
