@@ -82,3 +82,19 @@ async def test_a_list_of_many_rules_with_their_versions_takes_as_many_statements
         for name, configs in shown.items():
             alone = (await api.get(f"/rules/{name}")).json()["configs"]
             assert [(each["id"], each["active"]) for each in configs] == [(each["id"], each["active"]) for each in alone]
+
+
+async def test_a_page_with_graphs_has_a_hundred_at_most_and_names_the_next(open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planar.rules.router.MOST_WITH_PAYLOAD", 2)
+    monkeypatch.setattr("planar.object_config.router.MOST_WITH_PAYLOAD", 2)
+    async with open_rules() as api:
+        await fill(api, "approve", APPROVE_ALL, 3)
+        for path in ("/rules/", "/rules/approve/versions", "/object-configurations/?object_type=rule"):
+            separator = "&" if "?" in path else "?"
+            assert "link" not in (await api.client.get(f"/planar/v1{path}{separator}limit=1000")).headers
+            page = await api.client.get(f"/planar/v1{path}{separator}limit=1000&include=payload")
+            items = page.json() if isinstance(page.json(), list) else page.json()["items"]
+            assert len(items) == 2, path
+            rest = await api.client.get(page.headers["link"].partition(">")[0].removeprefix("<"))
+            items = rest.json() if isinstance(rest.json(), list) else rest.json()["items"]
+            assert len(items) == 1, path
