@@ -164,7 +164,7 @@ def _conditions(which: TaskFilter) -> list[Condition]:
     }
     conditions = [col(column) == value for column, value in equal.items() if value is not None]
     if which.statuses:
-        conditions.append(IS_OPEN if set(which.statuses) == OPEN else col(HumanTask.status).in_(which.statuses))
+        conditions.append(IS_OPEN if frozenset(which.statuses) == OPEN else col(HumanTask.status).in_(which.statuses))
     if which.view is not None:
         conditions.append(_whose(which))
     if which.overdue_at is not None:
