@@ -48,6 +48,7 @@ def upgrade() -> None:
     )
     is_open = sa.text("status in ('pending', 'claimed')")
     op.create_index(OPEN_INDEX, "human_task", ["created_at", "id"], schema=_schema(), sqlite_where=is_open, postgresql_where=is_open)
+    op.execute(_FORGET_OLD.format(schema="" if _schema() is None else "planar."))
     for statement in _SQLITE if _schema() is None else _POSTGRESQL:
         op.execute(statement)
 
@@ -63,6 +64,9 @@ def downgrade() -> None:
 
 
 _ENDED = "old.status in ('pending', 'claimed') and new.status in ('completed', 'cancelled', 'expired')"
+
+_FORGET_OLD = """delete from {schema}human_task_answer where is_draft
+    and task_id not in (select id from {schema}human_task where status in ('pending', 'claimed'))"""
 
 _FORGET = "delete from {schema}human_task_answer where task_id = new.id and is_draft;"
 
