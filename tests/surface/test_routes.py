@@ -113,6 +113,7 @@ ACTIONS = {
     "POST /human-tasks/{task_id}/delegate": HumanTaskAction.ASSIGN,
     "PUT /human-tasks/{task_id}/draft": HumanTaskAction.COMPLETE,
     "GET /human-tasks/{task_id}/draft": HumanTaskAction.COMPLETE,
+    "GET /human-tasks/{task_id}/activity": HumanTaskAction.VIEW_DETAILS,
     "GET /human-tasks/{task_id}/answers": HumanTaskAction.VIEW_DETAILS,
     "GET /human-tasks/{task_id}/comments": HumanTaskAction.VIEW_DETAILS,
     "POST /human-tasks/{task_id}/comments": HumanTaskAction.COMMENT,

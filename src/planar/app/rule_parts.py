@@ -12,7 +12,8 @@ from planar.rules.describing import RuleSteps
 from planar.rules.models import RuleEngineConfig
 from planar.rules.registration import RuleRegistry
 from planar.rules.rule_configuration import rule_configuration
-from planar.rules.sandbox.pool import ScriptPool
+from planar.rules.sandbox.pool import DraftPool, ScriptPool
+from planar.rules.service import permit_graph
 from planar.security.actions import RuleAction
 from planar.security.resources import RuleResource
 from planar.workflows.models import StepType
@@ -36,6 +37,7 @@ def add_rules(services: Services) -> None:
             view=RuleAction.VIEW_DETAILS,
             update=RuleAction.UPDATE,
             promote=RuleAction.UPDATE,
+            permit=permit_graph,
         )
     )
     details = services.find(StepDetails) or services.add(StepDetails, StepDetails())
@@ -44,10 +46,14 @@ def add_rules(services: Services) -> None:
 
 def open_scripts(services: Services) -> Callable[[], Awaitable[None]]:
     """Be ready for scripts, whose processes begin when they are needed; what ends them."""
-    pool = services.add(ScriptPool, ScriptPool(services.get(PlanarConfig).rules))
+    config = services.get(PlanarConfig).rules
+    kinds = (ScriptPool, DraftPool)
+    pools = [services.add(kind, kind(config)) for kind in kinds]
 
     async def close() -> None:
-        services.remove(ScriptPool)
-        await pool.close()
+        for kind in kinds:
+            services.remove(kind)
+        for pool in pools:
+            await pool.close()
 
     return close

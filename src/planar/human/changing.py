@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID, uuid5
 
-from sqlalchemy import CursorResult, bindparam, select, text, update
+from sqlalchemy import CursorResult, select, update
 from sqlmodel import col
 
 from planar.context import current_services
-from planar.db.base import PLANAR_SCHEMA
 from planar.db.conflicts import MAX_CONFLICT_RETRIES, is_conflict, pause_before_retry
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession, SessionScope, bind_session, current_scope, get_session
@@ -22,6 +22,7 @@ from planar.engine.current import in_run
 from planar.engine.store.port import Emit
 from planar.engine.store.tables import WORKFLOW_CLAIM
 from planar.errors import InternalError
+from planar.human.activity import note
 from planar.human.announcing import announce
 from planar.human.errors import (
     HumanTaskClaimed,
@@ -33,6 +34,7 @@ from planar.human.errors import (
 )
 from planar.human.lifecycle import OPEN, Change, HumanTaskStatus, Refusal, Standing, Who, next_status
 from planar.human.models import HumanTask
+from planar.human.people import who_acts
 from planar.human.queries import get_task
 
 T = TypeVar("T")
@@ -49,6 +51,8 @@ class Plan:
     also: Callable[[PlanarSession, HumanTask], Awaitable[None]] | None = None
     change: Change | None = None
     """What the change turned out to be, if that depends on the task: an answer may complete it."""
+    moment: datetime | None = None
+    """The due time of what time brings."""
 
 
 Planner = Callable[[PlanarSession, HumanTask], Awaitable[Plan]]
@@ -109,6 +113,8 @@ async def change_task(task_id: UUID, change: Change, who: Who, plan: Planner) ->
                 after = decided(task, planned.change, who)
             changed = await _write(session, task, after, planned)
             if changed is not None:
+                await note(session, changed, planned.change or change, who, planned.moment)
+                await announce(session, changed)
                 return changed
         raise InternalError(f"Task {task_id} could not be changed: others changed it {MAX_RACES} times meanwhile.")
 
@@ -125,6 +131,17 @@ async def find_task(session: PlanarSession, task_id: UUID) -> HumanTask:
     if task is None:
         raise HumanTaskNotFound(f"Human task {task_id} not found")
     return task
+
+
+async def locked_task(session: PlanarSession, task_id: UUID) -> HumanTask:
+    """The same; on PostgreSQL nobody else changes it before this transaction ends. On SQLite that is so once this one has written.
+
+    Raises:
+        HumanTaskNotFound: there is none.
+    """
+    if session.dialect.name == "postgresql":
+        await session.exec(cast("Any", select(col(HumanTask.id)).where(col(HumanTask.id) == task_id).with_for_update(read=True)))
+    return await find_task(session, task_id)
 
 
 def standing_of(task: HumanTask) -> Standing:
@@ -166,7 +183,6 @@ async def _write(session: PlanarSession, task: HumanTask, after: HumanTaskStatus
         await session.flush()
     if after not in OPEN and after is not HumanTaskStatus.EXPIRED:
         await client.store.submit_in(session, [Emit(_event(client, changed))])
-    await announce(session, changed)
     return changed
 
 
@@ -183,23 +199,10 @@ def _event(client: Client, task: HumanTask) -> Event:
     return Event(uuid5(task.id, "ended"), event_key(task.id), json.dumps(payload), task.workflow_id, client.now())
 
 
-async def put(session: PlanarSession, table: Any, row: Mapping[str, Any], key: Sequence[str], *, replace: Sequence[str] = ()) -> None:
-    """Insert *row*, unless there is one of that *key* already: then write what it has in the columns *replace*, if any, anew."""
-    # As text, because the constructs for it are in modules of the dialects, which cost much to load.
-    columns: Any = table.__table__.c
-    schema = "" if session.dialect.name == "sqlite" else f"{PLANAR_SCHEMA}."
-    anew = ", ".join(f"{name} = excluded.{name}" for name in replace)
-    adding = (
-        f"insert into {schema}{table.__tablename__} ({', '.join(row)}) values ({', '.join(f':{name}' for name in row)})"
-        f" on conflict ({', '.join(key)}) do {f'update set {anew}' if anew else 'nothing'}"
-    )
-    values = [bindparam(name, value, columns[name].type) for name, value in row.items()]
-    await (await session.connection()).execute(text(adding).bindparams(*values))
-
-
 async def add_task(task: HumanTask) -> None:
     """A new task, in the transaction of the step that asks."""
     session = get_session()
     session.add(task)
     await session.flush()
+    await note(session, task, None, who_acts())
     await announce(session, task)

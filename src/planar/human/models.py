@@ -18,7 +18,15 @@ from planar.human.lifecycle import HumanTaskStatus
 from planar.modeling.mixins.auditable import AuditableMixin, actor_name
 from planar.modeling.mixins.timestamp import TimestampMixin, timestamp_column
 
-__all__ = ["HumanTask", "HumanTaskAnswer", "HumanTaskAttachment", "HumanTaskComment", "HumanTaskResult", "HumanTaskStatus"]
+__all__ = [
+    "HumanTask",
+    "HumanTaskActivity",
+    "HumanTaskAnswer",
+    "HumanTaskAttachment",
+    "HumanTaskComment",
+    "HumanTaskResult",
+    "HumanTaskStatus",
+]
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -39,6 +47,7 @@ class HumanTask(TimestampMixin, AuditableMixin, PlanarInternalBase, table=True):
         Index("uq_planar_human_task_place", "workflow_id", "step_path", unique=True),
         Index("ix_planar_human_task_created", "created_at", "id"),
         Index("ix_planar_human_task_status", "status", "created_at"),
+        Index("ix_planar_human_task_open", "created_at", "id", info={PARTIAL: "status in ('pending', 'claimed')"}),
         Index("ix_planar_human_task_name", "name", "created_at"),
         Index("ix_planar_human_task_workflow", "workflow_name", "created_at"),
         Index("ix_planar_human_task_due", "due_at", "id", info={PARTIAL: "due_at is not null"}),
@@ -132,3 +141,29 @@ class HumanTaskAnswer(PlanarInternalBase, table=True):
     data: Any = Field(default=None, sa_type=JSONText, nullable=True)
     created_at: datetime = timestamp_column()
     updated_at: datetime = timestamp_column()
+
+
+class HumanTaskActivity(PlanarInternalBase, table=True):
+    """One thing that happened to a task, written with it. Each version of a task has one: it tells what made it."""
+
+    __table_args__: ClassVar[Any] = (
+        Index("uq_planar_human_task_activity_moment", "task_id", "change", "moment", unique=True, info={PARTIAL: "moment is not null"}),
+    )
+
+    task_id: UUID = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    change: str
+    """`planar.human.lifecycle.Change`, or ``create``."""
+    status: HumanTaskStatus = Field(sa_type=EnumText(HumanTaskStatus))
+    """What the task was then, as the next three."""
+    actor: str
+    """Who did it, as they sign."""
+    subject: str | None = None
+    """The subject of their identity, if they have one."""
+    assignee: str | None = None
+    assigned_role: str | None = None
+    claimed_by: str | None = None
+    reason: str | None = None
+    moment: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    """The due time of what time brought: a change comes once at each."""
+    at: datetime = Field(sa_type=UTCDateTime)

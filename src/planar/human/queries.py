@@ -1,4 +1,4 @@
-"""Which tasks are there? Lists in a stable order, with totals and next pages; and what belongs to one task."""
+"""Which tasks are there? Lists in a stable order, with totals and next pages."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Result, and_, func, or_, select
+from sqlalchemy import ColumnElement, Result, and_, func, literal_column, or_, select
 from sqlalchemy.orm import defer
 from sqlmodel import col
 
 from planar.db.session import PlanarSession
 from planar.human.lifecycle import OPEN, HumanTaskStatus
-from planar.human.models import HumanTask, HumanTaskAnswer, HumanTaskAttachment, HumanTaskComment
+from planar.human.models import HumanTask
 from planar.modeling.errors import Misfits
 
 Condition = ColumnElement[bool]
+
+IS_OPEN: Final = cast("Condition", literal_column("(status in ('pending', 'claimed'))"))
+"""As the partial index says it: SQLite uses one only for its own words."""
 
 PAYLOAD = ("input_schema", "input_data", "output_schema", "output_data", "suggested_data")
 """What lists leave out."""
@@ -102,7 +105,7 @@ async def get_task(session: PlanarSession, task_id: UUID) -> HumanTask | None:
 
 async def count_open(session: PlanarSession) -> int:
     """How many tasks wait for somebody."""
-    return await first(session, select(func.count()).select_from(HumanTask).where(col(HumanTask.status).in_(OPEN)))
+    return await first(session, select(func.count()).select_from(HumanTask).where(IS_OPEN))
 
 
 async def tasks_of_run(session: PlanarSession, run_id: UUID, step_ids: Sequence[int]) -> list[HumanTask]:
@@ -110,24 +113,6 @@ async def tasks_of_run(session: PlanarSession, run_id: UUID, step_ids: Sequence[
     mine = (col(HumanTask.workflow_id) == run_id, col(HumanTask.step_id).in_(step_ids))
     query = select(HumanTask).where(*mine).options(*(defer(getattr(HumanTask, name), raiseload=True) for name in PAYLOAD))
     return await everything(session, query)
-
-
-async def comments_of(session: PlanarSession, task_id: UUID) -> list[HumanTaskComment]:
-    """What was said about a task, the oldest first."""
-    mine = select(HumanTaskComment).where(col(HumanTaskComment.task_id) == task_id)
-    return await everything(session, mine.order_by(col(HumanTaskComment.id)))
-
-
-async def attachments_of(session: PlanarSession, task_id: UUID) -> list[HumanTaskAttachment]:
-    """The files of a task, the oldest first."""
-    mine = select(HumanTaskAttachment).where(col(HumanTaskAttachment.task_id) == task_id)
-    return await everything(session, mine.order_by(col(HumanTaskAttachment.created_at), col(HumanTaskAttachment.file_id)))
-
-
-async def answers_to(session: PlanarSession, task_id: UUID) -> list[HumanTaskAnswer]:
-    """What each of several people answered, the oldest first."""
-    mine = (col(HumanTaskAnswer.task_id) == task_id, col(HumanTaskAnswer.is_draft).is_(False))
-    return await everything(session, select(HumanTaskAnswer).where(*mine).order_by(col(HumanTaskAnswer.id)))
 
 
 async def first(session: PlanarSession, query: Any) -> Any:
@@ -179,11 +164,11 @@ def _conditions(which: TaskFilter) -> list[Condition]:
     }
     conditions = [col(column) == value for column, value in equal.items() if value is not None]
     if which.statuses:
-        conditions.append(col(HumanTask.status).in_(which.statuses))
+        conditions.append(IS_OPEN if frozenset(which.statuses) == OPEN else col(HumanTask.status).in_(which.statuses))
     if which.view is not None:
         conditions.append(_whose(which))
     if which.overdue_at is not None:
-        conditions += [col(HumanTask.status).in_(OPEN), which.overdue_at > _DUE]
+        conditions += [IS_OPEN, which.overdue_at > _DUE]
     return conditions
 
 

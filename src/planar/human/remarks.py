@@ -9,9 +9,10 @@ from planar.db.session import PlanarSession
 from planar.engine.client import Client
 from planar.files.access import current_files
 from planar.files.errors import FileNotKnown
-from planar.human.changing import find_task, in_transaction, put
+from planar.human.changing import find_task, in_transaction
 from planar.human.lifecycle import Who
 from planar.human.models import HumanTaskAttachment, HumanTaskComment
+from planar.human.putting import put
 from planar.security.actions import FileAction
 from planar.security.authorization import is_allowed
 from planar.security.resources import FileResource

@@ -2,66 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from planar.context import current_services
 from planar.db.session import get_session
 from planar.engine.client import Client
-from planar.human import queries, remarks, service
+from planar.human import queries, service
+from planar.human.belongings_router import HUMAN_TASK_ROUTES  # with its routes in it
 from planar.human.lifecycle import HumanTaskStatus
 from planar.human.people import check_name, resource_of, who_asks
-from planar.human.permission import permit
 from planar.human.queries import Sort, TaskFilter, TaskPage, View
-from planar.human.schemas import (
-    AnswerInfo,
-    AttachmentInfo,
-    AttachRequest,
-    CommentInfo,
-    CommentRequest,
-    CompleteRequest,
-    DelegateRequest,
-    DraftInfo,
-    DraftRequest,
-    HumanTaskInfo,
-    TaskCancelRequest,
-)
+from planar.human.routing import NO_TASK, PAGED, UNREADABLE, Limit, TaskId, WithTotal, on_task, tell_page
+from planar.human.schemas import CompleteRequest, DelegateRequest, DraftInfo, DraftRequest, HumanTaskInfo, TaskCancelRequest
 from planar.security.actions import HumanTaskAction
 from planar.security.authorization import filter_allowed
-from planar.security.guard import InPath, requires
-from planar.security.problem import ValidationProblem, problems
-from planar.security.resources import HumanTaskResource
-from planar.security.route_table import RouteTable
+from planar.security.guard import requires
+from planar.security.problem import problems
 from planar.workflows.schemas import Included, StorableText
+
+__all__ = ["HUMAN_TASK_ROUTES", "create_human_task_routes"]
 
 MAX_OFFSET: Final = 2**31 - 1
 
-TaskId = Annotated[UUID, Path(description="The task's id.")]
-Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out. Pages by `after` stay stable under inserts.")]
-WithTotal = Annotated[bool, Query(description="`false` leaves the total out, which costs a count.")]
 Include = Annotated[list[Included] | None, Query(description="What else to show of each: `payload`.")]
 Word = Annotated[StorableText | None, Query(max_length=255)]
 
-_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
-    422: {"model": ValidationProblem, "description": "Something in the request does not fit. The task stays as it is."}
-}
-_PAGED: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "headers": {
-            "X-Total-Count": {"schema": {"type": "integer"}, "description": "How many there are in all, unless `total=false`."},
-            "Link": {"schema": {"type": "string"}, "description": "The next page, if there is one."},
-        }
-    }
-}
-_NO_TASK: Final = problems({404: "There is no such task."})
-_CHANGES: Final = {**_NO_TASK, **problems({409: "It has ended, or somebody else has it.", 413: "The body is larger than this app allows."})}
-_UNREADABLE: Final = problems({400: "The body is not text.", 413: "The body is larger than this app allows."})
-
-HUMAN_TASK_ROUTES: Final = RouteTable(prefix="/human-tasks", tags=["Human Tasks"], responses=_MISFIT)
+_CHANGES: Final = {**NO_TASK, **problems({409: "It has ended, or somebody else has it.", 413: "The body is larger than this app allows."})}
 
 
 def create_human_task_routes() -> APIRouter:
@@ -69,11 +39,7 @@ def create_human_task_routes() -> APIRouter:
     return HUMAN_TASK_ROUTES.router()
 
 
-def _on_task(action: HumanTaskAction) -> Any:
-    return requires(action, InPath(HumanTaskResource, "task_id"), permit)
-
-
-@HUMAN_TASK_ROUTES.get("/", dependencies=[requires(HumanTaskAction.LIST)], response_model_exclude_unset=True, responses=_PAGED)
+@HUMAN_TASK_ROUTES.get("/", dependencies=[requires(HumanTaskAction.LIST)], response_model_exclude_unset=True, responses=PAGED)
 async def list_human_tasks(
     request: Request,
     response: Response,
@@ -101,21 +67,18 @@ async def list_human_tasks(
     payload = Included.PAYLOAD in (include or ())
     # One more than was asked for tells whether there is a next page.
     found = await queries.list_tasks(get_session(), which, TaskPage(limit + 1, offset, after, total, payload, sort))
-    if found.total is not None:
-        response.headers["X-Total-Count"] = str(found.total)
-    if len(found.items) > limit:
-        response.headers["Link"] = _next_page(request, found.items[limit - 1].id)
+    tell_page(request, response, found.total, found.items[limit - 1].id if len(found.items) > limit else None)
     shown = filter_allowed(found.items[:limit], HumanTaskAction.VIEW_DETAILS, resource_of)
     return [HumanTaskInfo.of(task, payload=payload) for task in shown]
 
 
-@HUMAN_TASK_ROUTES.get("/{task_id}", dependencies=[_on_task(HumanTaskAction.VIEW_DETAILS)], responses=_NO_TASK)
+@HUMAN_TASK_ROUTES.get("/{task_id}", dependencies=[on_task(HumanTaskAction.VIEW_DETAILS)], responses=NO_TASK)
 async def get_human_task(task_id: TaskId) -> HumanTaskInfo:
     """One task: what is asked, and what an answer has to look like."""
     return HumanTaskInfo.of(await service.find_task(get_session(), task_id))
 
 
-@HUMAN_TASK_ROUTES.post("/{task_id}/complete", dependencies=[_on_task(HumanTaskAction.COMPLETE)], responses={**_UNREADABLE, **_CHANGES})
+@HUMAN_TASK_ROUTES.post("/{task_id}/complete", dependencies=[on_task(HumanTaskAction.COMPLETE)], responses={**UNREADABLE, **_CHANGES})
 async def complete_human_task(task_id: TaskId, body: CompleteRequest) -> HumanTaskInfo:
     """Answer a task. If the answer fits, its run goes on with it; if not, nothing has happened."""
     who = who_asks()
@@ -123,7 +86,7 @@ async def complete_human_task(task_id: TaskId, body: CompleteRequest) -> HumanTa
     return HumanTaskInfo.of(await service.complete(task_id, body.output_data, who))
 
 
-@HUMAN_TASK_ROUTES.post("/{task_id}/cancel", dependencies=[_on_task(HumanTaskAction.CANCEL)], responses={**_UNREADABLE, **_CHANGES})
+@HUMAN_TASK_ROUTES.post("/{task_id}/cancel", dependencies=[on_task(HumanTaskAction.CANCEL)], responses={**UNREADABLE, **_CHANGES})
 async def cancel_human_task(task_id: TaskId, body: TaskCancelRequest | None = None) -> HumanTaskInfo:
     """End a task without an answer: its run is told so."""
     asked, who = body or TaskCancelRequest(), who_asks()
@@ -134,86 +97,35 @@ async def cancel_human_task(task_id: TaskId, body: TaskCancelRequest | None = No
 # -- who has it -------------------------------------------------------------------------------------------------------------
 
 
-@HUMAN_TASK_ROUTES.post("/{task_id}/claim", dependencies=[_on_task(HumanTaskAction.CLAIM)], responses=_CHANGES)
+@HUMAN_TASK_ROUTES.post("/{task_id}/claim", dependencies=[on_task(HumanTaskAction.CLAIM)], responses=_CHANGES)
 async def claim_human_task(task_id: TaskId) -> HumanTaskInfo:
     """Take a task, so that nobody else answers it."""
     return HumanTaskInfo.of(await service.claim(task_id, who_asks()))
 
 
-@HUMAN_TASK_ROUTES.post("/{task_id}/release", dependencies=[_on_task(HumanTaskAction.CLAIM)], responses=_CHANGES)
+@HUMAN_TASK_ROUTES.post("/{task_id}/release", dependencies=[on_task(HumanTaskAction.CLAIM)], responses=_CHANGES)
 async def release_human_task(task_id: TaskId) -> HumanTaskInfo:
     """Give back a task that one has claimed."""
     return HumanTaskInfo.of(await service.release(task_id, who_asks()))
 
 
-@HUMAN_TASK_ROUTES.post("/{task_id}/delegate", dependencies=[_on_task(HumanTaskAction.ASSIGN)], responses={**_UNREADABLE, **_CHANGES})
+@HUMAN_TASK_ROUTES.post("/{task_id}/delegate", dependencies=[on_task(HumanTaskAction.ASSIGN)], responses={**UNREADABLE, **_CHANGES})
 async def delegate_human_task(task_id: TaskId, body: DelegateRequest) -> HumanTaskInfo:
     """Say anew whom a task is for. A claim on it ends."""
     return HumanTaskInfo.of(await service.delegate(task_id, who_asks(), body.assignee, body.assigned_role, body.priority))
 
 
-# -- drafts and answers -----------------------------------------------------------------------------------------------------
+# -- drafts -----------------------------------------------------------------------------------------------------
 
 
-@HUMAN_TASK_ROUTES.put("/{task_id}/draft", dependencies=[_on_task(HumanTaskAction.COMPLETE)], responses={**_UNREADABLE, **_CHANGES})
+@HUMAN_TASK_ROUTES.put("/{task_id}/draft", dependencies=[on_task(HumanTaskAction.COMPLETE)], responses={**UNREADABLE, **_CHANGES})
 async def save_human_task_draft(task_id: TaskId, body: DraftRequest) -> DraftInfo:
     """Keep an unfinished answer. Nobody else sees it."""
     return DraftInfo.of(await service.save_draft(task_id, body.data, who_asks()))
 
 
-@HUMAN_TASK_ROUTES.get("/{task_id}/draft", dependencies=[_on_task(HumanTaskAction.COMPLETE)], responses=_NO_TASK)
+@HUMAN_TASK_ROUTES.get("/{task_id}/draft", dependencies=[on_task(HumanTaskAction.COMPLETE)], responses=NO_TASK)
 async def get_human_task_draft(task_id: TaskId) -> DraftInfo | None:
     """The unfinished answer of whoever asks; null if there is none."""
     draft = await service.find_draft(get_session(), task_id, who_asks())
     return None if draft is None else DraftInfo.of(draft)
-
-
-@HUMAN_TASK_ROUTES.get("/{task_id}/answers", dependencies=[_on_task(HumanTaskAction.VIEW_DETAILS)], responses=_NO_TASK)
-async def list_human_task_answers(task_id: TaskId) -> list[AnswerInfo]:
-    """What each of several people answered, the oldest first."""
-    return [AnswerInfo.of(answer) for answer in await queries.answers_to(get_session(), task_id)]
-
-
-# -- comments and files -----------------------------------------------------------------------------------------------------
-
-
-@HUMAN_TASK_ROUTES.get("/{task_id}/comments", dependencies=[_on_task(HumanTaskAction.VIEW_DETAILS)], responses=_NO_TASK)
-async def list_human_task_comments(task_id: TaskId) -> list[CommentInfo]:
-    """What was said about a task, the oldest first."""
-    return [CommentInfo.of(comment) for comment in await queries.comments_of(get_session(), task_id)]
-
-
-@HUMAN_TASK_ROUTES.post(
-    "/{task_id}/comments",
-    status_code=201,
-    dependencies=[_on_task(HumanTaskAction.COMMENT)],
-    responses={**_UNREADABLE, **_NO_TASK},
-)
-async def comment_on_human_task(task_id: TaskId, body: CommentRequest) -> CommentInfo:
-    """Say something about a task."""
-    return CommentInfo.of(await remarks.comment(get_session(), task_id, body.text, who_asks()))
-
-
-@HUMAN_TASK_ROUTES.get("/{task_id}/attachments", dependencies=[_on_task(HumanTaskAction.VIEW_DETAILS)], responses=_NO_TASK)
-async def list_human_task_attachments(task_id: TaskId) -> list[AttachmentInfo]:
-    """The files of a task, the oldest first."""
-    return [AttachmentInfo.of(each) for each in await queries.attachments_of(get_session(), task_id)]
-
-
-@HUMAN_TASK_ROUTES.post(
-    "/{task_id}/attachments",
-    status_code=201,
-    dependencies=[_on_task(HumanTaskAction.COMMENT)],
-    responses={**_UNREADABLE, **problems({404: "There is no such task, or no such file."})},
-)
-async def attach_to_human_task(task_id: TaskId, body: AttachRequest) -> AttachmentInfo:
-    """Add a file that was uploaded before."""
-    return AttachmentInfo.of(await remarks.attach(task_id, body.file_id, who_asks()))
-
-
-# -- parts ------------------------------------------------------------------------------------------------------------------
-
-
-def _next_page(request: Request, after: UUID) -> str:
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in ("after", "offset")]
-    return f'<{request.url.path}?{urlencode([*kept, ("after", str(after))])}>; rel="next"'

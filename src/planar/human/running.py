@@ -15,6 +15,7 @@ from planar.db.session import PlanarSession, get_session
 from planar.engine.client import Client
 from planar.engine.current import Frame, find_frame
 from planar.errors import InternalError
+from planar.human.activity import done_at
 from planar.human.changing import Plan, add_task, change_task, find_task
 from planar.human.errors import HumanTaskClosed
 from planar.human.lifecycle import OPEN, Change, HumanTaskStatus, Who
@@ -115,14 +116,13 @@ async def withdraw(task_id: UUID) -> datetime | None:
     return None if changed is None else changed.updated_at
 
 
-async def remind(task_id: UUID) -> datetime | None:
-    """Tell whoever listens once more of a task that is still open; when that was."""
-    changed = await _plan(task_id, Change.REMIND, lambda task: {"reminders": task.reminders + 1})
-    return None if changed is None else changed.updated_at
+async def remind(task_id: UUID, moment: datetime) -> datetime | None:
+    """Tell whoever listens once more of a task that is still open; when that was. There is one reminder at each *moment*."""
+    return await _due(task_id, Change.REMIND, moment, lambda task: {"reminders": task.reminders + 1})
 
 
-async def escalate(task_id: UUID, escalation: Escalation | None) -> datetime | None:
-    """Give a task that is still open to others; when that was."""
+async def escalate(task_id: UUID, escalation: Escalation | None, moment: datetime) -> datetime | None:
+    """Give a task that is still open to others, once; when that was."""
     values: dict[str, Any] = {"escalated_at": current_services().get(Client).now(), "claimed_by": None, "claimed_at": None}
     if escalation is None:
         raise InternalError("A task without an Escalation was to be escalated.")
@@ -130,21 +130,41 @@ async def escalate(task_id: UUID, escalation: Escalation | None) -> datetime | N
         values |= {"assignee": escalation.to, "assigned_role": escalation.to_role}
     if escalation.priority is not None:
         values["priority"] = escalation.priority
-    changed = await _act(task_id, Change.ESCALATE, values)
-    return None if changed is None else changed.updated_at
+    return await _due(task_id, Change.ESCALATE, moment, lambda _: values)
 
 
 async def _act(task_id: UUID, change: Change, values: dict[str, Any]) -> HumanTask | None:
-    return await _plan(task_id, change, lambda _: values)
-
-
-async def _plan(task_id: UUID, change: Change, values: Callable[[HumanTask], dict[str, Any]]) -> HumanTask | None:
     """Do *change*, unless the task has ended meanwhile."""
 
-    async def plan(_: PlanarSession, task: HumanTask) -> Plan:
-        return Plan(values(task))
+    async def plan(_: PlanarSession, __: HumanTask) -> Plan:
+        return Plan(values)
 
     try:
         return await change_task(task_id, change, SYSTEM, plan)
     except HumanTaskClosed:
         return None
+
+
+class _Done(Exception):
+    """What was due at a moment was done before."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+async def _due(task_id: UUID, change: Change, moment: datetime, values: Callable[[HumanTask], dict[str, Any]]) -> datetime | None:
+    """Do *change*, due at *moment*, unless that was done or the task has ended; when it was done."""
+
+    async def plan(session: PlanarSession, task: HumanTask) -> Plan:
+        before = await done_at(session, task_id, change, moment)
+        if before is not None:
+            raise _Done(before)
+        return Plan(values(task), moment=moment)
+
+    try:
+        return (await change_task(task_id, change, SYSTEM, plan)).updated_at
+    except HumanTaskClosed:
+        return None
+    except _Done as done:
+        return done.at

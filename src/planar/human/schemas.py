@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from planar.human.lifecycle import HumanTaskStatus
-from planar.human.models import HumanTask, HumanTaskAnswer, HumanTaskAttachment, HumanTaskComment
+from planar.human.models import HumanTask, HumanTaskActivity, HumanTaskAnswer, HumanTaskAttachment, HumanTaskComment
 from planar.human.queries import PAYLOAD
 from planar.workflows.schemas import Shape, StorableJson, StorableText
 
@@ -115,6 +115,7 @@ class DraftInfo(Shape):
 class AnswerInfo(Shape):
     """What one of several people answered; ``answered_by`` is the subject of their identity."""
 
+    id: UUID
     answered_by: str
     approves: bool | None = None
     data: Any = None
@@ -123,7 +124,30 @@ class AnswerInfo(Shape):
     @classmethod
     def of(cls, answer: HumanTaskAnswer) -> Self:
         """An answer by its row."""
-        return cls(answered_by=answer.answered_by, approves=answer.approves, data=answer.data, created_at=answer.created_at)
+        return cls(id=answer.id, answered_by=answer.answered_by, approves=answer.approves, data=answer.data, created_at=answer.created_at)
+
+
+class ActivityInfo(Shape):
+    """One thing that happened to a task. ``version`` is that of the task, which each change raises by one."""
+
+    version: int
+    change: str = Field(
+        description="`create`, `claim`, `release`, `delegate`, `answer`, `complete`, `cancel`, `expire`, `remind` or `escalate`."
+    )
+    actor: str = Field(description="Who did it, as they sign; `system` is time itself, or the end of the run.")
+    subject: str | None = Field(None, description="The subject of their identity.")
+    at: datetime
+    moment: datetime | None = Field(None, description="When it was due, of what time brought.")
+    status: HumanTaskStatus = Field(description="What the task was then, as the next three.")
+    assignee: str | None = None
+    assigned_role: str | None = None
+    claimed_by: str | None = None
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, activity: HumanTaskActivity) -> Self:
+        """What happened, by its row."""
+        return cls.model_validate({name: getattr(activity, name) for name in cls.model_fields})
 
 
 class CommentRequest(BaseModel):

@@ -15,12 +15,13 @@ from planar.engine.client import Client
 from planar.engine.current import find_frame
 from planar.human import queries
 from planar.human.answered_files import with_real_files
-from planar.human.changing import Plan, change_task, decided, find_task, in_transaction, put
+from planar.human.changing import Plan, change_task, decided, find_task, in_transaction, locked_task
 from planar.human.errors import HumanTaskAnswered
 from planar.human.forms import checked, lasting
 from planar.human.lifecycle import Change, HumanTaskStatus, Tally, Who
 from planar.human.models import HumanTask, HumanTaskAnswer
 from planar.human.people import who_acts
+from planar.human.putting import put
 from planar.human.queries import TaskFilter, TaskPage
 from planar.workflows.decorators import step
 
@@ -100,7 +101,7 @@ async def complete(task_id: UUID, output_data: Any, who: Who) -> HumanTask:
         answer = checked(task, output_data)
         kept = lasting(answer, await with_real_files(answer, output_data))
         if task.quorum is None:
-            return Plan(_ended(who, output_data=kept), _forget_drafts)
+            return Plan(_ended(who, output_data=kept))
         approves = bool(getattr(answer, task.quorum_field or ""))
         if await _find_answer(session, task_id, who.key, is_draft=False) is not None:
             raise HumanTaskAnswered(f"Human task {task_id} has an answer of {who.name} already; each person answers once.")
@@ -120,7 +121,7 @@ def _counted(task: HumanTask, output_data: Any, approves: bool, who: Who) -> Pla
             task_id=changed.id, answered_by=who.key, is_draft=False, approves=approves, data=output_data, created_at=now, updated_at=now
         )
         session.add(answer)
-        await _forget_drafts(session, changed, None if tally.is_decided else who.key)
+        await _forget_draft(session, changed, who)
 
     if tally.is_decided:
         return Plan(counts | _ended(who, output_data=output_data), keep)
@@ -135,7 +136,7 @@ async def cancel(task_id: UUID, reason: str, who: Who) -> HumanTask:
     """End a task without an answer, as *who*."""
 
     async def plan(_: PlanarSession, task: HumanTask) -> Plan:
-        return Plan(_ended(who, reason=reason, claimed_by=None, claimed_at=None), _forget_drafts)
+        return Plan(_ended(who, reason=reason, claimed_by=None, claimed_at=None))
 
     return await change_task(task_id, Change.CANCEL, who, plan)
 
@@ -175,10 +176,13 @@ async def delegate(task_id: UUID, who: Who, assignee: str | None, role: str | No
 
 
 async def save_draft(task_id: UUID, data: Any, who: Who) -> HumanTaskAnswer:
-    """Keep an unfinished answer of *who*; it need not fit yet. Of several at once the last one stays."""
+    """Keep an unfinished answer of *who*; it need not fit yet. Of several at once the last one stays.
+
+    The database removes it in the transaction in which the task ends, see the migration 0011.
+    """
 
     async def work(session: PlanarSession) -> HumanTaskAnswer:
-        decided(await find_task(session, task_id), Change.COMPLETE, who)
+        decided(await locked_task(session, task_id), Change.COMPLETE, who)
         now = _now()
         row = {
             "id": uuid7(),
@@ -190,6 +194,8 @@ async def save_draft(task_id: UUID, data: Any, who: Who) -> HumanTaskAnswer:
             "updated_at": now,
         }
         await put(session, HumanTaskAnswer, row, ("task_id", "answered_by", "is_draft"), replace=("data", "updated_at"))
+        # Looked at once more after the write: on SQLite nobody else ends the task from then on, and whoever does later finds the draft.
+        decided(await find_task(session, task_id), Change.COMPLETE, who)
         return await _find_answer(session, task_id, who.key, is_draft=True)
 
     return await in_transaction(work)
@@ -205,12 +211,10 @@ async def _find_answer(session: PlanarSession, task_id: UUID, key: str, *, is_dr
     return await queries.first(session, select(HumanTaskAnswer).where(*mine))
 
 
-async def _forget_drafts(session: PlanarSession, task: HumanTask, key: str | None = None) -> None:
-    """An answer was sent: drafts of it (of *key*, or of everybody) are of no use."""
-    old = delete(HumanTaskAnswer).where(col(HumanTaskAnswer.task_id) == task.id, col(HumanTaskAnswer.is_draft).is_(True))
-    if key is not None:
-        old = old.where(col(HumanTaskAnswer.answered_by) == key)
-    await session.exec(old.execution_options(synchronize_session=False))
+async def _forget_draft(session: PlanarSession, task: HumanTask, who: Who) -> None:
+    """The answer of *who* was sent: the draft of it is of no use."""
+    mine = (col(HumanTaskAnswer.task_id) == task.id, col(HumanTaskAnswer.answered_by) == who.key, col(HumanTaskAnswer.is_draft).is_(True))
+    await session.exec(delete(HumanTaskAnswer).where(*mine).execution_options(synchronize_session=False))
 
 
 def _now() -> Any:

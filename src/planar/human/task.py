@@ -16,7 +16,7 @@ from planar.human import running
 from planar.human.changing import event_key
 from planar.human.errors import HumanTaskCancelled, HumanTaskExpired
 from planar.human.forms import FORMS, data_of, is_object, read, schema_of
-from planar.human.lifecycle import Change, HumanTaskStatus, agenda
+from planar.human.lifecycle import Change, HumanTaskStatus, Timer, agenda
 from planar.human.models import HumanTaskResult
 from planar.human.options import Escalation, Quorum, Timeout, check_reach, checked_time
 from planar.human.recording import Recorded
@@ -134,10 +134,10 @@ class Human(Generic[T]):
         opened_at = await get_deadline(0) if has_timers else None
         task_id = await _CREATE((self.name,), lambda: running.create_task(asked, opened_at, timeout))
         escalate = None if self.escalate is None else self.escalate.after
-        timers = agenda(opened_at, self.reminders, escalate, timeout) if opened_at is not None else []
+        timers = deque(agenda(opened_at, self.reminders, escalate, timeout) if opened_at is not None else [])
         try:
             while True:
-                outcome = await self._wait(task_id, deque(timers))
+                outcome = await self._wait(task_id, timers)
                 if outcome is not None:
                     return self._result(task_id, outcome)
         except asyncio.CancelledError:
@@ -145,19 +145,24 @@ class Human(Generic[T]):
             await _WITHDRAW((task_id,), lambda: running.withdraw(task_id))
             raise
 
-    async def _wait(self, task_id: UUID, timers: deque[Any]) -> Outcome | None:
-        """Until somebody has answered, or time is over, doing what time brings; None if it was a false alarm."""
+    async def _wait(self, task_id: UUID, timers: deque[Timer]) -> Outcome | None:
+        """Until somebody has answered, or time is over, doing what time brings; None if it was a false alarm.
+
+        What is done is taken from *timers*: a false alarm brings nothing of it again.
+        """
         while True:
-            timer = timers.popleft() if timers else None
+            timer = timers[0] if timers else None
             came = await wait_for_event_until(event_key(task_id), None if timer is None else timer.at)
             if came or timer is None:
                 return await _SETTLE((task_id, False), lambda: running.settle_task(task_id, is_over=False))
+            timers.popleft()
+            at = timer.at
             if timer.change is Change.EXPIRE:
                 return await _SETTLE((task_id, True), lambda: running.settle_task(task_id, is_over=True))
             if timer.change is Change.REMIND:
-                await _REMIND((task_id,), lambda: running.remind(task_id))
+                await _REMIND((task_id,), lambda at=at: running.remind(task_id, at))
             else:
-                await _ESCALATE((task_id,), lambda: running.escalate(task_id, self.escalate))
+                await _ESCALATE((task_id,), lambda at=at: running.escalate(task_id, self.escalate, at))
 
     def _result(self, task_id: UUID, outcome: Outcome) -> HumanTaskResult[T]:
         if outcome.status is HumanTaskStatus.CANCELLED:

@@ -34,6 +34,8 @@ REMEMBERED: Final = 10_000
 """Of how many objects, and of how many runs' uses, a process remembers the version."""
 READ: Final = 1_000
 """How many versions a process keeps in memory, read and checked."""
+READ_CHARACTERS: Final = 20_000_000
+"""Of how many characters together: a list may show some of a million each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Judging(Protocol):
 
     object_type: str
 
-    async def judge(self, object_name: str, text: str) -> Judgement[Any]: ...
+    async def judge(self, object_name: str, text: str, *, in_use: bool = False) -> Judgement[Any]: ...
 
 
 class VersionChooser:
@@ -74,7 +76,7 @@ class VersionChooser:
         self._pinned: Remembered[tuple[ActiveVersion | None]] = Remembered(REMEMBERED)
         self._pinner = Pinner(manager)
         self._roots: Remembered[UUID] = Remembered(REMEMBERED)
-        self._judged: Remembered[Judgement[Any]] = Remembered(READ)
+        self._judged: Remembered[Judgement[Any]] = Remembered(READ, READ_CHARACTERS)
 
     async def choose(self, io: Judging, name: str, default: T | Callable[[], T], *, pinned: bool = True) -> Chosen[T]:
         """The version of the object *name* to use here.
@@ -92,7 +94,7 @@ class VersionChooser:
         version = await self.version(ObjectKey(io.object_type, name), pinned=pinned)
         if version is None:
             return Chosen(0, DEFAULT_UUID, default() if callable(default) else default)
-        found = await self.judgement(io, name, version.id)
+        found = await self.judgement(io, name, version.id, in_use=True)
         if found.is_broken:
             raise ActiveConfigBroken(
                 f"Version {version.version} of the {io.object_type} '{name}' does not fit the code: {found.diagnostics.summary()}. "
@@ -107,7 +109,7 @@ class VersionChooser:
             return await self._latest(key)
         return await (self._for_run(frame, key) if pinned else self._for_step(frame, key))
 
-    async def judgement(self, io: Judging, name: str, config_id: UUID, text: str | None = None) -> Judgement[Any]:
+    async def judgement(self, io: Judging, name: str, config_id: UUID, text: str | None = None, *, in_use: bool = False) -> Judgement[Any]:
         """Whether a stored version fits the code, found once a process. *text* saves a look into the database."""
         found = self._judged.get(config_id)
         if found is None:
@@ -116,20 +118,20 @@ class VersionChooser:
                     text = (await data_of(session, [config_id])).get(config_id)
             if text is None:
                 raise ConfigNotFoundError(config_id, io.object_type)
-            found = await io.judge(name, text)
-            self.learn(config_id, found)
+            found = await io.judge(name, text, in_use=in_use)
+            self.learn(config_id, found, len(text))
         return found
 
-    def learn(self, config_id: UUID, found: Judgement[Any]) -> None:
-        """A version was read and checked: remember that, unless the check itself failed."""
+    def learn(self, config_id: UUID, found: Judgement[Any], characters: int) -> None:
+        """A version of so many characters was read and checked: remember that, unless the check itself failed."""
         if found.is_final:
-            self._judged.put(config_id, found)
+            self._judged.put(config_id, found, characters)
         else:
             self._judged.drop(config_id)
 
-    def knows(self, config_id: UUID) -> bool:
-        """Whether `judgement` would answer from memory."""
-        return self._judged.get(config_id) is not None
+    def known(self, config_id: UUID) -> Judgement[Any] | None:
+        """What `judgement` would answer from memory."""
+        return self._judged.get(config_id)
 
     def forget(self, key: ObjectKey) -> None:
         """The active version of *key* may be another one now: the next to ask asks the database."""
@@ -222,10 +224,13 @@ class _Known:
 
 @dataclass(slots=True)
 class Remembered(Generic[V]):
-    """The last *size* things that were used."""
+    """The last *size* things that were used, or fewer if they weigh more than *most* together; the last one in any case."""
 
     size: int
+    most: int | None = None
     _held: OrderedDict[Hashable, V] = field(default_factory=OrderedDict[Hashable, V])
+    _weights: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
+    _weight: int = 0
 
     def get(self, key: Hashable) -> V | None:
         """What is held under *key*, which counts as used."""
@@ -234,20 +239,26 @@ class Remembered(Generic[V]):
             self._held.move_to_end(key)
         return value
 
-    def put(self, key: Hashable, value: V) -> None:
+    def put(self, key: Hashable, value: V, weight: int = 0) -> None:
         """Hold *value*, instead of what was used least lately."""
+        self.drop(key)
         self._held[key] = value
-        self._held.move_to_end(key)
-        if len(self._held) > self.size:
-            self._held.popitem(last=False)
+        if weight:
+            self._weights[key] = weight
+            self._weight += weight
+        while len(self._held) > 1 and (len(self._held) > self.size or (self.most is not None and self._weight > self.most)):
+            self.drop(next(iter(self._held)))
 
     def drop(self, key: Hashable) -> None:
         """Hold nothing under *key*."""
         self._held.pop(key, None)
+        self._weight -= self._weights.pop(key, 0)
 
     def clear(self) -> None:
         """Hold nothing."""
         self._held.clear()
+        self._weights.clear()
+        self._weight = 0
 
 
 def _writing_session() -> PlanarSession | None:

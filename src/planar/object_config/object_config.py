@@ -53,12 +53,16 @@ class ObjectConfigurationIO(Generic[T]):
         object_type: how the type is called.
         validate_config: given an object's name and content, says whether it fits the code; synchronous or not. An exception of its
             counts as "not valid".
+        validate_in_use: the same for a version that somebody waits to use; by default *validate_config*.
     """
 
-    def __init__(self, model_class: type[T], object_type: str, validate_config: Check = always_valid) -> None:
+    def __init__(
+        self, model_class: type[T], object_type: str, validate_config: Check = always_valid, validate_in_use: Check | None = None
+    ) -> None:
         self.model_class = model_class
         self.object_type = str(object_type)
         self.validate_config = validate_config
+        self.validate_in_use = validate_in_use or validate_config
 
     # -- as in the reference ----------------------------------------------------------------------------------------------
 
@@ -67,9 +71,16 @@ class ObjectConfigurationIO(Generic[T]):
 
         One that does not fit the code any more is marked ``is_broken``, and its ``data`` is None if it cannot be read.
         """
-        found = await reading.newest_versions(get_session(), self.object_type, object_name, READ_AT_ONCE)
-        shown = [await self.shown(each) for each in found]
-        return [*shown, self.default_version(object_name, default_config, active=not any(each.active for each in found))]
+        return (await self.read_many_with_default({object_name: default_config}))[object_name]
+
+    async def read_many_with_default(self, defaults: Mapping[str, T]) -> dict[str, list[ObjectConfigurationBase[T]]]:
+        """As `read_configs_with_default` for several objects, by name: *defaults* are the code's own. One statement for all of them."""
+        found = await reading.newest_versions(get_session(), self.object_type, defaults.keys(), READ_AT_ONCE)
+        shown: dict[str, list[ObjectConfigurationBase[T]]] = {}
+        for name, stored in found.items():
+            own = self.default_version(name, defaults[name], active=not any(each.active for each in stored))
+            shown[name] = [*[await self.shown(each) for each in stored], own]
+        return shown
 
     async def write_config(self, object_name: str, config: T, comment: str | None = None) -> ObjectConfigurationBase[T]:
         """Save a version that is valid. It is not active before it is promoted.
@@ -111,7 +122,7 @@ class ObjectConfigurationIO(Generic[T]):
         Raises:
             ConfigUnreadable: (a ValueError) a mapping was given that is no such object at all.
         """
-        content = config if isinstance(config, BaseModel) else self._read(config)
+        content = config if isinstance(config, BaseModel) else self.read(config)
         return await self._save(object_name, content, comment, must_be_valid=False)
 
     async def validate(self, config_id: UUID) -> ObjectConfigurationBase[T]:
@@ -200,22 +211,32 @@ class ObjectConfigurationIO(Generic[T]):
             raise ConfigNotFoundError(config_id, self.object_type)
         return found
 
-    async def judge(self, object_name: str, text: str) -> Judgement[T]:
-        """Whether a stored text fits the code. Never raises."""
-        return await judge(self.model_class, self.validate_config, object_name, text)
+    async def judge(self, object_name: str, text: str, *, in_use: bool = False) -> Judgement[T]:
+        """Whether a stored text fits the code; *in_use*: somebody waits to use it.
+
+        Raises:
+            NotJudgedNow: it cannot be found out now.
+        """
+        return await judge(self.model_class, self.validate_in_use if in_use else self.validate_config, object_name, text)
 
     async def shown(self, stored: StoredVersion) -> ObjectConfigurationBase[T]:
         """A row, read with its data, as code and the API see it."""
         return self._as_shown(stored, await self._judged(stored))
 
     async def shown_page(self, page: VersionPage, *, payload: bool) -> list[ObjectConfigurationBase[T]]:
-        """Rows as code and the API see them. What was never judged in this process is read at once, for all of them."""
+        """Rows as code and the API see them, but those that were deleted meanwhile.
+
+        What was never judged in this process is read at once, for all of them.
+        """
         chooser = current_services().get(VersionChooser)
-        unknown = [each.id for each in page.items if each.data is None and not chooser.knows(each.id)]
-        texts = await reading.data_of(get_session(), unknown)
+        known = {each.id: found for each in page.items if (found := chooser.known(each.id)) is not None}
+        texts = await reading.data_of(get_session(), [each.id for each in page.items if each.data is None and each.id not in known])
         shown: list[ObjectConfigurationBase[T]] = []
         for each in page.items:
-            found = await chooser.judgement(self, each.object_name, each.id, each.data or texts.get(each.id))
+            found, text = known.get(each.id), each.data or texts.get(each.id)
+            if found is None and text is None:
+                continue
+            found = found or await chooser.judgement(self, each.object_name, each.id, text)
             whole = self._as_shown(each, found)
             shown.append(whole if payload else whole.model_copy(update={"data": None, "diagnostics": None}))
         return shown
@@ -246,9 +267,17 @@ class ObjectConfigurationIO(Generic[T]):
         stored = await in_transaction(
             lambda session: storing.insert_version(session, key, text, comment=comment, diagnostics=found.diagnostics)
         )
+        chooser = current_services().find(VersionChooser)
+        if chooser is not None:
+            chooser.learn(stored.id, found, len(text))
         return self._as_shown(stored, found)
 
-    def _read(self, content: Mapping[str, Any]) -> T:
+    def read(self, content: Mapping[str, Any]) -> T:
+        """An object of this type from JSON values.
+
+        Raises:
+            ConfigUnreadable: (a ValueError) it is none.
+        """
         try:
             return self.model_class.model_validate(content)
         except ValidationError as error:
@@ -263,7 +292,7 @@ class ObjectConfigurationIO(Generic[T]):
         found = await self.judge(stored.object_name, stored.data or "")
         chooser = current_services().find(VersionChooser)
         if chooser is not None:
-            chooser.learn(stored.id, found)
+            chooser.learn(stored.id, found, len(stored.data or ""))
         return found
 
     async def _plain(self, which: T | UUID) -> Any:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Column, func, select
+from sqlalchemy import Column, func, select, union_all
 
 from planar.db.session import PlanarSession
 from planar.object_config.lifecycle import ConfigState
-from planar.object_config.statements import IS_ACTIVE, PROMOTIONS, VERSIONS, first, rows
+from planar.object_config.statements import IS_ACTIVE, OBJECTS, PROMOTIONS, VERSIONS, first, rows
 
 _LIGHT: Final = tuple(column for column in VERSIONS.c if column.name not in ("data", "diagnostics"))
 
@@ -75,14 +75,36 @@ async def find_active(session: PlanarSession, object_type: str, object_name: str
     return None if row is None else ActiveVersion(row.id, row.version)
 
 
-async def newest_versions(session: PlanarSession, object_type: str, object_name: str, limit: int) -> list[StoredVersion]:
-    """The newest *limit* versions of an object, newest first, and the active one after them if it is older."""
-    mine = (VERSIONS.c.object_type == object_type, VERSIONS.c.object_name == object_name)
-    query = select(*VERSIONS.c).where(*mine).order_by(VERSIONS.c.version.desc()).limit(limit)
-    found = [version_of(row) for row in await rows(session, query)]
-    if len(found) == limit and not any(each.active for each in found):
-        found += [version_of(row) for row in await rows(session, select(*VERSIONS.c).where(*mine, IS_ACTIVE))]
+async def newest_versions(session: PlanarSession, object_type: str, names: Collection[str], limit: int) -> dict[str, list[StoredVersion]]:
+    """The newest *limit* versions of each of several objects, newest first, and the active one after them if it is older. One statement."""
+    if not names:
+        return {}
+    found: dict[str, list[StoredVersion]] = {name: [] for name in names}
+    for row in await rows(session, newest_query(object_type, names, limit)):
+        found[row.object_name].append(version_of(row))
+    for versions in found.values():
+        versions.sort(key=lambda each: each.version, reverse=True)
     return found
+
+
+def newest_query(object_type: str, names: Collection[str], limit: int) -> Any:
+    """The statement of `newest_versions`: for each object it looks for the version to begin with, and reads on from there."""
+    each = VERSIONS.alias("each_version")
+    lowest = (
+        select(each.c.version)
+        .where(each.c.object_type == OBJECTS.c.object_type, each.c.object_name == OBJECTS.c.object_name)
+        .order_by(each.c.version.desc())
+        .limit(1)
+        .offset(limit - 1)
+        .scalar_subquery()
+    )
+    since = (
+        select(OBJECTS.c.object_name.label("name"), func.coalesce(lowest, 0).label("lowest"))
+        .where(OBJECTS.c.object_type == object_type, OBJECTS.c.object_name.in_(names))
+        .cte("since")
+    )
+    newest = select(*VERSIONS.c).join(since, VERSIONS.c.object_name == since.c.name).where(VERSIONS.c.object_type == object_type)
+    return union_all(newest.where(VERSIONS.c.version >= since.c.lowest), newest.where(IS_ACTIVE, VERSIONS.c.version < since.c.lowest))
 
 
 async def list_versions(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ class ConfigurableType:
         view: the action that looking at its versions takes.
         update: the action that saving, checking and deleting take.
         promote: the action that promoting and reverting take.
+        permit: given an object's name and content, raises an error if whoever asks may not save it for what is in it, such as
+            objects that it refers to. Asked of what is sent by HTTP.
     """
 
     io: ObjectConfigurationIO[Any]
@@ -33,6 +35,7 @@ class ConfigurableType:
     view: Action = ObjectConfigAction.VIEW_DETAILS
     update: Action = ObjectConfigAction.UPDATE
     promote: Action = ObjectConfigAction.PROMOTE
+    permit: Callable[[str, Any], Awaitable[None]] | None = None
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from planar.object_config import service
 from planar.object_config.diagnostics import ConfigValidationErrorResponse
 from planar.object_config.models import NAME_LENGTH
 from planar.object_config.schemas import (
+    MOST_WITH_PAYLOAD,
     ConfigurationDiff,
     ConfigurationList,
     ConfigurationSave,
@@ -89,14 +90,15 @@ async def list_configurations(
     total: WithTotal = True,
     include: Annotated[list[Included] | None, Query(description="What else to show of each: `payload`.")] = None,
 ) -> ConfigurationList:
-    """Versions, newest first. `Link` has the next page."""
-    page = service.Page(limit, offset, after, total, Included.PAYLOAD in (include or ()))
+    """Versions, newest first; with their data 100 at most. `Link` has the next page."""
+    payload = Included.PAYLOAD in (include or ())
+    page = service.Page(min(limit, MOST_WITH_PAYLOAD) if payload else limit, offset, after, total, payload)
     found = await service.list_configurations(object_type, object_name, page)
     if found.next_after is not None:
         kept = [(name, value) for name, value in request.query_params.multi_items() if name not in ("after", "offset")]
         response.headers["Link"] = f'<{request.url.path}?{urlencode([*kept, ("after", str(found.next_after))])}>; rel="next"'
     items = [ConfigurationVersion.of(each.version, each.data, payload=page.payload) for each in found.items]
-    return ConfigurationList(items=items, total=found.total, offset=offset, limit=limit)
+    return ConfigurationList(items=items, total=found.total, offset=offset, limit=page.limit)
 
 
 @OBJECT_CONFIG_ROUTES.post(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
@@ -27,6 +27,9 @@ def storable(text: str) -> str:
         raise ValueError("half a character cannot be stored") from None
     return text
 
+
+MOST_WITH_PAYLOAD: Final = 100
+"""How many versions, or objects with their newest ones, a page has at most if it shows their data: each may have a million characters."""
 
 Name = Annotated[str, AfterValidator(storable), Field(min_length=1, max_length=NAME_LENGTH)]
 Comment = Annotated[str, AfterValidator(storable), Field(max_length=MAX_COMMENT)]

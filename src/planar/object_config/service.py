@@ -66,11 +66,15 @@ async def save(object_type: str, object_name: str, data: Mapping[str, Any], comm
     Raises:
         UnknownObjectType, ConfigurableNotFound: there is no such object.
         ConfigUnreadable: *data* is no object of that type.
+        Unauthenticated, Forbidden: whoever asks may not save it, or not with this in it.
     """
     kind = _types().get(object_type)
     _require(kind, object_name, kind.update)
     kind.default_of(object_name)
-    saved = await kind.io.draft(object_name, data, comment)
+    content = kind.io.read(data)
+    if kind.permit is not None:
+        await kind.permit(object_name, content)
+    saved = await kind.io.draft(object_name, content, comment)
     return Shown(saved, _plain(saved))
 
 
@@ -86,7 +90,7 @@ async def promote(object_type: str, config_id: UUID, object_name: str, comment: 
     _require(kind, object_name, kind.promote)
     default = kind.default_of(object_name)
     await kind.io.promote(config_id, object_name, comment)
-    found = await reading.newest_versions(get_session(), object_type, object_name, 20)
+    found = (await reading.newest_versions(get_session(), object_type, [object_name], 20))[object_name]
     shown = [await _shown(kind, each) for each in found]
     own = kind.io.default_version(object_name, default, active=not any(each.active for each in found))
     return [*shown, Shown(own, _plain(own))]
@@ -113,7 +117,8 @@ async def list_configurations(object_type: str, object_name: str | None, page: P
     )
     seen = [each for each in found.items[: page.limit] if object_name is not None or _may(kind, each.object_name, kind.view)]
     shown = await kind.io.shown_page(VersionPage(seen, None), payload=page.payload)
-    items = [Shown(each, _json(stored) if page.payload else None) for stored, each in zip(seen, shown, strict=True)]
+    stored = {each.id: each for each in seen}
+    items = [Shown(each, _json(stored[each.id]) if page.payload else None) for each in shown]
     following = found.items[page.limit - 1].id if len(found.items) > page.limit else None
     return Listed(items, found.total, following)
 

@@ -12,21 +12,26 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from planar.clock import utc_now
+from planar.clock import SYSTEM_CLOCK, utc_now
 from planar.context import current_services
 from planar.db.planar_session import PlanarSession
 from planar.db.session import get_session
+from planar.logging import get_logger
 from planar.rules.cases import RuleTestCase
 from planar.rules.compiled import CompiledGraph
-from planar.rules.deciding import compiled_draft, evaluate_compiled
+from planar.rules.deciding import Permit, compiled_draft, evaluate_compiled
 from planar.rules.errors import RuleCaseNotFound, RuleCaseTaken, RuleError, RuleEvaluationFailed, RuleTimeout, TooManyCases
 from planar.rules.graph import JDMGraph
 from planar.rules.outcomes import Coverage, differences
 from planar.rules.registration import RuleDefinition, RuleRegistry
 from planar.rules.schemas import CaseBody, CaseOutcome, CaseReport, Refusal
 
+logger = get_logger(__name__)
+
 MAX_CASES: Final = 500
 """How many test cases a rule has at most: they run at each save."""
+LONGEST_SECONDS: Final = 60.0
+"""For how long one request tries a graph with case after case: others wait for the same processes."""
 
 
 def _rule(name: str) -> RuleDefinition:
@@ -121,47 +126,62 @@ async def _count(session: PlanarSession, name: str) -> int:
 # -- running --------------------------------------------------------------------------------------------------------------
 
 
-async def run_cases(definition: RuleDefinition, graph: JDMGraph | None) -> CaseReport:
-    """Run a rule's test cases.
+Tried = CompiledGraph | RuleError | None
+"""What cases are run with: a graph, why it cannot decide, or the function itself, which has no rows to cover."""
+
+
+async def tried(definition: RuleDefinition, graph: JDMGraph, permit: Permit | None = None) -> CompiledGraph | RuleError:
+    """A graph, ready for `run_cases`. *permit* as for `compiled_draft`: what it raises is not caught."""
+    try:
+        return await compiled_draft(definition, graph, permit)
+    except RuleError as error:
+        return error
+
+
+async def cases_of(definition: RuleDefinition) -> Sequence[RuleTestCase]:
+    """All test cases of a rule, by name."""
+    query = select(RuleTestCase).where(RuleTestCase.rule_name == definition.name).order_by(col(RuleTestCase.name)).limit(MAX_CASES)
+    return (await get_session().exec(query)).all()
+
+
+async def run_cases(
+    definition: RuleDefinition, cases: Sequence[RuleTestCase], graph: JDMGraph | None = None, compiled: Tried = None
+) -> CaseReport:
+    """How *cases* go. It asks nothing of the database, and what a case raises is told of that case.
+
+    After a script that had to be stopped, or after a minute, no further case is run: it would take as long again.
 
     Args:
         definition: the rule.
-        graph: the version to run them with; None is the function itself, which has no rows to cover.
+        cases: its cases.
+        graph: the version to run them with.
+        compiled: the same, as `tried` has made it; None is the function itself.
     """
-    query = select(RuleTestCase).where(RuleTestCase.rule_name == definition.name).order_by(col(RuleTestCase.name)).limit(MAX_CASES)
-    cases = (await get_session().exec(query)).all()
-    return await outcome_of(definition, graph, cases)
-
-
-async def outcome_of(definition: RuleDefinition, graph: JDMGraph | None, cases: Sequence[RuleTestCase]) -> CaseReport:
-    """How *cases* go with *graph*. After a script that had to be stopped no further case is run: it would take as long again."""
     coverage = Coverage(graph) if graph is not None else None
     outcomes: list[CaseOutcome] = []
     stopped: RuleTimeout | None = None
-    compiled: CompiledGraph | RuleError | None = None
-    if graph is not None:
-        try:
-            compiled = await compiled_draft(definition, graph)
-        except RuleError as error:
-            compiled = error
+    began = SYSTEM_CLOCK.monotonic()
     for case in cases:
         await asyncio.sleep(0)  # others have their turn, however many cases there are
         try:
+            if stopped is None and SYSTEM_CLOCK.monotonic() - began > LONGEST_SECONDS:
+                stopped = RuleTimeout(f"The cases before it took more than {LONGEST_SECONDS:g} seconds.")
             if stopped is not None:
-                raise RuleTimeout(f"Not run, as another case had to be stopped: {stopped.message}")
+                raise RuleTimeout(f"Not run: {stopped.message}")
             outcomes.append(await _run(definition, compiled, case, coverage))
         except RuleError as error:
             if isinstance(error, RuleTimeout) and stopped is None:
                 stopped = error
-            outcomes.append(CaseOutcome(case_id=case.id, name=case.name, passed=False, error=refusal_of(error)))
+            outcomes.append(_failed(case, refusal_of(error)))
+        except Exception as error:  # of a validator or a serializer of the app's own models
+            logger.warning("a test case of a rule could not be run", rule=definition.name, case=case.name, error=repr(error))
+            outcomes.append(_failed(case, Refusal(code=RuleError.code, message=f"It could not be run: {type(error).__name__}: {error}")))
     passed = sum(outcome.passed for outcome in outcomes)
     rows = coverage.nodes() if coverage is not None else []
     return CaseReport(total=len(outcomes), passed=passed, failed=len(outcomes) - passed, outcomes=outcomes, coverage=rows)
 
 
-async def _run(
-    definition: RuleDefinition, compiled: CompiledGraph | RuleError | None, case: RuleTestCase, coverage: Coverage | None
-) -> CaseOutcome:
+async def _run(definition: RuleDefinition, compiled: Tried, case: RuleTestCase, coverage: Coverage | None) -> CaseOutcome:
     if isinstance(compiled, RuleError):
         raise compiled
     try:

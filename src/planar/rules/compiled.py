@@ -23,7 +23,7 @@ from planar.rules.documents import document_text, plain_document, rule_document,
 from planar.rules.engine_errors import failed_evaluation
 from planar.rules.errors import RuleCrashed, RuleTimeout
 from planar.rules.graph import JDMGraph
-from planar.rules.sandbox.pool import ScriptPool
+from planar.rules.sandbox.pool import DraftPool, ScriptPool
 
 MAIN: Final = "main"
 KEPT: Final = 256
@@ -49,7 +49,8 @@ class CompiledGraph:
         graph: the graph.
         nested: those that its nested decisions name, and those that these name, by name.
         output: the return type of the rule, whose decimals keep their digits.
-        is_draft: whether nobody has promoted it: it is evaluated in a process with limits, whatever it may cost.
+        is_draft: whether nobody has promoted it: it is evaluated in a process with limits that is there for drafts,
+            whatever it may cost.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class CompiledGraph:
         # A rule may be called like the graph that is asked for: it is found under its name all the same, unless it is nested here.
         self.entry = MAIN if MAIN not in inner else f"{MAIN}:"
         self.documents = {self.entry: main, **{name: plain_document(each) for name, each in inner.items()}}
+        self._pool = DraftPool if is_draft else ScriptPool
         self.cost = Cost.SCRIPT if is_draft else cost_of([graph, *inner.values()])
         self._engine: Any = None
         self._digest: str | None = None
@@ -107,7 +109,7 @@ class CompiledGraph:
 
     async def _in_process(self, context: str, *, trace: bool) -> dict[str, Any]:
         try:
-            answer = await _with_pool(lambda pool: pool.evaluate(self.digest, self.entry, self.documents, context, trace=trace))
+            answer = await _with_pool(self._pool, lambda pool: pool.evaluate(self.digest, self.entry, self.documents, context, trace=trace))
         except (RuleTimeout, RuleCrashed) as error:
             raise type(error)(f"{self.what}: {error.message[:1].lower()}{error.message[1:]}") from None
         if "error" in answer:
@@ -115,9 +117,9 @@ class CompiledGraph:
         return answer["value"]
 
 
-async def _with_pool(ask: Callable[[ScriptPool], Any]) -> dict[str, Any]:
+async def _with_pool(kind: type[ScriptPool], ask: Callable[[ScriptPool], Any]) -> dict[str, Any]:
     services = find_services()
-    pool = services.find(ScriptPool) if services is not None else None
+    pool = services.find(kind) if services is not None else None
     if pool is not None:
         return await ask(pool)
     # Outside of a running app: processes for this evaluation alone.

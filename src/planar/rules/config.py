@@ -12,6 +12,8 @@ class RulesConfig(BaseModel):
 
     script_processes: int = Field(default=2, ge=1, le=64)
     """How many scripts run at once; the processes are started when they are needed."""
+    draft_processes: int = Field(default=1, ge=1, le=64)
+    """How many drafts are tried at once, in processes that versions in use never wait for."""
     script_seconds: float = Field(default=2.0, gt=0, le=60)
     """How long one evaluation of a graph with scripts may take."""
     script_memory_mb: int = Field(default=768, ge=256, le=16384)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from planar.context import Services, find_services
 from planar.object_config.choosing import Chosen, VersionChooser
+from planar.object_config.errors import ActiveConfigBroken
 from planar.rules.compiled import CompiledGraph, CompiledGraphs
 from planar.rules.errors import RuleEvaluationFailed, RuleNameTaken
 from planar.rules.graph import JDMGraph
@@ -77,13 +78,20 @@ async def compiled(services: Services, definition: RuleDefinition, chosen: Chose
     return graphs.get(key, make) if graphs is not None else make()
 
 
-async def nested_versions(what: str, name: str | None, graph: JDMGraph) -> dict[str, Chosen[RuleEngineConfig]]:
+Permit = Callable[[str], None]
+"""Raises an error unless whoever asks may see the rule of that name."""
+
+
+async def nested_versions(
+    what: str, name: str | None, graph: JDMGraph, permit: Permit | None = None
+) -> dict[str, Chosen[RuleEngineConfig]]:
     """The versions of the rules that *graph* asks, and that these ask; each is the one that is used here.
 
     Args:
         what: the rule and its version, for the words of an error.
         name: the rule's name, which none of them may ask again.
         graph: the graph.
+        permit: asked of each rule before anything of it is read.
 
     Raises:
         RuleEvaluationFailed: one is code, or they ask each other in a circle.
@@ -95,6 +103,8 @@ async def nested_versions(what: str, name: str | None, graph: JDMGraph) -> dict[
             if each in path:
                 raise RuleEvaluationFailed(f"{what} cannot end: its nested rules ask each other, {' → '.join((*path, each))}.")
             if each not in found:
+                if permit is not None:
+                    permit(each)
                 found[each] = await _graph_of(what, each)
             await visit(found[each].data.jdm.nested_names(), (*path, each))
 
@@ -112,11 +122,24 @@ async def _graph_of(what: str, name: str) -> Chosen[RuleEngineConfig]:
     return chosen
 
 
-async def compiled_draft(definition: RuleDefinition, graph: JDMGraph, what: str | None = None) -> CompiledGraph:
-    """A graph that is not stored, or not used, compiled for this one use."""
-    called = what or f"The draft of rule '{definition.name}'"
-    nested = await nested_versions(called, definition.name, graph)
-    return CompiledGraph(called, graph, {name: version.data.jdm for name, version in nested.items()}, definition.output, is_draft=True)
+async def compiled_draft(definition: RuleDefinition | None, graph: JDMGraph, permit: Permit | None = None) -> CompiledGraph:
+    """A graph that is not stored, or not used, compiled for this one use.
+
+    Args:
+        definition: the rule that it is of, if it is of one.
+        graph: the graph.
+        permit: asked of each rule that it asks, directly or not. Whoever gives a graph could read their decisions by it.
+
+    Raises:
+        RuleEvaluationFailed: one of these is code, or does not fit the code any more, or they ask each other in a circle.
+    """
+    what = f"The draft of rule '{definition.name}'" if definition is not None else "The graph"
+    name, output = (definition.name, definition.output) if definition is not None else (None, None)
+    try:
+        nested = await nested_versions(what, name, graph, permit)
+    except ActiveConfigBroken as error:
+        raise RuleEvaluationFailed(f"{what} asks a rule that cannot decide: {error.message}", reason=error.message) from None
+    return CompiledGraph(what, graph, {name: version.data.jdm for name, version in nested.items()}, output, is_draft=True)
 
 
 async def evaluate_compiled(

@@ -1,4 +1,4 @@
-"""What is there to say of a rule's step? The rule, and which version of it decided."""
+"""What is there to say of a rule's step to those who may see the rule? The rule, and which version of it decided."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from planar.db.session import get_session
 from planar.object_config.models import DEFAULT_UUID, ConfigurableObjectType, ObjectConfigurationUse
 from planar.object_config.pinning import root_of
 from planar.rules.registration import RuleRegistry
+from planar.security.actions import RuleAction
+from planar.security.authorization import filter_allowed
+from planar.security.resources import RuleResource
 from planar.workflows.queries import Record
 
 
@@ -27,8 +30,12 @@ class RuleSteps:
 
     async def __call__(self, steps: Sequence[Record]) -> Mapping[int, dict[str, Any]]:
         """Each step's rule: its name, its description, its schemas, and the version that the run uses."""
+        names = {step["step_id"]: str(step["function_name"]).rpartition(".")[2] for step in steps}
+        visible = set(filter_allowed(sorted(set(names.values())), RuleAction.VIEW_DETAILS, RuleResource))
+        if not visible:
+            return {}
         versions = await self._versions(steps[0]["workflow_id"])
-        return {step["step_id"]: {"rule": self._shown(str(step["function_name"]).rpartition(".")[2], versions)} for step in steps}
+        return {step_id: {"rule": self._shown(name, versions)} for step_id, name in names.items() if name in visible}
 
     def _shown(self, name: str, versions: Mapping[str, tuple[UUID, int]]) -> dict[str, Any]:
         definition = self._registry.find(name)

@@ -21,7 +21,7 @@ def check_limits(raw: Any) -> None:
     """Look at what a graph is to be made of: JSON values, or parts that are made already, which were looked at then.
 
     Raises:
-        ValueError: it is too large or too deep, or holds an integer of more than 64 bits.
+        ValueError: it is too large or too deep, or holds an integer of more than 64 bits, or half a character.
     """
     left = MAX_CHARACTERS
     waiting: list[tuple[Any, int]] = [(raw, 0)]
@@ -43,6 +43,10 @@ def _inside(value: Mapping[Any, Any] | list[Any]) -> list[Any]:
 
 
 def _check_text(text: str, left: int) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text holds half a character (a lone surrogate)") from None
     if left < 0:
         raise ValueError(f"its texts have more than {MAX_CHARACTERS} characters together")
     if brackets(text) > MAX_BRACKETS:

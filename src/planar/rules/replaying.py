@@ -14,12 +14,13 @@ import sqlalchemy
 from pydantic import BaseModel
 from sqlalchemy import Result, Table
 
+from planar.clock import SYSTEM_CLOCK
 from planar.db.session import get_session
 from planar.engine.errors import EngineError
-from planar.rules.case_service import json_of, refusal_of
+from planar.rules.case_service import LONGEST_SECONDS, json_of, refusal_of
 from planar.rules.compiled import CompiledGraph
-from planar.rules.deciding import compiled_draft, evaluate_compiled
-from planar.rules.errors import RuleError, RuleTimeout
+from planar.rules.deciding import Permit, compiled_draft, evaluate_compiled
+from planar.rules.errors import RuleError, RuleSandboxBusy, RuleTimeout
 from planar.rules.graph import JDMGraph
 from planar.rules.outcomes import Difference, differences
 from planar.rules.registration import RuleDefinition
@@ -48,18 +49,22 @@ class Decision:
     result: BaseModel | None
 
 
-async def replay(definition: RuleDefinition, graph: JDMGraph, last: int) -> ReplayReport:
-    """Decide the *last* recorded decisions of a rule again, with *graph*.
+async def replay(definition: RuleDefinition, graph: JDMGraph, last: int, permit: Permit) -> ReplayReport:
+    """Decide the *last* recorded decisions of a rule again, with *graph*; *permit* as for `compiled_draft`.
 
     Raises:
         RuleEvaluationFailed: *graph* asks a rule that has no graph.
+        RuleSandboxBusy: too many wait for their turn.
     """
+    draft = await compiled_draft(definition, graph, permit)
     rows, complete = await _recorded(definition, last)
     decisions = [decision for row in rows if (decision := _decision(definition, row)) is not None]
-    draft = await compiled_draft(definition, graph)
     changes: list[ReplayChange] = []
-    replayed = 0
+    replayed, began = 0, SYSTEM_CLOCK.monotonic()
     for decision in decisions:
+        if SYSTEM_CLOCK.monotonic() - began > LONGEST_SECONDS:
+            complete = False
+            break
         replayed += 1
         if replayed % YIELD_EACH == 0:
             await asyncio.sleep(0)
@@ -85,6 +90,8 @@ async def _change(definition: RuleDefinition, draft: CompiledGraph, decision: De
     )
     try:
         result, _ = await evaluate_compiled(definition, draft, decision.value)
+    except RuleSandboxBusy:
+        raise  # it says nothing of the draft
     except RuleError as error:
         return None if decision.result is None else change.model_copy(update={"error": refusal_of(error)})
     if decision.result is None:

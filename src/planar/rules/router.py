@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from planar.object_config.models import ObjectConfigurationBase
+from planar.object_config.schemas import MOST_WITH_PAYLOAD
 from planar.rules import case_service, service
 from planar.rules.cases import RuleTestCase
 from planar.rules.graph import JDMGraph
@@ -65,10 +66,12 @@ def create_rule_router() -> APIRouter:
 async def list_rules(
     request: Request, response: Response, limit: Limit = 100, after: AfterName = None, include: Include = None
 ) -> list[RuleVersions]:
-    """The rules of the app, by name; with `include=payload` their versions. `X-Total-Count` has the total, `Link` the next page."""
-    found, total = await service.list_rules(limit, after, payload=bool(include))
+    """The rules of the app, by name; with `include=payload` their versions, of 100 at most. `X-Total-Count` has the total, `Link` the
+    next page."""
+    limit = min(limit, MOST_WITH_PAYLOAD) if include else limit
+    found, total, has_more = await service.list_rules(limit, after, payload=bool(include))
     response.headers["X-Total-Count"] = str(total)
-    if len(found) == limit:
+    if has_more:
         _link(request, response, found[-1].name)
     return found
 
@@ -109,11 +112,12 @@ async def list_versions(
     after: Annotated[UUID | None, Query(description="The id of the last one of the page before.")] = None,
     include: Include = None,
 ) -> list[ObjectConfigurationBase[RuleEngineConfig]]:
-    """The stored versions of a rule, the newest first; with `include=payload` their graphs. `Link` has the next page."""
-    found = await service.list_versions(rule_name, limit, after, payload=bool(include))
-    if len(found) == limit:
-        _link(request, response, str(found[-1].id))
-    return found
+    """The stored versions of a rule, the newest first; with `include=payload` their graphs, 100 at most. `Link` has the next page."""
+    limit = min(limit, MOST_WITH_PAYLOAD) if include else limit
+    found = await service.list_versions(rule_name, limit + 1, after, payload=bool(include))
+    if len(found) > limit:
+        _link(request, response, str(found[limit - 1].id))
+    return found[:limit]
 
 
 @RULE_ROUTES.post(

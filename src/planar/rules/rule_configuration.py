@@ -32,12 +32,20 @@ def validate_config(name: str, config: RuleEngineConfig) -> ConfigDiagnostics[Ru
 
 
 async def check_configuration(name: str, config: RuleEngineConfig) -> ConfigDiagnostics[RuleEngineConfig]:
-    """The same with the scripts: what is asked when a version is saved, promoted, or used for the first time."""
+    """The same with the scripts: what is asked when a version is saved, promoted, or shown for the first time."""
     definition = _definition(name)
     return diagnostics_of(definition, [*await findings_of(definition, config.jdm), *await check_scripts(config.jdm)])
 
 
-rule_configuration: Final = ObjectConfigurationIO[RuleEngineConfig](RuleEngineConfig, ConfigurableObjectType.RULE, check_configuration)
+async def check_in_use(name: str, config: RuleEngineConfig) -> ConfigDiagnostics[RuleEngineConfig]:
+    """The same when a run is about to use a version for the first time: it does not wait for those that are only tried."""
+    definition = _definition(name)
+    return diagnostics_of(definition, [*await findings_of(definition, config.jdm), *await check_scripts(config.jdm, in_use=True)])
+
+
+rule_configuration: Final = ObjectConfigurationIO[RuleEngineConfig](
+    RuleEngineConfig, ConfigurableObjectType.RULE, check_configuration, check_in_use
+)
 
 
 def findings(definition: RuleDefinition, graph: JDMGraph) -> list[Finding]:

@@ -14,6 +14,7 @@ from planar.rules.checking.findings import Finding
 from planar.rules.graph import JDMGraph
 from planar.rules.models import RuleEngineConfig, RuleSerializeable
 from planar.rules.outcomes import Difference, NodeCoverage
+from planar.workflows.schemas import StorableJson
 
 
 def _storable(text: str) -> str:
@@ -28,7 +29,7 @@ CaseName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH), AfterVali
 class SimulateRequest(BaseModel):
     """An input and the graph that is to decide it."""
 
-    input: dict[str, Any]
+    input: dict[str, StorableJson]
     graph: JDMGraph
 
 
@@ -46,8 +47,8 @@ class CaseBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: CaseName
-    input: dict[str, Any]
-    expected: dict[str, Any]
+    input: dict[str, StorableJson]
+    expected: dict[str, StorableJson]
 
 
 class CaseInfo(CaseBody):

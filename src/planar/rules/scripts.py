@@ -19,8 +19,8 @@ _STOP: Final = f"throw new Error('{_PARSED}');"
 _PLACE: Final = re.compile(r"\(line (\d+)\)")
 
 
-async def check_scripts(graph: JDMGraph) -> list[Finding]:
-    """What is wrong with the function nodes of *graph* before they are executed.
+async def check_scripts(graph: JDMGraph, *, in_use: bool = False) -> list[Finding]:
+    """What is wrong with the function nodes of *graph* before they are executed; *in_use*: it was promoted, and somebody waits for it.
 
     Raises:
         RuleSandboxBusy, RuleSandboxError: it cannot be found out now.
@@ -28,29 +28,34 @@ async def check_scripts(graph: JDMGraph) -> list[Finding]:
     found: list[Finding] = []
     for node in graph.nodes:
         if isinstance(node, FunctionNode) and len(node.source) <= MAX_SCRIPT:
-            found.extend(await _check(node))
+            wrong, was_stopped = await _check(node, in_use)
+            found.extend(wrong)
+            if was_stopped:
+                break  # each further one might take as long
     return found
 
 
-async def _check(node: FunctionNode) -> list[Finding]:
+async def _check(node: FunctionNode, in_use: bool) -> tuple[list[Finding], bool]:
+    """What is wrong with one, and whether reading it had to be stopped."""
     if not node.source.strip():
-        return [at(node, FindingCode.BAD_SCRIPT, "The script is empty.", suggestion=_EXPORT)]
+        return [at(node, FindingCode.BAD_SCRIPT, "The script is empty.", suggestion=_EXPORT)], False
     if isinstance(node.content, str):
-        return []  # the older form is wrapped by the engine: it can only be executed
+        return [], False  # the older form is wrapped by the engine: it can only be executed
     if not re.search(r"\bhandler\b", node.source):
-        return [at(node, FindingCode.BAD_SCRIPT, "The script exports no handler.", suggestion=_EXPORT)]
+        return [at(node, FindingCode.BAD_SCRIPT, "The script exports no handler.", suggestion=_EXPORT)], False
     stopped = node.model_copy(update={"content": FunctionNodeContent(source=f"{_STOP} {node.source}")})
     try:
-        await CompiledGraph("The script", _alone(stopped)).evaluate("{}")
+        await CompiledGraph("The script", _alone(stopped), is_draft=not in_use).evaluate("{}")
     except RuleEvaluationFailed as error:
         if _PARSED in error.reason:
-            return []
+            return [], False
         line = _PLACE.search(error.message)
         where = f" at line {line[1]}" if line is not None else ""
-        return [at(node, FindingCode.BAD_SCRIPT, f"The script cannot be read{where}: {error.reason}.", row=int(line[1]) if line else None)]
+        message = f"The script cannot be read{where}: {error.reason}."
+        return [at(node, FindingCode.BAD_SCRIPT, message, row=int(line[1]) if line else None)], False
     except (RuleTimeout, RuleCrashed) as error:
-        return [at(node, FindingCode.BAD_SCRIPT, error.message, suggestion="Make the script smaller.")]
-    return []
+        return [at(node, FindingCode.BAD_SCRIPT, error.message, suggestion="Make the script smaller.")], True
+    return [], False
 
 
 def _alone(node: FunctionNode) -> JDMGraph:

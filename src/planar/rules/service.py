@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from planar.context import current_services
 from planar.object_config.errors import ActiveConfigBroken, ConfigNotFoundError
 from planar.object_config.models import DEFAULT_UUID, ObjectConfigurationBase
-from planar.rules.case_service import run_cases
+from planar.rules.case_service import cases_of, run_cases, tried
 from planar.rules.checking.checks import check_graph
 from planar.rules.checking.findings import Finding, has_errors
 from planar.rules.checking.nested import check_nested
-from planar.rules.compiled import CompiledGraph
-from planar.rules.deciding import nested_versions
+from planar.rules.deciding import compiled_draft
 from planar.rules.errors import RuleError
 from planar.rules.graph import JDMGraph
 from planar.rules.models import RuleEngineConfig
@@ -30,8 +29,6 @@ from planar.security.actions import RuleAction
 from planar.security.authorization import filter_allowed, validate_authorization_for
 from planar.security.resources import RuleResource
 
-SIMULATED: Final = "The graph"
-
 Version = ObjectConfigurationBase[RuleEngineConfig]
 
 
@@ -43,19 +40,23 @@ def registry() -> RuleRegistry:
 # -- looking --------------------------------------------------------------------------------------------------------------
 
 
-async def list_rules(limit: int, after: str | None, *, payload: bool) -> tuple[list[RuleVersions], int]:
-    """Part of the rules that the app serves and that who asks may see, by name, and how many these are.
+async def list_rules(limit: int, after: str | None, *, payload: bool) -> tuple[list[RuleVersions], int, bool]:
+    """Part of the rules that the app serves and that who asks may see, by name; how many these are; whether there are more after it.
 
     Args:
         limit: how many at most.
         after: the name to begin after.
-        payload: whether to show each rule's versions, too.
+        payload: whether to show the versions, too, of each rule whose details who asks may see.
     """
     known = sorted(registry(), key=lambda definition: definition.name)
     allowed = filter_allowed(known, RuleAction.LIST, lambda definition: RuleResource(definition.name))
-    page = [definition for definition in allowed if after is None or definition.name > after][:limit]
-    shown = [await with_versions(each) if payload else described(each, []) for each in page]
-    return shown, len(allowed)
+    beyond = [definition for definition in allowed if after is None or definition.name > after]
+    page = beyond[:limit]
+    versions: Mapping[str, Sequence[Version]] = {}
+    if payload:
+        seen = filter_allowed(page, RuleAction.VIEW_DETAILS, lambda definition: RuleResource(definition.name))
+        versions = await rule_configuration.read_many_with_default({each.name: each.config for each in seen})
+    return [described(each, versions.get(each.name, [])) for each in page], len(allowed), len(beyond) > limit
 
 
 async def find_rule(name: str) -> RuleVersions:
@@ -103,9 +104,11 @@ async def check(name: str, graph: JDMGraph) -> CheckReport:
 
     Raises:
         RuleNotFound: the app serves none of that name.
+        Unauthenticated, Forbidden: whoever asks may not see a rule that the graph asks.
     """
     definition = registry().get(name)
-    found = [*await findings_of(definition, graph), *await check_scripts(graph), *await _nested_warnings(definition, graph)]
+    nested = await _nested_warnings(definition, graph)
+    found = [*await findings_of(definition, graph), *await check_scripts(graph), *nested]
     return CheckReport(is_valid=not has_errors(found), findings=found)
 
 
@@ -115,33 +118,42 @@ async def save(name: str, graph: JDMGraph, comment: str | None) -> SavedRule:
     Raises:
         RuleNotFound: the app serves none of that name.
         ConfigValidationError: the graph is wrong; it says where.
+        Unauthenticated, Forbidden: whoever asks may not see a rule that the graph asks.
     """
     definition = registry().get(name)
+    # All that can fail comes before: after the commit an error would say that nothing was saved.
+    told = [*await _nested_warnings(definition, graph), *await findings_of(definition, graph)]
+    compiled, cases = await tried(definition, graph, _permit), await cases_of(definition)
+    before = await rule_configuration.read_configs_with_default(name, definition.config)
     saved = await rule_configuration.write_config(name, RuleEngineConfig(jdm=graph), comment)
-    shown = await with_versions(definition)
-    # What was saved is right: what is left is only told.
-    told = [*await findings_of(definition, graph), *await _nested_warnings(definition, graph)]
-    report = await run_cases(definition, graph)
-    return SavedRule(**dict(shown), saved_id=saved.id, findings=told, cases=report)
+    report = await run_cases(definition, cases, graph, compiled)
+    return SavedRule(**dict(described(definition, [saved, *before])), saved_id=saved.id, findings=told, cases=report)
 
 
 async def _nested_warnings(definition: RuleDefinition, graph: JDMGraph) -> list[Finding]:
-    """What is wrong with the rules that *graph* asks, as they are now."""
-    graphs: dict[str, JDMGraph] = {}
+    """What is wrong with the rules that *graph* asks, as they are now. Whoever asks must be allowed to see each of them."""
+    graphs: dict[str, JDMGraph | None] = {}
+    broken: set[str] = set()
     waiting = graph.nested_names()
     while waiting:
         name = waiting.pop()
-        if name in graphs or registry().find(name) is None:
+        if name in graphs:
+            continue
+        _permit(name)
+        graphs[name] = None
+        if registry().find(name) is None:
             continue
         try:
             chosen = await rule_configuration.chosen(name, RuleEngineConfig(jdm=JDMGraph(nodes=[], edges=[])))
-        except Exception:
+        except ActiveConfigBroken:
+            broken.add(name)
             continue
         if not chosen.is_default:
             graphs[name] = chosen.data.jdm
             waiting.extend(chosen.data.jdm.nested_names())
+    known = {name: inner for name, inner in graphs.items() if inner is not None}
     plain = {finding.message for finding in check_nested(graph, definition.name, registry().names(), None)}
-    found = check_nested(graph, definition.name, registry().names(), graphs)
+    found = check_nested(graph, definition.name, registry().names(), known, broken)
     return [finding for finding in found if finding.message not in plain]
 
 
@@ -156,11 +168,10 @@ async def simulate(value: Mapping[str, Any], graph: JDMGraph) -> EvaluateRespons
     Raises:
         Unauthenticated, Forbidden: whoever asks may not see one of these.
     """
-    _check_may_see(graph.nested_names())
+    for name in graph.nested_names():
+        _permit(name)
     try:
-        nested = await nested_versions(SIMULATED, None, graph)
-        _check_may_see(nested)
-        compiled = CompiledGraph(SIMULATED, graph, {name: version.data.jdm for name, version in nested.items()}, is_draft=True)
+        compiled = await compiled_draft(None, graph, _permit)
         return evaluated(await compiled.evaluate(context_text(value), trace=True))
     except RuleError as error:
         known = registry().names()
@@ -169,9 +180,9 @@ async def simulate(value: Mapping[str, Any], graph: JDMGraph) -> EvaluateRespons
         return answer.model_copy(update={"data": {**answer.data, "findings": [each.model_dump(mode="json") for each in found]}})
 
 
-def _check_may_see(names: Iterable[str]) -> None:
-    for name in names:
-        validate_authorization_for(RuleResource(name), RuleAction.VIEW_DETAILS)
+def _permit(name: str) -> None:
+    """A graph shows what the rules decide that it asks: it is for those who may see them."""
+    validate_authorization_for(RuleResource(name), RuleAction.VIEW_DETAILS)
 
 
 async def run_stored_cases(name: str, config_id: UUID | None) -> CaseReport:
@@ -185,14 +196,17 @@ async def run_stored_cases(name: str, config_id: UUID | None) -> CaseReport:
         RuleNotFound: the app serves none of that name.
         ConfigNotFoundError: it has no such version.
         ActiveConfigBroken: the active version does not fit the code.
+        Unauthenticated, Forbidden: it is not active, and whoever asks may not see a rule that it asks.
     """
     definition = registry().get(name)
     if config_id is None:
         chosen = await rule_configuration.chosen(name, definition.config)
-        return await run_cases(definition, None if chosen.is_default else chosen.data.jdm)
-    if config_id == DEFAULT_UUID:
-        return await run_cases(definition, None)
-    return await run_cases(definition, (await _readable(name, config_id)).jdm)
+        graph = None if chosen.is_default else chosen.data.jdm
+    else:
+        graph = None if config_id == DEFAULT_UUID else (await _readable(name, config_id)).jdm
+    # What the active version decides, everybody learns who uses the rule.
+    compiled = None if graph is None else await tried(definition, graph, None if config_id is None else _permit)
+    return await run_cases(definition, await cases_of(definition), graph, compiled)
 
 
 async def run_draft_cases(name: str, graph: JDMGraph) -> CaseReport:
@@ -200,8 +214,11 @@ async def run_draft_cases(name: str, graph: JDMGraph) -> CaseReport:
 
     Raises:
         RuleNotFound: the app serves none of that name.
+        Unauthenticated, Forbidden: whoever asks may not see a rule that the graph asks.
     """
-    return await run_cases(registry().get(name), graph)
+    definition = registry().get(name)
+    compiled = await tried(definition, graph, _permit)
+    return await run_cases(definition, await cases_of(definition), graph, compiled)
 
 
 async def replay_draft(name: str, graph: JDMGraph, last: int) -> ReplayReport:
@@ -210,8 +227,18 @@ async def replay_draft(name: str, graph: JDMGraph, last: int) -> ReplayReport:
     Raises:
         RuleNotFound: the app serves none of that name.
         RuleEvaluationFailed: the graph asks a rule that has no graph.
+        Unauthenticated, Forbidden: whoever asks may not see a rule that the graph asks.
     """
-    return await replay(registry().get(name), graph, last)
+    return await replay(registry().get(name), graph, last, _permit)
+
+
+async def permit_graph(name: str, config: RuleEngineConfig) -> None:
+    """Let pass whoever gives *config* as a version of the rule *name*, if they may see each rule that it asks.
+
+    Raises:
+        Unauthenticated, Forbidden: they may not.
+    """
+    await _nested_warnings(registry().get(name), config.jdm)
 
 
 async def _readable(name: str, config_id: UUID) -> RuleEngineConfig:

@@ -45,7 +45,10 @@ def context_text(value: Any) -> str:
     Raises:
         RuleInputUnusable: (a ValueError) something in it has no such form.
     """
-    return orjson.dumps(_plain(value, ""), default=_fragment).decode()
+    try:
+        return orjson.dumps(_plain(value, ""), default=_fragment).decode()
+    except orjson.JSONEncodeError as error:  # half a character
+        raise RuleInputUnusable(f"The input has no form in JSON: {error}.") from None
 
 
 def _plain(value: Any, place: str, depth: int = 0) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -99,6 +100,10 @@ BODIES: dict[str, tuple[str, Any]] = {
 }
 
 
+CHANGES = {"yes": "answer", "no": "answer", "to bob": "delegate", "to all": "delegate"}
+"""What the activity says of them: of an answer, that it is one of several or the one that completes the task."""
+
+
 class World:
     """An app that lives as long as the test."""
 
@@ -126,6 +131,10 @@ class World:
         task = (await self.client.get(f"{V1}{TASKS}/{task_id}")).json()
         return tuple(task[name] for name in ("status", "claimed_by", "assignee", "assigned_role", "approvals", "completed_by"))
 
+    async def told(self, task_id: str) -> list[tuple[int, str]]:
+        told = (await self.client.get(f"{V1}{TASKS}/{task_id}/activity")).json()
+        return [(each["version"], each["change"]) for each in told]
+
     async def end_of(self, run_id: str) -> str:
         async with asyncio.timeout(20):
             while True:
@@ -145,6 +154,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self, workflow: str) -> None:
         self.run_id, self.task_id = self.runner.run(self.world.ask(workflow))
         self.model = Model(workflow == "ask_both", QUESTIONS[workflow])
+        self.changes = list[str]()
 
     @rule(ops=st.lists(OPS, min_size=1, max_size=4))
     def act(self, ops: list[Op]) -> None:
@@ -156,6 +166,7 @@ class Machine(RuleBasedStateMachine):
                 model, said[place] = model.do(ops[place])
             if [said[place] for place in range(len(ops))] == answers and model.shown() == shown:
                 self.model = model
+                self.changes += [CHANGES.get(op[0], op[0]) for op, answer in zip(ops, answers, strict=True) if answer == "ok"]
                 return
         raise AssertionError(f"no order of {ops} explains {answers} and {shown}, after {self.model}")
 
@@ -165,8 +176,12 @@ class Machine(RuleBasedStateMachine):
         if self.model.status in ("pending", "claimed"):
             assert self.runner.run(self.world.do(self.task_id, ("cancel", "ann"))) == "ok"
             self.model = replace(self.model, status="cancelled")
+            self.changes.append("cancel")
         expected = "succeeded" if self.model.status == "completed" else "failed"
         assert self.runner.run(self.world.end_of(self.run_id)) == expected
+        told = self.runner.run(self.world.told(self.task_id))
+        assert [version for version, _ in told] == list(range(1, len(told) + 1))
+        assert Counter("answer" if change == "complete" else change for _, change in told) == Counter(["create", *self.changes])
 
 
 @asynccontextmanager

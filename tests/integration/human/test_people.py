@@ -15,7 +15,7 @@ from planar.security.actions import Action, HumanTaskAction
 from planar.security.authorization import Decision
 from planar.security.resources import HumanTaskResource, ResourceDescriptor
 from tests.integration.http.conftest import invalid, problem_of
-from tests.integration.human.conftest import TASKS, OpenTasks, named
+from tests.integration.human.conftest import TASKS, OpenTasks, TasksApi, named
 
 pytestmark = pytest.mark.anyio
 
@@ -116,6 +116,46 @@ async def test_a_draft_is_kept_for_whoever_saved_it_and_need_not_fit(open_tasks:
         await api.complete(task_id, "ann", approved=True)
         assert (await api.api.client.get(path, headers=named("ann"))).json() is None
         problem_of(await api.api.client.put(path, json={"data": {}}, headers=named("ann")), 409, "human_task_closed")
+
+
+async def drafts(api: TasksApi) -> int:
+    async with api.api.app.db_manager.get_session() as session:
+        return len((await session.exec(select(HumanTaskAnswer).where(HumanTaskAnswer.is_draft))).all())
+
+
+@pytest.mark.parametrize("end", ["complete", "cancel", "run"])
+async def test_drafts_go_with_the_end_of_their_task(open_tasks: OpenTasks, end: str) -> None:
+    async with open_tasks() as api:
+        run_id, task_id = await api.ask("ask_both")
+        _, other = await api.ask("expense")
+        for who in ("ann", "bob"):
+            for task in (task_id, other):
+                await api.api.client.put(f"/planar/v1{TASKS}/{task}/draft", json={"data": {}}, headers=named(who))
+        assert await drafts(api) == 4
+        match end:
+            case "complete":
+                await api.complete(task_id, "ann", approved=True)
+                assert await drafts(api) == 3, "ann's, who has answered"
+                await api.complete(task_id, "eve", approved=True)
+            case "cancel":
+                await api.act(task_id, "cancel")
+            case _:
+                await api.api.until(run_id, "suspended")
+                await api.api.post(f"/workflows/ask_both/runs/{run_id}/cancel")
+                await api.api.until(run_id, "cancelled")
+        assert await drafts(api) == 2
+
+
+async def test_a_draft_and_the_end_of_its_task_at_once_leave_no_draft(open_tasks: OpenTasks) -> None:
+    async with open_tasks() as api:
+        for _ in range(5):
+            _, task_id = await api.ask("expense")
+            path = f"/planar/v1{TASKS}/{task_id}/draft"
+            saves = [api.api.client.put(path, json={"data": {}}, headers=named(f"user{n}")) for n in range(4)]
+            answers = await asyncio.gather(*saves[:2], api.complete(task_id, approved=True), *saves[2:])
+            assert {answer.status_code for answer in answers} <= {200, 409}
+            assert answers[2].status_code == 200
+            assert await drafts(api) == 0
 
 
 async def test_many_drafts_of_one_person_at_once_are_one(open_tasks: OpenTasks) -> None:

@@ -6,20 +6,30 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from sqlmodel import select
 
 from planar import PlanarApp
+from planar.app.lifespan import script_session
 from planar.clock import Clock
+from planar.context import bind_services
+from planar.engine.client import Client
+from planar.engine.core.model import Event
+from planar.human import Escalation
 from planar.human.announcing import HumanTaskHooks, HumanTaskNews
+from planar.human.changing import event_key
 from planar.human.config import HumanConfig, WebhookConfig
+from planar.human.models import HumanTaskAnswer
+from planar.human.running import escalate, remind
 from planar.testing.clock import ManualClock
 from tests.integration.http.conftest import problem_of
-from tests.integration.human.conftest import OpenTasks, TasksApi
+from tests.integration.human.conftest import OpenTasks, TasksApi, named
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +55,7 @@ async def test_a_task_expires_with_its_run_going_on(open_tasks: OpenTasks) -> No
     async with open_tasks(prepare=on(clock)) as api:
         run_id, task_id = await api.ask("ask_hurried")
         task = await api.task(task_id)
+        await api.api.client.put(f"/planar/v1/human-tasks/{task_id}/draft", json={"data": {}}, headers=named("ann"))
         assert task["deadline"] == "2026-01-01T00:10:00Z"
         await api.api.until(run_id, "suspended")
         clock.move_to(clock.now() + timedelta(minutes=9))
@@ -54,6 +65,8 @@ async def test_a_task_expires_with_its_run_going_on(open_tasks: OpenTasks) -> No
         task = await api.task(task_id)
         assert (task["status"], task["completed_by"], task["completed_at"]) == ("expired", "system", "2026-01-01T00:10:00Z")
         problem_of(await api.complete(task_id, approved=True), 409, "human_task_closed")
+        async with api.api.app.db_manager.get_session() as session:
+            assert (await session.exec(select(HumanTaskAnswer))).all() == [], "the draft went with it"
 
 
 async def test_an_answer_in_time_counts(open_tasks: OpenTasks) -> None:
@@ -96,6 +109,51 @@ async def test_reminders_and_an_escalation_come_at_their_times(open_tasks: OpenT
             (5, "pending", 2),
             (6, "completed", 2),
         ]
+
+
+async def test_a_false_alarm_brings_no_reminder_again(open_tasks: OpenTasks) -> None:
+    clock = ManualClock()
+    async with open_tasks(prepare=on(clock)) as api:
+        run_id, task_id = await api.ask("ask_reminded")
+        await api.api.until(run_id, "suspended")
+        clock.move_to(clock.now() + timedelta(hours=1))
+        await until(api, task_id, reminders=1)
+        await api.api.until(run_id, "suspended")
+        client = api.api.app.services.get(Client)
+        alarm = Event(uuid4(), event_key(UUID(task_id)), "{}", UUID(run_id), clock.now())
+        await client.emit(alarm)
+        async with asyncio.timeout(20):
+            while "Human._settle_task" not in (await api.api.get(f"/workflows/ask_reminded/runs/{run_id}/steps", limit=100)).text:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
+        await api.api.until(run_id, "suspended")
+        assert (await api.task(task_id))["reminders"] == 1
+        clock.move_to(clock.now() + timedelta(hours=1))
+        await until(api, task_id, reminders=2)
+        await api.complete(task_id, "ann", approved=True)
+        assert await api.result(run_id) is True
+        assert (await api.task(task_id))["reminders"] == 2
+
+
+async def test_what_is_due_at_a_moment_is_done_once(open_tasks: OpenTasks) -> None:
+    moment = datetime(2026, 1, 1, 1, tzinfo=UTC)
+    async with open_tasks() as api:
+        _, task_id = await api.ask("expense")
+        services = api.api.app.services
+
+        async def act(what: Callable[[UUID], Awaitable[Any]]) -> Any:
+            with bind_services(services):
+                async with script_session(services, "test"):
+                    return await what(UUID(task_id))
+
+        first = await act(lambda task: remind(task, moment))
+        assert await act(lambda task: remind(task, moment)) == first
+        assert await act(lambda task: remind(task, moment + timedelta(hours=1))) != first
+        assert (await api.task(task_id))["reminders"] == 2
+        to_boss = Escalation(timedelta(hours=1), to_role="boss")
+        first = await act(lambda task: escalate(task, to_boss, moment))
+        await api.act(task_id, "delegate", {"assignee": "ann"}, "ann")
+        assert await act(lambda task: escalate(task, to_boss, moment)) == first
+        assert (await api.task(task_id))["assignee"] == "ann", "it did not go to the boss again"
 
 
 async def test_a_hook_hears_of_a_task_that_ended_with_its_run(open_tasks: OpenTasks) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from planar.object_config.choosing import VersionChooser
 from planar.rules.graph import JDMGraph
+from planar.rules.sandbox.pool import DraftPool
 from tests.integration.http.conftest import invalid
 from tests.integration.rules.conftest import OpenRules, RulesApi
 from tests.integration.rules.world import APPROVE_ALL, between, script, table
@@ -131,6 +133,22 @@ async def test_an_endless_script_is_stopped_while_other_requests_are_served(open
 
 
 FINE = "export const handler = async (input) => ({ approved: true, limit: 3 })"
+
+
+async def test_versions_in_use_decide_while_endless_drafts_take_all_that_is_there_for_drafts(open_rules: OpenRules) -> None:
+    async with open_rules(script_seconds=30, script_processes=1, draft_processes=2) as api:
+        await api.use(script(FINE))
+        api.app.services.get(VersionChooser).forget_all()  # so that the version is read anew, script and all
+        body = {"input": {"amount": 5}, "graph": script(ENDLESS).model_dump(mode="json")}
+        drafts = [asyncio.create_task(api.post("/rules/simulate", body)) for _ in range(4)]
+        async with asyncio.timeout(20):
+            while len(api.app.services.get(DraftPool).pids) < 2:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
+            assert (await api.finish("pay", amount=5000))["result"] is True
+        assert not any(draft.done() for draft in drafts)
+        for draft in drafts:
+            draft.cancel()
+        await asyncio.wait(drafts)
 
 
 async def test_an_endless_script_with_test_cases_is_stopped_at_the_save(open_rules: OpenRules) -> None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
 from planar import PlanarApp
+from planar.db.session import get_session
 from planar.object_config.choosing import VersionChooser
-from planar.rules import rule
-from planar.rules.errors import RuleNameTaken, RuleSandboxBusy
+from planar.object_config.statements import VERSIONS
+from planar.rules import case_service, replaying, rule
+from planar.rules.errors import RuleNameTaken, RuleSandboxBusy, RuleTimeout
+from planar.rules.models import RuleEngineConfig
+from planar.rules.rule_configuration import rule_configuration
 from planar.rules.sandbox.pool import ScriptPool
 from planar.security.actions import RuleAction
 from planar.security.authorization import Authorizer, Decision
 from tests.integration.http.conftest import invalid, problem_of
-from tests.integration.rules.conftest import OpenRules
+from tests.integration.rules.conftest import OpenRules, RulesApi
 from tests.integration.rules.world import APPROVE_ALL, Approval, Expense, approve, between, script, table
 
 pytestmark = pytest.mark.anyio
@@ -271,7 +276,8 @@ async def test_a_simulation_shows_no_nested_rule_that_may_not_be_seen(open_rules
 
     nested = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
     async with open_rules(prepare=lambda app: app.services.add(Authorizer, NotLater())) as api:
-        await api.use(nested)
+        stored = await api.ask(lambda: rule_configuration.write_config("approve", RuleEngineConfig(jdm=nested)))
+        await api.promote(str(stored.id))
         hidden = between({"id": "deeper", "type": "decisionNode", "content": {"key": "approve"}})
         assert (await api.post("/rules/simulate", {"input": {}, "graph": nested.model_dump(mode="json")})).status_code == 401
         saved = await api.save(APPROVE_ALL, "approve_later")
@@ -279,3 +285,193 @@ async def test_a_simulation_shows_no_nested_rule_that_may_not_be_seen(open_rules
         for graph in (nested, hidden):
             answer = await api.post("/rules/simulate", {"input": {"amount": 5}, "graph": graph.model_dump(mode="json")})
             assert answer.status_code == 401, answer.text
+
+
+def hides(rule: str) -> Any:
+    """An authorizer that shows everything but one rule."""
+
+    class Hiding:
+        def decide(self, principal: object, action: object, resource: object) -> Decision:
+            return Decision(not (action is RuleAction.VIEW_DETAILS and getattr(resource, "resource_id", None) == rule))
+
+    return lambda app: app.services.add(Authorizer, Hiding())
+
+
+async def test_a_draft_that_asks_a_rule_is_for_those_who_may_see_that_rule(open_rules: OpenRules) -> None:
+    hidden = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
+    through_another = between({"id": "far", "type": "decisionNode", "content": {"key": "echo"}})
+    async with open_rules(prepare=hides("echo")) as api:
+        await api.post("/rules/approve/test-cases", {"name": "a", "input": {"amount": 5}, "expected": {"approved": True}})
+        stored = await api.ask(
+            lambda: rule_configuration.write_config(
+                "approve_later", RuleEngineConfig(jdm=between({"id": "e", "type": "decisionNode", "content": {"key": "echo"}}))
+            )
+        )
+        await api.promote(str(stored.id), "approve_later")
+        for graph in (hidden, through_another):
+            body = graph.model_dump(mode="json")
+            for answer in (
+                await api.post("/rules/approve/check", body),
+                await api.post("/rules/approve", body),
+                await api.post("/rules/approve/test-cases/run", body),
+                await api.post("/rules/approve/replay", {"graph": body}),
+                await api.post("/rules/simulate", {"input": {"amount": 5}, "graph": body}),
+            ):
+                assert answer.status_code == 401, answer.text
+        assert [each["version"] for each in (await api.get("/rules/approve")).json()["configs"]] == [0], "nothing was saved"
+
+
+async def test_a_save_that_asks_a_broken_rule_is_stored_and_says_so(open_rules: OpenRules) -> None:
+    nested = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
+    async with open_rules() as api:
+        await api.post("/rules/approve/test-cases", {"name": "a", "input": {"amount": 5}, "expected": {"approved": True}})
+        other = await api.use(APPROVE_ALL, "approve_later")
+        await break_version(api, other)
+        saved = await api.save(nested)
+        assert saved.status_code == 200, saved.text
+        body = saved.json()
+        assert [each["code"] for each in body["findings"]] == ["NESTED_RULE_BROKEN"]
+        (outcome,) = body["cases"]["outcomes"]
+        assert (outcome["passed"], outcome["error"]["code"]) == (False, "rule_evaluation_failed")
+        assert "does not fit the code" in outcome["error"]["message"]
+        assert [each["id"] for each in body["configs"]] == [body["saved_id"], "00000000-0000-0000-0000-000000000000"]
+        assert [each["id"] for each in (await api.get("/rules/approve")).json()["configs"]] == [each["id"] for each in body["configs"]]
+        graph = nested.model_dump(mode="json")
+        simulated = await api.post("/rules/simulate", {"input": {"amount": 5}, "graph": graph})
+        assert (simulated.status_code, simulated.json()["code"]) == (200, "rule_evaluation_failed")
+        problem_of(await api.post("/rules/approve/replay", {"graph": graph}), 422, "rule_evaluation_failed")
+
+
+async def test_a_case_whose_model_fails_in_its_own_way_is_told_of_and_the_others_run(
+    open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(value: Any) -> Any:
+        raise KeyError("a serializer of the app")
+
+    async with open_rules() as api:
+        for name in ("a", "b"):
+            await api.post("/rules/approve/test-cases", {"name": name, "input": {"amount": 5}, "expected": {}})
+        monkeypatch.setattr("planar.rules.case_service.json_of", fail)
+        saved = await api.save(APPROVE_ALL)
+        assert saved.status_code == 200, saved.text
+        assert [each["error"]["code"] for each in saved.json()["cases"]["outcomes"]] == ["rule_error", "rule_error"]
+
+
+async def break_version(api: RulesApi, config_id: str) -> None:
+    """Make a stored version one that does not fit the code, as a change of the code would."""
+
+    async def write() -> None:
+        session = get_session()
+        await session.exec(update(VERSIONS).where(VERSIONS.c.id == UUID(config_id)).values(data='{"jdm": 1}'))
+        await session.commit()
+
+    await api.ask(write)
+    api.app.services.get(VersionChooser).forget_all()
+
+
+async def test_a_step_shows_its_rule_to_those_only_who_may_see_it(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        run = await api.finish("pay", amount=5)
+        path = f"/workflows/pay/runs/{run['id']}/steps"
+        assert (await api.get(path, step_type="rule")).json()["items"][0]["meta"]["rule"]["input_schema"]
+        hides("approve")(api.app)
+        assert (await api.get(path, step_type="rule")).json()["items"][0]["meta"] is None
+
+
+async def test_a_graph_that_is_saved_as_a_version_asks_only_rules_that_its_giver_may_see(open_rules: OpenRules) -> None:
+    nested = between({"id": "other", "type": "decisionNode", "content": {"key": "approve_later"}})
+    body = {"object_type": "rule", "object_name": "approve", "data": {"jdm": nested.model_dump(mode="json")}}
+    async with open_rules() as api:
+        await api.use(APPROVE_ALL, "approve_later")
+        stored = (await api.save(nested)).json()["saved_id"]
+        hides("approve_later")(api.app)
+        assert (await api.post("/object-configurations/", body)).status_code == 401
+        run = "/rules/approve/test-cases/run"
+        assert (await api.post(run, params={"config_id": stored})).status_code == 401
+        await api.promote(stored)
+        assert (await api.post(run)).status_code == 200, "what is active, everybody learns who uses the rule"
+        assert len((await api.get("/rules/approve/versions")).json()) == 1
+
+
+async def test_a_list_shows_versions_of_those_rules_only_whose_details_may_be_seen(open_rules: OpenRules) -> None:
+    async with open_rules(prepare=hides("approve")) as api:
+        await api.save(SMALL)
+        shown = {each["name"]: len(each["configs"]) for each in (await api.get("/rules/", include="payload")).json()}
+        assert shown == {"approve": 0, "approve_later": 1, "echo": 1}
+
+
+async def test_the_last_page_names_no_next_one(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        for _ in range(2):
+            await api.save(SMALL)
+        for path, count in (("/rules/", 3), ("/rules/approve/versions", 2)):
+            assert "link" not in (await api.get(path, limit=count)).headers
+            assert "link" in (await api.get(path, limit=count - 1)).headers
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e999", '"\\ud800"', "[" * 300 + "]" * 300])
+async def test_a_value_that_cannot_be_shown_again_is_refused(open_rules: OpenRules, value: str) -> None:
+    graph = SMALL.model_dump_json()
+    async with open_rules() as api:
+        for path, body in (
+            ("/rules/approve/test-cases", f'{{"name": "a", "input": {{"amount": {value}}}, "expected": {{}}}}'),
+            ("/rules/approve/test-cases", f'{{"name": "a", "input": {{}}, "expected": {{"limit": {value}}}}}'),
+            ("/rules/simulate", f'{{"input": {{"amount": {value}}}, "graph": {graph}}}'),
+        ):
+            answer = await api.client.post(f"/planar/v1{path}", content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == 422, answer.text
+        assert (await api.get("/rules/approve/test-cases")).json()["items"] == []
+
+
+async def test_cases_and_replays_end_after_a_while(open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_rules() as api:
+        await api.post("/rules/approve/test-cases", {"name": "a", "input": {"amount": 5}, "expected": {}})
+        await api.finish("pay", amount=5)
+        monkeypatch.setattr(case_service, "LONGEST_SECONDS", -1)
+        monkeypatch.setattr(replaying, "LONGEST_SECONDS", -1)
+        (outcome,) = (await api.save(APPROVE_ALL)).json()["cases"]["outcomes"]
+        assert (outcome["error"]["code"], outcome["passed"]) == ("rule_timeout", False)
+        report = (await api.post("/rules/approve/replay", {"graph": APPROVE_ALL.model_dump(mode="json")})).json()
+        assert (report["replayed"], report["complete"]) == (0, False)
+
+
+async def test_a_replay_that_has_to_wait_too_long_says_nothing_of_the_draft(open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def busy(*_: object, **__: object) -> None:
+        raise RuleSandboxBusy
+
+    async with open_rules() as api:
+        await api.finish("pay", amount=5)
+        monkeypatch.setattr(ScriptPool, "evaluate", busy)
+        problem_of(await api.post("/rules/approve/replay", {"graph": SMALL.model_dump(mode="json")}), 503, "rule_sandbox_busy")
+
+
+async def test_after_a_script_that_cannot_be_read_in_time_no_other_is_read(open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    async def slow(*_: object, **__: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise RuleTimeout("A script took too long.")
+
+    graph = script("export const handler = async (input) => input").model_dump(mode="json")
+    graph["nodes"] += [{**graph["nodes"][1], "id": f"more-{number}"} for number in range(20)]
+    async with open_rules() as api:
+        monkeypatch.setattr(ScriptPool, "evaluate", slow)
+        found = (await api.post("/rules/approve/check", graph)).json()
+        assert (found["is_valid"], asked) == (False, 1)
+
+
+async def test_a_graph_with_half_a_character_is_refused_on_every_route(open_rules: OpenRules) -> None:
+    graph = SMALL.model_dump(mode="json")
+    graph["nodes"][1]["content"]["note"] = "\ud800"
+    async with open_rules() as api:
+        for path, body in (
+            ("/rules/approve", graph),
+            ("/rules/approve/check", graph),
+            ("/rules/simulate", {"input": {"amount": 5}, "graph": graph}),
+            ("/rules/approve/test-cases/run", graph),
+            ("/rules/approve/replay", {"graph": graph}),
+            ("/object-configurations/", {"object_type": "rule", "object_name": "approve", "data": {"jdm": graph}}),
+        ):
+            answer = await api.post(path, body)
+            assert answer.status_code == 422, (path, answer.text)

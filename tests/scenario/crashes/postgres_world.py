@@ -97,7 +97,7 @@ async def _snapshot(url: str) -> Snapshot:
             events=sorted(f"{row[0]} {row[1]}" for row in await ask("select event_key, payload from planar.workflow_event")),
             rows=sorted(row[0] for row in await ask("select text from crash_entry")),
             held_locks=[row[0] for row in await ask("select lock_key from planar.locked_resource where lock_until > '1970-01-02'")],
-            tasks=sorted(row[0] for row in await ask(f"select {TASK} from planar.human_task")),
+            tasks=sorted(row[0] for row in await ask(f"select {TASK.format(planar='planar.')} from planar.human_task t")),
         )
     finally:
         await connection.close()

@@ -12,20 +12,24 @@ from pydantic import BaseModel
 from planar.db.session import get_session
 from planar.engine.errors import RunAlreadyEnded
 from planar.human import (
+    Escalation,
     Human,
     HumanTask,
     HumanTaskCancelled,
     HumanTaskExpired,
     HumanTaskStatus,
+    Quorum,
     Timeout,
     cancel_human_task,
     complete_human_task,
     get_human_tasks,
 )
-from planar.human.errors import HumanTaskClosed
+from planar.human.errors import HumanTaskAnswered, HumanTaskClosed
 from planar.workflows import step, workflow
+from planar.workflows import timeout as within
+from planar.workflows.exceptions import BranchTimeout
 from tests.scenario.crashes.conftest import Everywhere
-from tests.scenario.crashes.harness import Outcomes, Played, Scenario, both_end, client, run_id, start
+from tests.scenario.crashes.harness import Outcomes, Played, Scenario, both_end, client, ends, run_id, start
 from tests.scenario.crashes.ledger import note
 
 
@@ -35,6 +39,20 @@ class Said(BaseModel):
 
 question = Human("crash question", "question", Said)
 urgent = Human("crash urgent", "urgent", Said, timeout=Timeout(timedelta(hours=1)), reminders=[timedelta(minutes=10)])
+
+
+class Vote(BaseModel):
+    approved: bool
+
+
+vote = Human(
+    "crash vote",
+    "vote",
+    Vote,
+    quorum=Quorum(2),
+    reminders=[timedelta(minutes=10)],
+    escalate=Escalation(timedelta(minutes=20), priority=5),
+)
 
 
 @step(max_retries=1)
@@ -75,6 +93,23 @@ async def crash_waiting_for_people(label: str) -> str:
         return (await urgent(message=label)).output.text
     except HumanTaskExpired:
         return await conclude(f"{label} expired")
+
+
+@workflow()
+async def crash_voting(label: str) -> str | None:
+    return (await vote(message=label)).completed_by
+
+
+async def ask(label: str) -> str:
+    return (await question(message=label)).output.text
+
+
+@workflow()
+async def crash_in_time(label: str) -> str:
+    try:
+        return await within(ask(label), 60)
+    except BranchTimeout:
+        return await conclude(f"{label} late")
 
 
 async def asked(label: str, message: str) -> HumanTask:
@@ -161,3 +196,38 @@ async def giving_up() -> Outcomes:
 def test_a_task_ends_with_its_run_whatever_dies(everywhere_with_sessions: Everywhere) -> None:
     expected = dict.fromkeys(("A", "B"), "cancelled: RunCancelled: given up")
     everywhere_with_sessions(Scenario("human tasks of cancelled runs", giving_up, expected, check=no_second_task(2)))
+
+
+async def voting() -> Outcomes:
+    """Two vote after the reminder and the escalation. One run is enough: nothing of it concerns others."""
+    await start("A", crash_voting, "A")
+    for who in ("ann", "bob"):
+        task = await asked("A", "A")
+        with suppress(HumanTaskAnswered, HumanTaskClosed):
+            await complete_human_task(task.id, {"approved": True}, who)
+    return {"A": await ends("A")}
+
+
+def test_each_answer_and_what_time_brings_counts_once_whatever_dies(everywhere_with_sessions: Everywhere) -> None:
+    def check(played: Played) -> None:
+        no_second_task(1)(played)
+        assert played.left.tasks == ['vote completed {"approved":true} 2 answers, 1 reminders, 5 changes, 5 told'], played.left.tasks
+
+    everywhere_with_sessions(
+        Scenario("human tasks of several people", voting, {"A": 'succeeded: "bob"'}, check=check, interleaves=False, retries=False)
+    )
+
+
+async def withdrawing() -> Outcomes:
+    await start("A", crash_in_time, "A")
+    await asyncio.sleep(3600)  # the second process has time to find the first one dead, though the run may have ended
+    return {"A": await ends("A")}
+
+
+def test_a_task_is_withdrawn_once_whatever_dies(everywhere_with_sessions: Everywhere) -> None:
+    def check(played: Played) -> None:
+        assert played.left.tasks == ["question cancelled withdrawn 0 answers, 0 reminders, 2 changes, 2 told"], played.left.tasks
+
+    everywhere_with_sessions(
+        Scenario("human tasks withdrawn", withdrawing, {"A": 'succeeded: "A late"'}, check=check, interleaves=False, retries=False)
+    )

@@ -45,8 +45,10 @@ NEVER = 1e6
 """Seconds between two polls: whatever only the net would catch is stuck, and a scenario finds that out."""
 
 
-TASK = "title || ' ' || status || ' ' || coalesce(reason, '') || coalesce(output_data, '')"
-"""What a task has come to, without what differs in every telling."""
+TASK = """title || ' ' || status || ' ' || coalesce(reason, '') || coalesce(output_data, '') || ' ' || approvals || ' answers, '
+    || reminders || ' reminders, ' || version || ' changes, '
+    || (select count(*) from {planar}human_task_activity a where a.task_id = t.id) || ' told'"""
+"""What a task has come to, without what differs in every telling; of each change there is one record."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ class SqliteWorld:
                 events=sorted(f"{key} {payload}" for key, payload in ask("select event_key, payload from workflow_event")),
                 rows=sorted(text for (text,) in ask("select text from crash_entry")),
                 held_locks=[key for (key,) in ask("select lock_key from locked_resource where lock_until > '1970-01-02'")],
-                tasks=sorted(text for (text,) in ask(f"select {TASK} from human_task")),
+                tasks=sorted(text for (text,) in ask(f"select {TASK.format(planar='')} from human_task t")),
             )
 
 

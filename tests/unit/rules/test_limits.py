@@ -56,3 +56,10 @@ def test_an_input_that_is_nested_too_deeply_is_refused_by_name() -> None:
     for depth in (MAX_DEPTH + 1, 900, 5000):
         with pytest.raises(RuleInputUnusable, match="nested more than 100 deep"):
             context_text({"a": nested(depth)})
+
+
+@pytest.mark.parametrize("place", ["name", "note"])
+def test_half_a_character_is_refused(place: str) -> None:
+    node = {"id": "input", "type": "inputNode", "name": "n", "content": {"schema": ""}, place: "\ud800"}
+    with pytest.raises(ValidationError, match="half a character"):
+        JDMGraph.model_validate({"nodes": [node], "edges": []})

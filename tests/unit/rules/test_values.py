@@ -113,3 +113,8 @@ def test_a_result_that_does_not_fit_names_what_is_missing(result: Any) -> None:
     assert type(caught.value)(*caught.value.args).fields == caught.value.fields
     if result == {}:
         assert caught.value.fields == ("ok", "at", "day", "color", "tags", "price")
+
+
+def test_half_a_character_has_no_form_that_a_graph_can_read() -> None:
+    with pytest.raises(RuleInputUnusable, match="no form in JSON"):
+        context_text({"note": "\ud800"})

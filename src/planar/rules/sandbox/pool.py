@@ -15,7 +15,7 @@ logger = get_logger(__name__)
 
 
 class ScriptPool:
-    """The processes of one app. Nothing runs until something is evaluated.
+    """The processes of one app for versions in use. Nothing runs until something is evaluated.
 
     Args:
         config: how many, and what each may use.
@@ -23,11 +23,17 @@ class ScriptPool:
 
     def __init__(self, config: RulesConfig) -> None:
         self._config = config
-        self._all = [ScriptProcess(config.script_memory_mb) for _ in range(config.script_processes)]
+        self._size = self.size_of(config)
+        self._all = [ScriptProcess(config.script_memory_mb) for _ in range(self._size)]
         self._free = list(self._all)
-        self._turns = asyncio.Semaphore(config.script_processes)
+        self._turns = asyncio.Semaphore(self._size)
         self._waiting = 0
         self._closed = False
+
+    @staticmethod
+    def size_of(config: RulesConfig) -> int:
+        """How many processes it has."""
+        return config.script_processes
 
     @property
     def pids(self) -> list[int]:
@@ -53,7 +59,7 @@ class ScriptPool:
             RuleSandboxBusy: too many wait.
             RuleSandboxError: the app stops.
         """
-        if self._waiting >= self._config.script_processes + self._config.script_queue:
+        if self._waiting >= self._size + self._config.script_queue:
             raise RuleSandboxBusy
         self._waiting += 1
         try:
@@ -86,3 +92,12 @@ class ScriptPool:
         self._closed = True
         for process in self._all:
             await process.kill()
+
+
+class DraftPool(ScriptPool):
+    """The processes for graphs that are only tried, so that endless ones keep no run from its decision."""
+
+    @staticmethod
+    def size_of(config: RulesConfig) -> int:
+        """How many processes it has."""
+        return config.draft_processes
