@@ -594,6 +594,9 @@ async def test_who_died_is_asked_when_somebody_may_have(world: PostgresWorld) ->
     mine, worker = uuid7(), uuid7()
     await here.enlist(worker)
     await here.submit(StartRun(new_run(world.clock), worker))
+    # The announcements of what was done so far may still be on their way.
+    assert there._parts is not None
+    await there._parts.telling.close()
     assert await there.dead_workers(mine, [worker]) == []
     await ask(world, "update planar.workflow_worker set beat_at = '-infinity' where id = $1", worker)
     assert await there.dead_workers(mine, [worker]) == [], "its lease was good, and nothing was heard since"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario.cli_process import APP, HANGS_AT_THE_END, fetch, get, is_alive, planar, port_is_free, until
+from tests.scenario.cli_process import APP, HANGS_AT_THE_END, STARTS_WITHIN, fetch, get, is_alive, planar, port_is_free, until
 
 SERVE = ("dev", "main.py", "--port", "0")
 
@@ -44,7 +44,7 @@ def test_an_edit_changes_what_is_served_within_three_seconds(main: Path) -> None
         first = get(f"{address}/pid")
         for old, new in [("one", "two"), ("two", "six")]:
             edited = edit(main, f'"{old}"', f'"{new}"')
-            until(lambda new=new: fetch(f"{address}/text") == (200, new), within=10)
+            until(lambda new=new: fetch(f"{address}/text") == (200, new), within=STARTS_WITHIN)
             assert time.monotonic() - edited < 3
         assert get(f"{address}/pid") != first
         assert not is_alive(int(first))
@@ -59,9 +59,9 @@ def test_an_edit_in_a_new_folder_and_in_the_settings_is_seen(main: Path) -> None
         (package / "steps.py").write_text('TEXT = "new"')
         command.address(2)
         edit(main, 'TEXT = "one"', "from flows.steps import TEXT")
-        until(lambda: fetch(f"{address}/text") == (200, "new"), within=10)
+        until(lambda: fetch(f"{address}/text") == (200, "new"), within=STARTS_WITHIN)
         (package / "steps.py").write_text('TEXT = "newer"')
-        until(lambda: fetch(f"{address}/text") == (200, "newer"), within=10)
+        until(lambda: fetch(f"{address}/text") == (200, "newer"), within=STARTS_WITHIN)
         (main.parent / "planar.yaml").write_text("cors: {}\n")
         until(lambda: "Reloading: planar.yaml changed" in command.output, within=10)
 
@@ -81,7 +81,7 @@ def test_no_request_is_refused_while_servers_change(main: Path) -> None:
         try:
             for old, new in [("one", "two"), ("two", "three"), ("three", "four")]:
                 edit(main, f'"{old}"', f'"{new}"')
-                until(lambda new=new: answers and answers[-1] == (200, new), within=15)
+                until(lambda new=new: answers and answers[-1] == (200, new), within=STARTS_WITHIN)
         finally:
             done.set()
             asking.join()
@@ -117,7 +117,7 @@ def test_a_syntax_error_is_shown_and_the_next_edit_serves_again(main: Path) -> N
         status, body = fetch(f"{address}/text")
         assert (status, '"code": "not_running"' in body) == (503, True)
         edit(main, 'TEXT = "one', 'TEXT = "two"')
-        until(lambda: fetch(f"{address}/text") == (200, "two"), within=10)
+        until(lambda: fetch(f"{address}/text") == (200, "two"), within=STARTS_WITHIN)
         assert {fetch(f"{address}/text") for _ in range(30)} == {(200, "two")}
 
 
@@ -129,7 +129,7 @@ def test_a_crash_of_the_server_is_reported_and_the_next_edit_serves_again(main: 
         assert command.process.poll() is None
         until(lambda: fetch(f"{address}/text")[0] == 503, within=5)
         edit(main, '"one"', '"two"')
-        until(lambda: fetch(f"{address}/text") == (200, "two"), within=10)
+        until(lambda: fetch(f"{address}/text") == (200, "two"), within=STARTS_WITHIN)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -194,7 +194,7 @@ def test_a_file_elsewhere_is_served_from_its_own_folder(main: Path, tmp_path_fac
         address = command.address()
         assert get(f"{address}/environment") == f"dev {main} main"
         edit(main, '"one"', '"two"')
-        until(lambda: fetch(f"{address}/text") == (200, "two"), within=10)
+        until(lambda: fetch(f"{address}/text") == (200, "two"), within=STARTS_WITHIN)
 
 
 @pytest.mark.parametrize("mode", ["dev", "prod"])
