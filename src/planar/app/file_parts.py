@@ -1,4 +1,4 @@
-"""The parts of an app that files need: where their bytes are, and that runs are started with files that exist."""
+"""The parts of an app that files need: where their bytes are, who uses them, and that runs are started with files that exist."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from uuid import UUID
 from planar.config import PlanarConfig
 from planar.context import Services
 from planar.db.session import get_session
+from planar.entities.file_uses import uses_by_rows
 from planar.files.access import FileAccess
 from planar.files.checking import check_files
 from planar.files.errors import Place, UnknownFiles
 from planar.files.links import LinkSigner
 from planar.files.models import PlanarFileUse
+from planar.files.run_uses import uses_by_runs
 from planar.files.service import FileService
 from planar.files.storage.base import Storage
 from planar.files.storage.opening import create_from_config
+from planar.files.uses import FileUses
+from planar.human.file_uses import uses_by_tasks
 from planar.workflows.argument_checks import ArgumentChecks, Note
 from planar.workflows.errors import ArgumentsRefused
 
@@ -27,6 +31,7 @@ def add_files(services: Services, config: PlanarConfig) -> None:
     services.add(FileAccess, files)
     services.add(LinkSigner, LinkSigner(files))
     services.add(ArgumentChecks, ArgumentChecks()).add(FileArguments())
+    services.add(FileUses, FileUses()).add(uses_by_rows).add(uses_by_tasks).add(uses_by_runs)
 
 
 def open_storage(services: Services) -> Callable[[], Awaitable[None]]:

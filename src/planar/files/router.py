@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -19,7 +20,6 @@ from planar.files.links import LinkSigner
 from planar.files.models import PlanarFile, PlanarFileMetadata
 from planar.files.queries import FileFilter
 from planar.files.queries import list_files as find_files
-from planar.files.references import references
 from planar.files.removing import remove
 from planar.files.schemas import (
     ExpectedUpload,
@@ -35,6 +35,7 @@ from planar.files.service import FileService
 from planar.files.serving import answer
 from planar.files.signing import Grant
 from planar.files.uploading import Outcome, receive_all
+from planar.files.uses import FileUses, Reference, visible
 from planar.security.actions import FileAction, LinkAction
 from planar.security.authorization import filter_allowed
 from planar.security.guard import InPath, requires
@@ -257,8 +258,12 @@ async def get_file_metadata(file_id: FileId) -> FileDetails:
     "/{file_id}/references", dependencies=[requires(FileAction.VIEW_DETAILS, InPath(FileResource, "file_id"))], responses=_NO_FILE
 )
 async def list_file_references(file_id: FileId) -> list[FileReference]:
-    """Who uses a file: rows of entities, runs that were started with it over HTTP, and the run that stored it; up to 100 of each."""
-    return [FileReference.of(each) for each in await references(get_session(), await _found(file_id))]
+    """Who uses a file: rows of entities, tasks, runs that were started with it over HTTP, and the run that stored it; up to 100 of each.
+
+    What the caller may not see is left out.
+    """
+    found = await current_services().get(FileUses).of(get_session(), await _found(file_id))
+    return [FileReference.of(each) for each in visible(found)]
 
 
 @FILE_ROUTES.delete(
@@ -270,15 +275,12 @@ async def list_file_references(file_id: FileId) -> list[FileReference]:
 async def delete_file(
     file_id: FileId, force: Annotated[bool, Query(description="`true` deletes it also if something refers to it.")] = False
 ) -> None:
-    """Delete a file: its record, then its bytes. One that an entity or a run that has not ended refers to is kept."""
+    """Delete a file: its record, then its bytes. One that an entity, a task or a run that has not ended refers to is kept."""
     files, record = _files(), await _found(file_id)
     storage = files.storage
-    users = [] if force else [each for each in await references(get_session(), record) if each.in_use]
+    users = [] if force else [each for each in await current_services().get(FileUses).of(get_session(), record) if each.in_use]
     if users:
-        named = ", ".join(f"{each.kind.value} {each.name} {each.id}" for each in users[:5])
-        raise FileInUse(
-            f"The file is in use by {named}{' and others' if len(users) > 5 else ''}. With ?force=true it is deleted all the same."
-        )
+        raise FileInUse(f"The file is in use by {_named(users)}. With ?force=true it is deleted all the same.")
     await remove(get_session(), storage, record.id)
 
 
@@ -347,6 +349,13 @@ async def _found(file_id: UUID) -> PlanarFileMetadata:
     if record is None:
         raise FileNotKnown("File not found")
     return record
+
+
+def _named(users: Sequence[Reference]) -> str:
+    """Some of *users*, and that there are others; not which, if the caller may not see them."""
+    shown = [f"{each.kind.value} {each.name} {each.id}" for each in visible(users)[:5]]
+    others = len(users) - len(shown)
+    return " and ".join([*([", ".join(shown)] if shown else []), *([f"{others} others" if others > 1 else "another"] if others else [])])
 
 
 def _uploaded(outcome: Outcome) -> UploadedFile:
