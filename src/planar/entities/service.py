@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from sqlmodel import SQLModel
 
 from planar.context import current_services
 from planar.db.session import get_session
 from planar.entities.errors import EntityReadOnly, InstanceNotFound, NotSoftDeleted
-from planar.entities.fields import Kind
+from planar.entities.keys import read_key
 from planar.entities.listing import find_row
 from planar.entities.querying import Deleted
 from planar.entities.registration import EntityRegistry, RegisteredEntity
 from planar.entities.relations import Relation, relations_of
 from planar.entities.transactions import in_transaction
-from planar.entities.validation import entry
-from planar.entities.values import integer_misfit, text_misfit
 from planar.entities.visibility import may_list
 from planar.entities.writing import Change, create_many, delete_many, restore_one, update_many
 from planar.errors import PlanarError
@@ -73,23 +70,6 @@ def visible_relations(entity: RegisteredEntity) -> dict[str, Relation]:
     relations = all_relations(entity)
     allowed = set(may_list(list({relation.target.name for relation in relations.values()})))
     return {name: relation for name, relation in relations.items() if relation.target.name in allowed}
-
-
-def read_key(entity: RegisteredEntity, text: object, loc: tuple[str | int, ...] = ("path", "instance_id")) -> Any:
-    """The key that a text stands for.
-
-    Raises:
-        Misfits: it stands for none.
-    """
-    field = entity.fields[entity.key]
-    try:
-        key = entity.key_adapter.validate_python(text)
-    except ValidationError as error:
-        raise Misfits([{**found, "loc": (*loc, *found["loc"])} for found in error.errors(include_url=False)]) from None
-    message = text_misfit(key) if isinstance(key, str) else integer_misfit(field.column.type, key) if field.kind is Kind.INTEGER else None
-    if message is not None:
-        raise Misfits([entry("value_error", loc, message)])
-    return key
 
 
 # -- one row --------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from planar.clock import utc_now
 from planar.db.conflicts import is_conflict
 from planar.db.planar_session import PlanarSession
 from planar.entities.asking import ask
+from planar.entities.choices import choosing, refuse_unknown_choices
 from planar.entities.errors import InstanceNotFound, StaleInstance
 from planar.entities.etags import etag_of, matches
 from planar.entities.referrers import refuse_referenced
@@ -72,7 +73,7 @@ async def create_many(
         ConstraintViolated: the database refuses some; ``details["errors"]`` tells of up to 100 of them.
     """
     rows = new_rows(entity, values, loc, with_key=with_key)
-    names = referring(entity)
+    names = _looked_at(entity)
     await _refuse_bad_targets(session, entity, [{name: getattr(row, name) for name in names} for row in rows] if names else (), loc)
     try:
         async with session.begin_nested():
@@ -224,9 +225,16 @@ async def _rows_by_key(
     return found
 
 
+def _looked_at(entity: RegisteredEntity) -> tuple[str, ...]:
+    """The fields of new rows by which it is decided whether what they refer to is there."""
+    chosen = choosing(entity)
+    return (*referring(entity), *chosen, *((entity.key,) if entity in chosen.values() else ()))
+
+
 async def _refuse_bad_targets(session: PlanarSession, entity: RegisteredEntity, rows: Sequence[Written], loc: Location) -> None:
     await refuse_unknown_files(session, entity, rows, loc)
     await refuse_deleted_targets(session, entity, rows, loc)
+    await refuse_unknown_choices(session, entity, rows, loc)
 
 
 def _news(row: SQLModel, values: Written) -> Written:
