@@ -24,6 +24,8 @@ CHUNK: Final = 5000
 
 def choosing(entity: RegisteredEntity) -> dict[str, RegisteredEntity]:
     """The fields of *entity* that hold a chosen key, each with the entity that it is of; those of entities that the app serves."""
+    if not any(field.chosen_entity for field in entity.fields.values()):
+        return {}
     relations = relations_of(entity, current_services().get(EntityRegistry)).values()
     return {relation.local: relation.target for relation in relations if relation.chosen}
 
@@ -36,7 +38,9 @@ async def refuse_unknown_choices(session: PlanarSession, entity: RegisteredEntit
     Raises:
         Misfits: some do not; each entry names the field.
     """
-    chosen = choosing(entity)
+    chosen = choosing(entity) if rows else {}
+    if not chosen:
+        return
     held = [{name: find_key(target, row[name]) for name, target in chosen.items() if row.get(name) is not None} for row in rows]
     known: dict[RegisteredEntity, set[Any]] = {}
     for target in set(chosen.values()):

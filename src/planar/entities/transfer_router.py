@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from planar.entities.exporting import ExportRequest
 from planar.entities.formats import Delimiter, Format
 from planar.entities.import_lines import FileStyle, Mode
-from planar.entities.importing import ImportPlan
+from planar.entities.import_report import ImportPlan
 from planar.entities.querying import Deleted
 from planar.entities.service import find_entity, visible_relations
 from planar.entities.transfer_errors import FileTooLarge

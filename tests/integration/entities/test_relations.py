@@ -12,13 +12,14 @@ import pytest
 from sqlalchemy import event, text
 
 from tests.integration.entities.conftest import Entities, misfits, problem
+from tests.integration.entities.register import Register
 from tests.integration.entities.world import Note, Pin
 
 pytestmark = pytest.mark.anyio
 
 
 @contextmanager
-def statements(api: Entities) -> Iterator[list[str]]:
+def statements(api: Entities | Register) -> Iterator[list[str]]:
     """What is asked of the database in the block."""
     engine = api.app.db_manager.get_engine().sync_engine
     told: list[str] = []
