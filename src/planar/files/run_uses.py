@@ -1,21 +1,22 @@
-"""Which runs use a file? Those that were started with it over HTTP, and the one that stored it.
+"""Which runs use a file? Those that were started with it over HTTP, those in progress that hold it, and the one that stored it.
 
-Not known are files that stand only in the result of a step or a run, and the arguments of runs that code started and not a request.
+What steps and code hand on is recorded nowhere: that would cost each step that has no file. It is looked for when somebody asks, in the
+journals of the runs in progress. An event holds nothing until a run has taken it.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, case, or_, select
+from sqlalchemy import ColumnElement, Text, and_, case, or_, select, type_coerce
 from sqlmodel import col
 
 from planar.clock import utc_now
 from planar.db.session import PlanarSession
 from planar.engine.core.model import ENDED
-from planar.engine.store.tables import Workflow
+from planar.engine.store.tables import WORKFLOW_CLAIM, WORKFLOW_RUN, Workflow, WorkflowStep
 from planar.files.models import PlanarFileMetadata, PlanarFileUse
 from planar.files.statements import rows
 from planar.files.uses import MOST_REFERENCES, Permission, Reference, ReferenceKind
@@ -45,7 +46,34 @@ async def uses_by_runs(session: PlanarSession, file: PlanarFileMetadata) -> list
         Reference(ReferenceKind.RUN, name or "", str(run_id), place, bool(needed), _to_see(name))
         for run_id, name, place, needed in await rows(session, started)
     ]
-    return [*found, *await _maker(session, file)]
+    known = {each.id for each in found}
+    held = [each for each in await _holders(session, file.id) if each.id not in known]
+    return [*held, *found, *await _maker(session, file)]
+
+
+async def _holders(session: PlanarSession, file_id: UUID) -> list[Reference]:
+    """The runs in progress in whose arguments, or in whose recorded results, the id stands."""
+    claim, run = WORKFLOW_CLAIM.c, WORKFLOW_RUN.c
+    who = (claim.run_id, claim.function_name)
+    started = select(*who).join(WORKFLOW_RUN, run.id == claim.run_id).where(or_(_names(run.args, file_id), _names(run.kwargs, file_id)))
+    stepped = (
+        select(*who, col(WorkflowStep.step_id))
+        .join(WorkflowStep, col(WorkflowStep.workflow_id) == claim.run_id)
+        .where(_names(col(WorkflowStep.result), file_id))
+    )
+    places: dict[tuple[UUID, str], str] = {}
+    for run_id, name in await rows(session, started.limit(MOST_REFERENCES)):
+        places[run_id, name] = "arguments"
+    for run_id, name, step in await rows(session, stepped.limit(MOST_REFERENCES)):
+        places.setdefault((run_id, name), f"step {step}")
+    return [
+        Reference(ReferenceKind.RUN, name, str(run_id), place, in_use=True, needs=_to_see(name)) for (run_id, name), place in places.items()
+    ]
+
+
+def _names(column: Any, file_id: UUID) -> ColumnElement[bool]:
+    """Whether the id stands in a JSON value."""
+    return type_coerce(column, Text).like(f'%"{file_id}"%')
 
 
 async def _maker(session: PlanarSession, file: PlanarFileMetadata) -> list[Reference]:

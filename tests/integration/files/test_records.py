@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,7 +23,7 @@ from planar.security import Principal
 from planar.security.actions import Action
 from planar.security.authorization import Authorizer, Decision
 from planar.security.resources import FileResource, ResourceDescriptor
-from planar.workflows import workflow
+from planar.workflows import step, workflow
 from planar.workflows.waiting import wait_for_event
 from tests.integration.files.conftest import OpenFiles, in_script
 from tests.integration.http.conftest import invalid, problem_of
@@ -250,6 +251,62 @@ async def test_a_run_uses_its_files_until_it_ends(open_files: OpenFiles) -> None
         (reference,) = (await api.get(f"/file/{stored['id']}/references")).json()
         assert reference["in_use"] is False
         assert (await api.client.delete(f"/planar/v1/file/{stored['id']}")).status_code == 204
+
+
+@step()
+async def draw() -> PlanarFile:
+    """Stores a file."""
+    return await PlanarFile.upload(b"drawn", "drawn.txt")
+
+
+@workflow()
+async def drawing() -> str:
+    """Has a file of its own step, and waits."""
+    file = await draw()
+    await wait_for_event("seen")
+    return file.filename
+
+
+@workflow()
+async def told() -> str:
+    """Waits for a file, starts another run with it, and waits for that."""
+    event = await wait_for_event("come")
+    return await reviewing(PlanarFile.model_validate(event["file"]))
+
+
+async def test_a_run_uses_what_its_steps_hand_on_until_it_ends(open_files: OpenFiles) -> None:
+    async with open_files([drawing]) as api:
+        run_id = await api.start("drawing")
+        await api.until(run_id, "suspended")
+        (stored,) = (await api.get("/file/")).json()["items"]
+        found = (await api.get(f"/file/{stored['id']}/references")).json()
+        assert found == [
+            {"kind": "run", "name": "drawing", "id": run_id, "place": "step 1", "in_use": True},
+            {"kind": "made_by", "name": "drawing", "id": run_id, "place": "step 1", "in_use": False},
+        ]
+        problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 409, "file_in_use")
+        await api.post("/workflows/events/emit", {"event_key": "seen"})
+        await api.until(run_id, "succeeded")
+        assert [each["kind"] for each in (await api.get(f"/file/{stored['id']}/references")).json()] == ["made_by"]
+        assert (await api.client.delete(f"/planar/v1/file/{stored['id']}")).status_code == 204
+
+
+async def test_a_run_uses_what_it_was_told_and_what_code_has_started_it_with(open_files: OpenFiles) -> None:
+    async with open_files([told, reviewing]) as api:
+        stored = await api.store()
+        run_id = await api.start("told")
+        await api.until(run_id, "suspended")
+        assert (await api.get(f"/file/{stored['id']}/references")).json() == []
+        await api.post("/workflows/events/emit", {"event_key": "come", "payload": {"file": stored}})
+        async with asyncio.timeout(20):
+            while len(found := (await api.get(f"/file/{stored['id']}/references")).json()) < 2:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
+        assert {(each["name"], each["place"], each["in_use"]) for each in found} == {
+            ("told", "step 1", True),
+            ("reviewing", "arguments", True),
+        }
+        assert {each["id"] for each in found if each["name"] == "told"} == {run_id}
+        problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 409, "file_in_use")
 
 
 async def test_a_run_that_goes_on_is_seen_behind_any_number_that_have_ended(open_files: OpenFiles, monkeypatch: pytest.MonkeyPatch) -> None:
