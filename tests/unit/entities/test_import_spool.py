@@ -25,7 +25,7 @@ class Spooled(SQLModel, table=True):
 def test_batches_come_back_once_and_in_their_order() -> None:
     def unwritable() -> None: ...
 
-    batches: list[list[int | str | Callable[[], None]]] = [[1, 2], [], [unwritable], ["x" * MEMORY], [3]]
+    batches: list[list[int | str | Callable[[], None]]] = [[1, 2], [], [unwritable], ["".join(map(str, range(MEMORY)))], [3]]
     with Spool[int | str | Callable[[], None]]() as spool:
         for batch in batches:
             spool.add(batch)
