@@ -13,6 +13,7 @@ from planar.context import current_services
 from planar.db.session import get_session
 from planar.files.errors import FileInUse
 from planar.files.link_router import LINK_ROUTES
+from planar.files.models import PlanarFileMetadata
 from planar.files.queries import FileFilter
 from planar.files.queries import list_files as find_files
 from planar.files.removing import remove
@@ -126,10 +127,16 @@ async def delete_file(
     """Delete a file: its record, then its bytes. One that an entity, a task or a run that has not ended refers to is kept."""
     files, record = files_of_app(), await found_file(file_id)
     storage = files.storage
-    users = [] if force else [each for each in await current_services().get(FileUses).of(get_session(), record) if each.in_use]
+    if not force:
+        await _refuse_used(record, quick=False)
+    await remove(get_session(), storage, record.id, None if force else lambda: _refuse_used(record, quick=True))
+
+
+async def _refuse_used(record: PlanarFileMetadata, *, quick: bool) -> None:
+    found = await current_services().get(FileUses).of(get_session(), record, quick=quick)
+    users = [each for each in found if each.in_use]
     if users:
         raise FileInUse(f"The file is in use by {_named(users)}. With ?force=true it is deleted all the same.")
-    await remove(get_session(), storage, record.id)
 
 
 def _named(users: Sequence[Reference]) -> str:

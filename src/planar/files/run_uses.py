@@ -28,7 +28,7 @@ COMING: Final = timedelta(hours=1)
 
 
 async def uses_by_runs(session: PlanarSession, file: PlanarFileMetadata) -> list[Reference]:
-    """The runs that are tied to *file*, first those that need it still."""
+    """The runs that were started with *file* over HTTP, first those that need it still, and the one that stored it."""
     run_id, name, status = col(Workflow.id), col(Workflow.function_name), col(Workflow.status)
     used_by = col(PlanarFileUse.run_id)
     # A use is written before its run; one whose run never came is forgotten in time.
@@ -46,13 +46,12 @@ async def uses_by_runs(session: PlanarSession, file: PlanarFileMetadata) -> list
         Reference(ReferenceKind.RUN, name or "", str(run_id), place, bool(needed), _to_see(name))
         for run_id, name, place, needed in await rows(session, started)
     ]
-    known = {each.id for each in found}
-    held = [each for each in await _holders(session, file.id) if each.id not in known]
-    return [*held, *found, *await _maker(session, file)]
+    return [*found, *await _maker(session, file)]
 
 
-async def _holders(session: PlanarSession, file_id: UUID) -> list[Reference]:
-    """The runs in progress in whose arguments, or in whose recorded results, the id stands."""
+async def uses_by_journals(session: PlanarSession, file: PlanarFileMetadata) -> list[Reference]:
+    """The runs in progress in whose arguments, or in whose recorded results, the id of *file* stands; all of these are looked at."""
+    file_id = file.id
     claim, run = WORKFLOW_CLAIM.c, WORKFLOW_RUN.c
     who = (claim.run_id, claim.function_name)
     started = select(*who).join(WORKFLOW_RUN, run.id == claim.run_id).where(or_(_names(run.args, file_id), _names(run.kwargs, file_id)))

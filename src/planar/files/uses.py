@@ -64,16 +64,22 @@ class FileUses:
     """What is asked who uses a file: one function for each feature, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._finders: list[FindUses] = []
+        self._finders: list[tuple[FindUses, bool]] = []
 
-    def add(self, find: FindUses) -> FileUses:
-        """Ask *find* as well."""
-        self._finders.append(find)
+    def add(self, find: FindUses, *, is_quick: bool = True) -> FileUses:
+        """Ask *find* as well; *is_quick*: whether it can be asked while others wait for a lock."""
+        self._finders.append((find, is_quick))
         return self
 
-    async def of(self, session: PlanarSession, file: PlanarFileMetadata) -> list[Reference]:
-        """Everything that is tied to *file*, whoever may know of it."""
-        return [found for find in self._finders for found in await find(session, file)]
+    async def of(self, session: PlanarSession, file: PlanarFileMetadata, *, quick: bool = False) -> list[Reference]:
+        """Everything that is tied to *file*, whoever may know of it, first what needs it still; with *quick* only what is found quickly."""
+        found: dict[tuple[ReferenceKind, str, str], Reference] = {}
+        for find, is_quick in self._finders:
+            for each in await find(session, file) if is_quick or not quick else ():
+                # What one has told of is not told of again by another, unless it is another place of a row.
+                key = (each.kind, each.id, each.place if each.kind is ReferenceKind.ENTITY else "")
+                found.setdefault(key, each)
+        return sorted(found.values(), key=lambda each: not each.in_use)
 
 
 def visible(references: Sequence[Reference]) -> list[Reference]:

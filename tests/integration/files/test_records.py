@@ -192,6 +192,24 @@ class Secretive:
         return Decision(isinstance(resource, FileResource) or not named.intersection(self.hidden))
 
 
+@pytest.mark.parametrize("user", ["row", "run"])
+async def test_what_begins_to_use_a_file_while_it_is_deleted_keeps_it_or_is_refused(open_files: OpenFiles, user: str) -> None:
+    async with open_files([reviewing], prepare=lambda app: app.register_entity(FiledContract)) as api:
+        seen: set[tuple[int, int]] = set()
+        for turn in range(12):
+            stored = await api.store()
+            if user == "row":
+                using = api.post("/entities/FiledContract/instances", {"scan": stored["id"]})
+            else:
+                using = api.post("/workflows/reviewing/start", {"paper": stored})
+            deleting = api.client.delete(f"/planar/v1/file/{stored['id']}")
+            # Either may be the first.
+            answers = await asyncio.gather(*((using, deleting) if turn % 2 else (deleting, using)))
+            used, deleted = answers if turn % 2 else reversed(answers)
+            seen.add((used.status_code, deleted.status_code))
+        assert seen <= {(201 if user == "row" else 202, 409), (422, 204)}
+
+
 async def test_a_file_that_belongs_to_a_task_is_in_use(open_files: OpenFiles) -> None:
     async with open_files() as api:
         stored = await api.store()
