@@ -73,7 +73,8 @@ def test_a_finding_tells_machines_its_code_and_its_command() -> None:
             False,
             ("a", "b"),
             ("c",),
-            f"{INIT}, {FIRST}, {ADOPT} --env prod, all with the classes of a, b alone; then with the others: {REVISE}, {UPGRADE} --env prod",
+            f"{INIT}, {FIRST}, {ADOPT} --env prod, all with the classes of a, b alone; "
+            f"then with the others: {REVISE}, {UPGRADE} --env prod",
         ),
     ],
 )
