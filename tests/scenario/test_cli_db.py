@@ -111,6 +111,8 @@ def test_a_table_changes_from_its_class_to_production(shop: Shop) -> None:
 
 
 def test_an_app_that_is_served_already_adopts_its_tables(shop: Shop) -> None:
+    assert "planar db init" in refused(shop)
+    served(shop, "dev")
     assert "planar db init" in served(shop, "prod")
     shop.run("db", "init")
     shop.run("db", "revision", "-m", "first table")

@@ -17,8 +17,8 @@ from planar.cli.entry import describe_failure, entry_of, load_app
 from planar.cli.errors import CommandFailed
 from planar.cli.options import DoctorOptions, apply_config_options, find_entry_file
 from planar.config import PlanarConfig, load_environment_aware_config
-from planar.config.environment import MIGRATIONS
-from planar.db.app_migrations.starting import StartPolicy, examine_application
+from planar.config.environment import MIGRATIONS, Environment
+from planar.db.app_migrations.starting import StartPolicy, examine_application, how_missing_tables_come
 from planar.db.errors import DatabaseUnavailable
 from planar.db.manager import DatabaseManager
 from planar.db.tables import compare_application_tables
@@ -106,9 +106,11 @@ async def _read(manager: DatabaseManager, subject: Subject) -> Facts:
     if subject.workflows is None:
         return facts
     missing, differences = await compare_application_tables(manager.get_engine(), PLANAR_APPLICATION_METADATA)
+    present = [table.fullname for table in PLANAR_APPLICATION_METADATA.sorted_tables if table not in missing]
     tables = tuple(table.fullname for table in missing)
-    where = f" --env {subject.config.environment}"
-    policy = StartPolicy(subject.folder, allow_newer=subject.config.app.allow_newer_database, where=where)
+    environment = subject.config.environment
+    policy = StartPolicy(subject.folder, environment is Environment.PROD, subject.config.app.allow_newer_database, f" --env {environment}")
     found = await examine_application(manager.get_engine(), [PLANAR_APPLICATION_METADATA], policy)
     migrations = None if found is None else tuple((finding.summary, finding.command) for finding in found)
-    return replace(facts, application=ApplicationFacts(subject.workflows, tables, tuple(differences), migrations))
+    remedy = how_missing_tables_come(policy, present, tables)
+    return replace(facts, application=ApplicationFacts(subject.workflows, tables, tuple(differences), migrations, remedy))

@@ -26,7 +26,7 @@ from planar.entities.exporting import ExportRequest
 from planar.entities.formats import Delimiter, Format
 from planar.entities.history_reading import prune_history
 from planar.entities.import_lines import FileStyle, Mode
-from planar.entities.importing import ImportPlan, ImportReport
+from planar.entities.import_report import ImportPlan, ImportReport
 from planar.entities.listing import count_all
 from planar.entities.registration import EntityRegistry
 from planar.entities.transfer_service import bring_in, take_out
@@ -51,13 +51,14 @@ def import_entities(options: TransferOptions) -> int:
     """Import a file; 3 if lines do not fit."""
     with ExitStack() as stack:
         file = stack.enter_context(_source(options.file))
-        progress = stack.enter_context(_progress("importing", os.fstat(file.fileno()).st_size, DownloadColumn()))
+        progress = stack.enter_context(_progress("reading", os.fstat(file.fileno()).st_size, DownloadColumn()))
         task = progress.task_ids[0]
         plan = ImportPlan(Mode(options.mode), _style(options), options.match, options.dry_run)
 
         async def work() -> ImportReport:
-            def show(_report: ImportReport) -> None:
-                progress.update(task, completed=file.tell())
+            def show(report: ImportReport) -> None:
+                doing = "writing" if report.created or report.updated else "reading"
+                progress.update(task, completed=file.tell(), description=doing)
 
             return await bring_in(options.entity, file, plan, "planar entities import", show)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from planar.entities.importing import ImportReport
+from planar.entities.import_report import ImportReport
 
 
 def print_entities(counts: Mapping[str, int], *, as_json: bool) -> None:

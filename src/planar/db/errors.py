@@ -15,7 +15,7 @@
     └── MigrationError          the tables are not what this version needs
         ├── UnknownRevision     the framework's tables belong to a newer version
         ├── TableDiffers        a table of the application is not what its class says
-        ├── NoMigrations        the application has no folder with revisions
+        ├── NoMigrations        the application has no revisions, or no folder for them
         ├── HistoryBroken       the revision files do not make a history
         ├── SeveralHeads        two revisions are the newest
         ├── NoSuchRevision      no revision is called so
@@ -113,7 +113,7 @@ class TableDiffers(MigrationError):
 
 
 class NoMigrations(MigrationError):
-    """The application has no folder with revisions. Make it with: planar db init"""
+    """The application has no revisions, or no folder for them. Make it with: planar db init"""
 
     code = "no_migrations"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Path, Query
@@ -12,18 +12,15 @@ from pydantic import AfterValidator, AwareDatetime
 from planar.db.history import ChangeAction
 from planar.entities.history_reading import ChangeFilter, ChangePage, FoundChanges, entity_history, row_history
 from planar.entities.history_schemas import EntityHistory
+from planar.entities.request_parts import MISFIT
 from planar.entities.values import text_misfit
 from planar.security.actions import EntityAction
 from planar.security.guard import InPath, requires
-from planar.security.problem import ValidationProblem, problems
+from planar.security.problem import problems
 from planar.security.resources import EntityResource
 from planar.security.route_table import RouteTable
 
-_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
-    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
-}
-
-HISTORY_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=_MISFIT)
+HISTORY_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=MISFIT)
 
 _VIEW: Final = requires(EntityAction.VIEW_HISTORY, InPath(EntityResource, "entity_name"))
 

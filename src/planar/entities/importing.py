@@ -1,4 +1,4 @@
-"""How does a file become rows? Line by line, in batches of one transaction: all of it, or nothing.
+"""How does a file become rows? Read and validated first, and then written in one transaction: all of it, or nothing.
 
 The lines count one after the other: a later one for the same row changes what an earlier one made. What is wrong is collected to the
 end of the file, and the good lines around it are written meanwhile, so that it is told of every line whether it fits.
@@ -6,78 +6,25 @@ end of the file, and the good lines around it are written meanwhile, so that it 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Final, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, BinaryIO, cast
 
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Result, select
 from sqlmodel import SQLModel
 
 from planar.db.planar_session import PlanarSession
 from planar.entities.cells import to_cell
 from planar.entities.errors import EntityError, EntityReadOnly, InstanceNotFound
-from planar.entities.filters import UNSORTED
-from planar.entities.import_lines import MOST_SHOWN, FileStyle, Line, LineReader, Mode, Problem
+from planar.entities.import_checking import Checker, Prepared, problem_of
+from planar.entities.import_lines import Mode, Problem
+from planar.entities.import_report import ImportPlan, ImportReport, OnProgress
+from planar.entities.import_spool import Spool
 from planar.entities.registration import RegisteredEntity
+from planar.entities.row_states import row_of
 from planar.entities.validation import Entry
-from planar.entities.writing import Change, create_many, key_of, update_many
+from planar.entities.writing import Change, change_rows, insert_rows, key_of
 from planar.errors import PlanarError
 from planar.modeling.errors import Misfits
-
-BATCH: Final = 500
-"""How many lines are written together."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImportPlan:
-    """What is to become of a file.
-
-    Args:
-        mode: whether its lines are new rows, changes, or whichever it takes.
-        style: how it is written.
-        match: the field by which rows are found that are there already; None is the key.
-        dry_run: whether everything is done and then undone.
-    """
-
-    mode: Mode
-    style: FileStyle
-    match: str | None = None
-    dry_run: bool = False
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What became of a file.
-
-    Args:
-        entity: the name of the entity.
-        dry_run: whether it was a trial.
-        committed: whether its rows are there now.
-        lines: how many records it has, without its header.
-        created, updated: how many rows were, or would have been, made and found.
-        error_count: how many things do not fit.
-        errors: the first hundred of them, in the order of the file.
-        ignored: fields that it gives and that only the program sets.
-    """
-
-    entity: str
-    dry_run: bool
-    committed: bool = False
-    lines: int = 0
-    created: int = 0
-    updated: int = 0
-    error_count: int = 0
-    errors: list[Problem] = field(default_factory=list[Problem])
-    ignored: list[str] = field(default_factory=list[str])
-
-    def tell(self, problems: Sequence[Problem]) -> None:
-        """Count *problems*, and keep them while there are few."""
-        self.error_count += len(problems)
-        self.errors.extend(problems[: MOST_SHOWN - len(self.errors)])
-
-
-OnProgress = Callable[[ImportReport], object]
 
 
 async def import_file(
@@ -86,11 +33,11 @@ async def import_file(
     """Read *file* to its end, and commit its rows if all of them fit and it is no trial.
 
     Args:
-        session: one of its own. It may hold the write lock of SQLite for as long as the file takes: see ``unlimited``.
+        session: one of its own. It may hold the write lock of SQLite for as long as the rows take to be written: see ``unlimited``.
         entity: whose rows.
         file: open for reading bytes; it is read once, from where it stands.
         plan: what is to be done.
-        on_progress: called after each batch with what was done so far.
+        on_progress: called after each batch with what was done so far: all lines are read before the first is written.
 
     Raises:
         EntityReadOnly: nobody but the program changes rows of the entity.
@@ -98,80 +45,63 @@ async def import_file(
     """
     if entity.options.read_only:
         raise EntityReadOnly(f"The rows of {entity.name} are changed by the program only.")
-    work = _Import(session, entity, plan)
+    checker, report = Checker(entity, plan), ImportReport(entity.name, plan.dry_run)
+    writer = _Writer(session, entity, plan.mode, checker.match, report)
     try:
-        for batch in _batches(work.reader.read(file), work):
-            await work.write(batch)
-            if on_progress is not None:
-                on_progress(work.report)
-        work.report.ignored = list(work.reader.ignored)
-        if not plan.dry_run and not work.report.error_count:
+        with Spool[Prepared]() as spool:
+            async for batch in checker.batches(file):
+                report.lines += batch.size
+                report.tell(batch.problems)
+                spool.add(batch.lines)
+                _tell(report, on_progress)
+            report.ignored = checker.ignored
+            for lines in spool.take():
+                await writer.write(lines)
+                _tell(report, on_progress)
+        if not plan.dry_run and not report.error_count:
             await session.commit()
-            work.report.committed = True
+            report.committed = True
     finally:
         await session.rollback()
-    return work.report
+    return report
 
 
-def match_field(entity: RegisteredEntity, name: str | None) -> str:
-    """The field by which rows are found.
-
-    Raises:
-        Misfits: there is none of that name.
-    """
-    found = entity.fields.get(name or entity.key)
-    if found is None or found.hidden or found.kind in UNSORTED or (found.read_only and found.name != entity.key):
-        message = f"{entity.name} has no field {name!r} that rows can be found by."
-        raise Misfits([{"type": "value_error", "loc": ("query", "match"), "msg": message}])
-    return found.name
+def _tell(report: ImportReport, on_progress: OnProgress | None) -> None:
+    if on_progress is not None:
+        on_progress(report)
 
 
-class _Import:
-    """A file that is being read."""
+class _Writer:
+    """Writes lines that were validated, and tells of what the database, or the rows that are there, have against them."""
 
-    def __init__(self, session: PlanarSession, entity: RegisteredEntity, plan: ImportPlan) -> None:
-        self.match = match_field(entity, plan.match)
-        self.reader = LineReader(entity, plan.mode, self.match, plan.style)
-        self.report = ImportReport(entity.name, plan.dry_run)
+    def __init__(self, session: PlanarSession, entity: RegisteredEntity, mode: Mode, match: str, report: ImportReport) -> None:
         self._session = session
         self._entity = entity
-        self._mode = plan.mode
-        self._adapter = TypeAdapter[Any](entity.fields[self.match].hint)
+        self._mode = mode
+        self._match = match
+        self._report = report
 
-    def place(self, line: Line) -> Any:
-        """By what the row of *line* is found; None for a new one."""
-        value = line.values.get(self.match)
-        if value is None:
-            return None
-        try:
-            return self._adapter.validate_python(value)
-        except ValidationError:
-            return None  # what is wrong with it is told when it is written
-
-    async def write(self, lines: Sequence[Line]) -> None:
-        """Write a batch, and tell what does not fit in it."""
-        self.report.lines += len(lines)
-        problems = [problem for line in lines for problem in line.problems]
-        good = [line for line in lines if not line.problems]
-        new, changed = await self._sorted(good, problems)
+    async def write(self, lines: Sequence[Prepared]) -> None:
+        """Write a batch."""
+        problems: list[Problem] = []
+        new, changed = await self._sorted(lines, problems)
         problems += await self._make(new)
         problems += await self._change(changed)
-        self.report.tell(sorted(problems, key=lambda problem: problem.line))
+        self._report.tell(problems)
         # Nothing of it is needed any more, and a file may be long.
         self._session.expunge_all()
 
-    async def _sorted(self, lines: Sequence[Line], problems: list[Problem]) -> tuple[list[Line], list[tuple[Line, SQLModel]]]:
+    async def _sorted(self, lines: Sequence[Prepared], problems: list[Problem]) -> tuple[list[Prepared], list[tuple[Prepared, SQLModel]]]:
         """Which lines are new rows, and which are changes of rows that are there."""
         if self._mode is Mode.CREATE:
             return list(lines), []
-        places = [self.place(line) for line in lines]
-        found = await self._rows({place for place in places if place is not None})
-        new: list[Line] = []
-        changed: list[tuple[Line, SQLModel]] = []
-        for line, place in zip(lines, places, strict=True):
-            rows = found.get(place, [])
+        found = await self._rows({line.place for line in lines if line.place is not None})
+        new: list[Prepared] = []
+        changed: list[tuple[Prepared, SQLModel]] = []
+        for line in lines:
+            rows = found.get(line.place, [])
             if len(rows) > 1:
-                problems.append(Problem(line.number, f"{len(rows)} rows have this {self.match}.", self.match, "not_unique"))
+                problems.append(Problem(line.number, f"{len(rows)} rows have this {self._match}.", self._match, "not_unique"))
             elif rows:
                 changed.append((line, rows[0]))
             elif self._mode is Mode.UPSERT:
@@ -180,57 +110,55 @@ class _Import:
                 problems.append(self._not_found(line))
         return new, changed
 
-    def _not_found(self, line: Line) -> Problem:
-        if line.values.get(self.match) is None:
-            return Problem(line.number, f"Without {self.match} no row can be found.", self.match, "missing")
-        return Problem(line.number, f"There is no {self._entity.name} with this {self.match}.", self.match, InstanceNotFound.code)
+    def _not_found(self, line: Prepared) -> Problem:
+        if not line.is_placed:
+            return Problem(line.number, f"Without {self._match} no row can be found.", self._match, "missing")
+        return Problem(line.number, f"There is no {self._entity.name} with this {self._match}.", self._match, InstanceNotFound.code)
 
     async def _rows(self, places: set[Any]) -> dict[Any, list[SQLModel]]:
-        column = getattr(self._entity.cls, self.match)
+        column = getattr(self._entity.cls, self._match)
         found: dict[Any, list[SQLModel]] = {}
         if places:
             query: Any = select(self._entity.cls).where(column.in_(list(places)))
             for row in cast("Result[Any]", await self._session.exec(query)).scalars():
-                found.setdefault(getattr(row, self.match), []).append(row)
+                found.setdefault(getattr(row, self._match), []).append(row)
         return found
 
-    async def _make(self, lines: Sequence[Line]) -> list[Problem]:
-        async def attempt(part: Sequence[Line]) -> int:
-            values = [line.values for line in part]
-            return len(await create_many(self._session, self._entity, values, with_key=True))
+    async def _make(self, lines: Sequence[Prepared]) -> list[Problem]:
+        async def attempt(part: Sequence[Prepared]) -> int:
+            rows = [row_of(self._entity, line.new.value) for line in part if line.new.value is not None]
+            await insert_rows(self._session, self._entity, rows)
+            return len(rows)
 
-        problems, count = await _written(self._session, lines, attempt)
-        self.report.created += count
-        return problems
-
-    async def _change(self, changed: Sequence[tuple[Line, SQLModel]]) -> list[Problem]:
-        problems: list[Problem] = []
-        changes: dict[int, Change] = {}
-        for line, row in changed:
-            values, refused = self._changes(line, row)
-            problems += refused
-            if not refused:
-                changes[line.number] = Change(key_of(self._entity, row), values)
-
-        async def attempt(part: Sequence[Line]) -> int:
-            return len(await update_many(self._session, self._entity, [changes[line.number] for line in part]))
-
-        more, count = await _written(self._session, [line for line, _ in changed if line.number in changes], attempt)
-        self.report.updated += count
+        problems = [problem for line in lines for problem in line.new.problems]
+        more, count = await _written(self._session, [line for line in lines if not line.new.problems], attempt)
+        self._report.created += count
         return problems + more
 
-    def _changes(self, line: Line, row: SQLModel) -> tuple[dict[str, Any], list[Problem]]:
-        """What *line* changes in *row*. A field that is given once may be given again, if it is the same."""
-        values: dict[str, Any] = {}
+    async def _change(self, changed: Sequence[tuple[Prepared, SQLModel]]) -> list[Problem]:
         problems: list[Problem] = []
-        for name, value in line.values.items():
-            fixed = self._entity.fields[name]
-            if name == self.match or (fixed.write_once and _is_same(self._entity, name, value, row)):
-                continue
-            if fixed.write_once:
-                problems.append(Problem(line.number, "This field is given once, when the row is made.", name, "extra_forbidden"))
-            values[name] = value
-        return values, problems
+        keys: dict[int, Any] = {}
+        for line, row in changed:
+            refused = [*line.change.problems, *self._fixed(line, row)]
+            problems += refused
+            if not refused:
+                keys[line.number] = key_of(self._entity, row)
+
+        async def attempt(part: Sequence[Prepared]) -> int:
+            changes = [(Change(keys[line.number]), line.change.value or {}) for line in part]
+            return len(await change_rows(self._session, self._entity, changes))
+
+        more, count = await _written(self._session, [line for line, _ in changed if line.number in keys], attempt)
+        self._report.updated += count
+        return problems + more
+
+    def _fixed(self, line: Prepared, row: SQLModel) -> list[Problem]:
+        """What *line* would change that is given once. It may be given again, if it is the same."""
+        return [
+            Problem(line.number, "This field is given once, when the row is made.", name, "extra_forbidden")
+            for name, value in line.fixed.items()
+            if not _is_same(self._entity, name, value, row)
+        ]
 
 
 def _is_same(entity: RegisteredEntity, name: str, value: Any, row: SQLModel) -> bool:
@@ -239,7 +167,7 @@ def _is_same(entity: RegisteredEntity, name: str, value: Any, row: SQLModel) -> 
 
 
 async def _written(
-    session: PlanarSession, lines: Sequence[Line], attempt: Callable[[Sequence[Line]], Awaitable[int]]
+    session: PlanarSession, lines: Sequence[Prepared], attempt: Callable[[Sequence[Prepared]], Awaitable[int]]
 ) -> tuple[list[Problem], int]:
     """Write *lines*; those that do not fit are told of, and the others are written without them."""
     problems: list[Problem] = []
@@ -267,21 +195,6 @@ def _entries(error: PlanarError) -> Sequence[Entry]:
     return cast("Sequence[Entry]", error.entries if isinstance(error, Misfits) else error.details.get("errors", ()))
 
 
-def _problem(lines: Sequence[Line], found: Entry) -> Problem:
+def _problem(lines: Sequence[Prepared], found: Entry) -> Problem:
     index, *rest = found["loc"] or (0,)
-    return Problem(lines[index].number, found["msg"], ".".join(map(str, rest)) or None, found["type"])
-
-
-def _batches(lines: Iterator[Line], work: _Import) -> Iterator[list[Line]]:
-    """The lines in batches in which no row occurs twice."""
-    batch: list[Line] = []
-    places: set[Any] = set()
-    for line in lines:
-        place = work.place(line)
-        if len(batch) == BATCH or (place is not None and place in places):
-            yield batch
-            batch, places = [], set()
-        batch.append(line)
-        places.add(place)
-    if batch:
-        yield batch
+    return problem_of(lines[index].number, {**found, "loc": rest})

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from pydantic import ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import func, null, select
 from sqlalchemy.orm import aliased, lazyload, undefer
 from sqlmodel import SQLModel
 
 from planar.db.planar_session import PlanarSession
 from planar.entities.asking import ask
+from planar.entities.keys import find_key
 from planar.entities.registration import RegisteredEntity
 from planar.entities.relations import Relation
 from planar.modeling.mixins.soft_delete import DELETED_AT
@@ -30,11 +30,13 @@ class Reference:
         id: its key as text.
         label: what people recognise it by; None if the caller may not know, or it does not exist.
         entity: the name of its entity.
+        deleted: whether it is marked as deleted, as far as the caller may know.
     """
 
     id: str
     label: str | None
     entity: str
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,16 @@ async def references_of(
         known = await _labels(session, relation, wanted)
         for references, row, value in zip(found, rows, held, strict=True):
             raw = getattr(row, relation.local)
-            key, label = known.get(value, (raw if value is None else value, None))
-            references[relation.name] = None if raw is None else Reference(str(key), label, relation.target.name)
+            key, label, deleted = known.get(value, (raw if value is None else value, None, False))
+            references[relation.name] = None if raw is None else Reference(str(key), label, relation.target.name, deleted)
     return found
 
 
 async def expand(session: PlanarSession, entity: RegisteredEntity, relation: Relation, rows: Sequence[SQLModel], limit: int) -> list[Ties]:
-    """For each of *rows*, what it is tied to along *relation*: at most *limit* rows each, in the order of their keys."""
+    """For each of *rows*, what it is tied to along *relation*: at most *limit* rows each, in the order of their keys.
+
+    Rows that are marked as deleted are left out.
+    """
     held = [_held(relation, row) for row in rows]
     found: defaultdict[Any, Ties] = defaultdict(Ties)
     values = {value for value in held if value is not None}
@@ -89,17 +94,18 @@ def label_of(entity: RegisteredEntity, row: SQLModel) -> str:
     return str(getattr(row, entity.key)) if value is None else _as_text(value)
 
 
-async def _labels(session: PlanarSession, relation: Relation, values: Collection[Any]) -> Mapping[Any, tuple[Any, str]]:
-    """The key and the label of each target, by the value that refers to it."""
+async def _labels(session: PlanarSession, relation: Relation, values: Collection[Any]) -> Mapping[Any, tuple[Any, str, bool]]:
+    """The key and the label of each target and whether it is marked as deleted, by the value that refers to it."""
     target = relation.target
     cls = target.cls
     remote, key = getattr(cls, relation.remote), getattr(cls, target.key)
     shown = getattr(cls, target.display_field) if target.display_field else key
-    found: dict[Any, tuple[Any, str]] = {}
+    mark = getattr(cls, DELETED_AT) if target.options.soft_delete else null()
+    found: dict[Any, tuple[Any, str, bool]] = {}
     connection = await session.connection()
     for chunk in _chunks(values):
-        for value, identity, label in await connection.execute(select(remote, key, shown).where(remote.in_(chunk))):
-            found[value] = (identity, str(identity) if label is None else _as_text(label))
+        for value, identity, label, gone in await connection.execute(select(remote, key, shown, mark).where(remote.in_(chunk))):
+            found[value] = (identity, str(identity) if label is None else _as_text(label), gone is not None)
     return found
 
 
@@ -114,7 +120,7 @@ def _tied_query(relation: Relation, values: Sequence[Any], limit: int) -> Any:
         table, _, far = relation.link
         numbered = numbered.select_from(target.cls).join(table, far == remote)
     numbered = numbered.where(tie.in_(values))
-    if relation.many and target.options.soft_delete:
+    if target.options.soft_delete:
         numbered = numbered.where(getattr(target.cls, DELETED_AT).is_(None))
     part = numbered.subquery()
     other: Any = aliased(target.cls)
@@ -125,12 +131,7 @@ def _tied_query(relation: Relation, values: Sequence[Any], limit: int) -> Any:
 def _held(relation: Relation, row: SQLModel) -> Any:
     """The value by which a row is tied; a chosen key that is none ties to nothing."""
     value = getattr(row, relation.local)
-    if not relation.chosen or value is None:
-        return value
-    try:
-        return relation.target.key_adapter.validate_python(value)
-    except ValidationError:
-        return None
+    return find_key(relation.target, value) if relation.chosen and value is not None else value
 
 
 def _as_text(value: Any) -> str:

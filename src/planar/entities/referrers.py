@@ -17,6 +17,7 @@ from planar.entities.errors import StillReferenced
 from planar.entities.refusals import bulk_refusal
 from planar.entities.registration import RegisteredEntity
 from planar.entities.validation import MAX_MISFITS, Location, entry
+from planar.entities.visibility import OTHERS, rows_of
 
 _HANDLED: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 """What a foreign key may say of a deletion so that it is no obstacle."""
@@ -30,16 +31,23 @@ async def refuse_referenced(session: PlanarSession, entity: RegisteredEntity, ro
     Foreign keys with an ``ondelete`` of their own, and relationships that delete with the row, do not count.
 
     Raises:
-        StillReferenced: somebody does; the message names the table and the field.
+        StillReferenced: somebody does; the message names the table and the field, if whoever acts may list its rows.
     """
     errors: dict[int, StillReferenced] = {}
     for constraint in _obstacles(entity):
         for index in await _referenced(session, entity, constraint, rows):
-            fields = ", ".join(column.name for column in constraint.columns)
-            message = f"Rows of {constraint.table.name} refer to this {entity.name} by {fields}. Change or delete them first."
+            message = _told(entity, constraint)
             errors.setdefault(index, StillReferenced(message, errors=[entry(StillReferenced.code, (*loc, index), message)]))
     if errors:
         raise bulk_refusal([errors[index] for index in sorted(errors)][:MAX_MISFITS])
+
+
+def _told(entity: RegisteredEntity, constraint: ForeignKeyConstraint) -> str:
+    """Who refers, as far as whoever acts may know."""
+    columns = list(constraint.columns)
+    rows = rows_of(constraint.table, columns)
+    by = "" if rows == OTHERS else f" by {', '.join(column.name for column in columns)}"
+    return f"{rows} refer to this {entity.name}{by}. Change or delete them first."
 
 
 async def _referenced(

@@ -14,6 +14,7 @@ from planar.entities.errors import CheckFailed, ConstraintViolated, MissingRefer
 from planar.entities.registration import RegisteredEntity
 from planar.entities.validation import MAX_MISFITS, Entry, Location, entry
 from planar.entities.violations import Refusal, Violation, read_violation, said_by
+from planar.entities.visibility import rows_of
 from planar.errors import PlanarError
 from planar.modeling.errors import Misfits
 
@@ -95,7 +96,7 @@ def explained(entity: RegisteredEntity, violation: Violation, columns: Sequence[
 def _message(entity: RegisteredEntity, violation: Violation, fields: Sequence[str]) -> str:
     named = " and ".join(fields)
     if violation.table is not None:
-        return f"Rows of {violation.table} refer to this {entity.name}. Change or delete them first."
+        return f"{rows_of(_table(entity, violation.table))} refer to this {entity.name}. Change or delete them first."
     match violation.refusal:
         case Refusal.UNIQUE:
             return f"Another {entity.name} has the same {named or 'value'}."
@@ -109,6 +110,11 @@ def _message(entity: RegisteredEntity, violation: Violation, fields: Sequence[st
             return (
                 f"{entity.name} does not meet the condition {name!r}." if name and name.isidentifier() else f"{entity.name} breaks a rule."
             )
+
+
+def _table(entity: RegisteredEntity, name: str) -> Table | None:
+    """The table that a database calls *name*, which is without its schema."""
+    return next((table for table in entity.table.metadata.sorted_tables if table.name == name), None)
 
 
 async def missing_references(session: PlanarSession, table: Table, row: Row) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ class RegisteredEntity:
         """The class's docstring; pydantic's own counts as none."""
         return self.cls.__doc__.strip() if self.cls.__doc__ else None
 
-    @property
+    @cached_property
     def mapper(self) -> Mapper[Any]:
         """What SQLAlchemy knows of the class."""
         return inspect(self.cls)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.orm.interfaces import MANYTOMANY, MANYTOONE
 from sqlmodel import SQLModel
 
+from planar.entities.fields import Kind
 from planar.entities.registration import EntityRegistry, RegisteredEntity
 
 
@@ -85,7 +86,8 @@ def _by_field(entity: RegisteredEntity, name: str, registry: EntityRegistry) -> 
         there = _field_at(target, key.column) if target is not None else None
         if target is not None and there is not None:
             return Relation(name, target, name, there, many=False, holds_key=True)
-    chosen = field.chosen_entity
+    # A list of keys is no tie: whatever looks along one compares one value.
+    chosen = field.chosen_entity if field.kind is not Kind.JSON else None
     target = next((other for other in registry if chosen in (other.cls.__name__, other.name)), None) if chosen else None
     return Relation(name, target, name, target.key, many=False, holds_key=True, chosen=True) if target is not None else None
 

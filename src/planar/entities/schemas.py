@@ -69,6 +69,7 @@ class EntityReference(Shape):
     id: str
     label: str | None = None
     entity: str
+    deleted: bool = Field(default=False, description="Whether it is marked as deleted; `expand` does not show it then.")
 
 
 class EntityInstance(Shape):

@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from sqlmodel import SQLModel
 
 from planar.context import current_services
 from planar.db.session import get_session
 from planar.entities.errors import EntityReadOnly, InstanceNotFound, NotSoftDeleted
-from planar.entities.fields import Kind
+from planar.entities.keys import read_key
 from planar.entities.listing import find_row
 from planar.entities.querying import Deleted
 from planar.entities.registration import EntityRegistry, RegisteredEntity
 from planar.entities.relations import Relation, relations_of
 from planar.entities.transactions import in_transaction
-from planar.entities.validation import entry
-from planar.entities.values import integer_misfit, text_misfit
+from planar.entities.visibility import may_list
 from planar.entities.writing import Change, create_many, delete_many, restore_one, update_many
 from planar.errors import PlanarError
 from planar.modeling.errors import Misfits
-from planar.security.actions import EntityAction
-from planar.security.authorization import filter_allowed
-from planar.security.resources import EntityResource
 
 __all__ = [
     "Change",
@@ -61,8 +56,8 @@ def find_entity(name: str) -> RegisteredEntity:
 
 def visible_entities() -> list[RegisteredEntity]:
     """The entities whose rows the caller may list, by name."""
-    found = filter_allowed(_registry(), EntityAction.LIST, lambda entity: EntityResource(entity.name))
-    return sorted(found, key=lambda entity: entity.name)
+    found = set(may_list([entity.name for entity in _registry()]))
+    return sorted((entity for entity in _registry() if entity.name in found), key=lambda entity: entity.name)
 
 
 def all_relations(entity: RegisteredEntity) -> dict[str, Relation]:
@@ -73,25 +68,8 @@ def all_relations(entity: RegisteredEntity) -> dict[str, Relation]:
 def visible_relations(entity: RegisteredEntity) -> dict[str, Relation]:
     """Those to entities whose rows the caller may list."""
     relations = all_relations(entity)
-    allowed = filter_allowed(relations.values(), EntityAction.LIST, lambda relation: EntityResource(relation.target.name))
-    return {relation.name: relation for relation in allowed}
-
-
-def read_key(entity: RegisteredEntity, text: object, loc: tuple[str | int, ...] = ("path", "instance_id")) -> Any:
-    """The key that a text stands for.
-
-    Raises:
-        Misfits: it stands for none.
-    """
-    field = entity.fields[entity.key]
-    try:
-        key = entity.key_adapter.validate_python(text)
-    except ValidationError as error:
-        raise Misfits([{**found, "loc": (*loc, *found["loc"])} for found in error.errors(include_url=False)]) from None
-    message = text_misfit(key) if isinstance(key, str) else integer_misfit(field.column.type, key) if field.kind is Kind.INTEGER else None
-    if message is not None:
-        raise Misfits([entry("value_error", loc, message)])
-    return key
+    allowed = set(may_list(list({relation.target.name for relation in relations.values()})))
+    return {name: relation for name, relation in relations.items() if relation.target.name in allowed}
 
 
 # -- one row --------------------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ async def refuse_unknown_files(session: PlanarSession, entity: RegisteredEntity,
     wanted = {file_id for ids in held for file_id in ids.values()}
     if not wanted:
         return
-    known = await visible_files(session, wanted)
+    known = await visible_files(session, wanted, hold=True)
     bad = BadRows(loc)
     for index, ids in enumerate(held):
         unknown = [

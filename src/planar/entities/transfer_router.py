@@ -15,8 +15,9 @@ from fastapi.responses import StreamingResponse
 from planar.entities.exporting import ExportRequest
 from planar.entities.formats import Delimiter, Format
 from planar.entities.import_lines import FileStyle, Mode
-from planar.entities.importing import ImportPlan
+from planar.entities.import_report import ImportPlan
 from planar.entities.querying import Deleted
+from planar.entities.request_parts import MISFIT
 from planar.entities.service import find_entity, visible_relations
 from planar.entities.transfer_errors import FileTooLarge
 from planar.entities.transfer_schemas import ImportResult, RefusedImport
@@ -30,14 +31,11 @@ from planar.security.route_table import RouteTable
 MAX_IMPORT_BYTES: Final = 1024**3
 """How large a file may be."""
 
-_MISFIT: Final[dict[int | str, dict[str, Any]]] = {
-    422: {"model": ValidationProblem, "description": "Something in the request does not fit."}
-}
 _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": ValidationProblem | RefusedImport, "description": "Something in the request, or in the file, does not fit."}
 }
 
-TRANSFER_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=_MISFIT)
+TRANSFER_ROUTES: Final = RouteTable(prefix="/entities", tags=["Entities"], responses=MISFIT)
 
 _TYPES: Final = {
     "text/csv": Format.CSV,

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from planar.entities.import_lines import Mode, Problem
-from planar.entities.importing import ImportReport
+from planar.entities.import_report import ImportReport
 from planar.security.problem import Misfit
 
 

@@ -10,7 +10,8 @@ from planar.db.manager import DatabaseManager
 from planar.db.planar_session import PlanarSession
 from planar.entities.exporting import ExportRequest, export_rows, read_request
 from planar.entities.import_lines import Problem
-from planar.entities.importing import ImportPlan, ImportReport, OnProgress, import_file
+from planar.entities.import_report import ImportPlan, ImportReport, OnProgress
+from planar.entities.importing import import_file
 from planar.entities.registration import EntityRegistry
 from planar.entities.relations import Relation, relations_of
 from planar.entities.transfer_errors import ImportRefused
@@ -32,7 +33,7 @@ async def bring_in(name: str, file: BinaryIO, plan: ImportPlan, label: str, on_p
     """
     services = current_services()
     entity = services.get(EntityRegistry).get(name)
-    # The file is on this machine already, so that the lock is held no longer than its rows take.
+    # The lock is held no longer than the rows take to be written: the file is on this machine already, and validated before.
     async with PlanarSession(services.get(DatabaseManager).get_engine(), label=label, unlimited=True) as session:
         return await import_file(session, entity, file, plan, on_progress)
 

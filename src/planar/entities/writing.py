@@ -20,6 +20,7 @@ from planar.clock import utc_now
 from planar.db.conflicts import is_conflict
 from planar.db.planar_session import PlanarSession
 from planar.entities.asking import ask
+from planar.entities.choices import choosing, refuse_unknown_choices
 from planar.entities.errors import InstanceNotFound, StaleInstance
 from planar.entities.etags import etag_of, matches
 from planar.entities.referrers import refuse_referenced
@@ -72,7 +73,13 @@ async def create_many(
         ConstraintViolated: the database refuses some; ``details["errors"]`` tells of up to 100 of them.
     """
     rows = new_rows(entity, values, loc, with_key=with_key)
-    names = referring(entity)
+    await insert_rows(session, entity, rows, loc)
+    return await reload(session, entity, [key_of(entity, row) for row in rows])
+
+
+async def insert_rows(session: PlanarSession, entity: RegisteredEntity, rows: Sequence[SQLModel], loc: Location = ()) -> None:
+    """Write *rows*, which are validated and in no session yet; the rest as `create_many`."""
+    names = _looked_at(entity)
     await _refuse_bad_targets(session, entity, [{name: getattr(row, name) for name in names} for row in rows] if names else (), loc)
     try:
         async with session.begin_nested():
@@ -83,7 +90,6 @@ async def create_many(
             raise
         written = [_columns_of(entity, row) for row in rows]
         raise await _refused(session, entity, error, written, loc, _inserting(session, entity)) from None
-    return await reload(session, entity, [key_of(entity, row) for row in rows])
 
 
 async def update_many(session: PlanarSession, entity: RegisteredEntity, changes: Sequence[Change], loc: Location = ()) -> list[SQLModel]:
@@ -111,17 +117,26 @@ async def update_many(session: PlanarSession, entity: RegisteredEntity, changes:
         with bad.at(index):
             read.append(changes_of(entity, change.values, whole=change.whole))
     bad.raise_if_any()
-    rows = await lock_rows(session, entity, changes, loc)
-    await _refuse_bad_targets(session, entity, [_news(row, values) for row, values in zip(rows, read, strict=True)], loc)
+    rows = await change_rows(session, entity, list(zip(changes, read, strict=True)), loc)
+    return await reload(session, entity, [key_of(entity, row) for row in rows])
+
+
+async def change_rows(
+    session: PlanarSession, entity: RegisteredEntity, changes: Sequence[tuple[Change, Written]], loc: Location = ()
+) -> list[SQLModel]:
+    """Set, in the row of each change, what `changes_of` read; the rest as `update_many`. The rows are as the program has them."""
+    rows = await lock_rows(session, entity, [change for change, _ in changes], loc)
+    await _refuse_bad_targets(session, entity, [_news(row, values) for row, (_, values) in zip(rows, changes, strict=True)], loc)
 
     def apply() -> None:
-        for index, (row, values) in enumerate(zip(rows, read, strict=True)):
+        bad = BadRows(loc)
+        for index, (row, (_, values)) in enumerate(zip(rows, changes, strict=True)):
             with bad.at(index):
                 apply_changes(entity, row, values)
         bad.raise_if_any()
 
     await _write_changes(session, entity, rows, apply, loc)
-    return await reload(session, entity, [key_of(entity, row) for row in rows])
+    return rows
 
 
 async def delete_many(session: PlanarSession, entity: RegisteredEntity, changes: Sequence[Change], loc: Location = ()) -> None:
@@ -224,9 +239,16 @@ async def _rows_by_key(
     return found
 
 
+def _looked_at(entity: RegisteredEntity) -> tuple[str, ...]:
+    """The fields of new rows by which it is decided whether what they refer to is there."""
+    chosen = choosing(entity)
+    return (*referring(entity), *chosen, *((entity.key,) if entity in chosen.values() else ()))
+
+
 async def _refuse_bad_targets(session: PlanarSession, entity: RegisteredEntity, rows: Sequence[Written], loc: Location) -> None:
     await refuse_unknown_files(session, entity, rows, loc)
     await refuse_deleted_targets(session, entity, rows, loc)
+    await refuse_unknown_choices(session, entity, rows, loc)
 
 
 def _news(row: SQLModel, values: Written) -> Written:

@@ -51,9 +51,12 @@ async def check_files(value: Any, place: Place = ()) -> list[tuple[Place, UUID]]
     return [(where, file.id) for where, file in found]
 
 
-async def visible_files(session: PlanarSession, ids: Set[UUID]) -> dict[UUID, PlanarFileMetadata]:
-    """The records of those files of *ids* that exist and are for whoever acts to see, by their ids; one statement for 500 ids."""
-    records = await _records(session, ids)
+async def visible_files(session: PlanarSession, ids: Set[UUID], *, hold: bool = False) -> dict[UUID, PlanarFileMetadata]:
+    """The records of those files of *ids* that exist and are for whoever acts to see, by their ids; one statement for 500 ids.
+
+    With *hold* nobody can delete them before the transaction of *session* ends.
+    """
+    records = await _records(session, ids, hold)
     return {key: record for key, record in records.items() if is_allowed(FileResource(str(key)), FileAction.VIEW_DETAILS)}
 
 
@@ -88,10 +91,12 @@ def _parts(item: Any) -> Iterable[tuple[str | int, Any]]:
     return ()
 
 
-async def _records(session: PlanarSession, ids: Set[UUID]) -> dict[UUID, PlanarFileMetadata]:
+async def _records(session: PlanarSession, ids: Set[UUID], hold: bool) -> dict[UUID, PlanarFileMetadata]:
     wanted = sorted(ids)
     records: dict[UUID, PlanarFileMetadata] = {}
     for start in range(0, len(wanted), _BATCH):
         query = select(PlanarFileMetadata).where(col(PlanarFileMetadata.id).in_(wanted[start : start + _BATCH]))
+        if hold:
+            query = query.order_by(col(PlanarFileMetadata.id)).with_for_update(read=True, key_share=True)
         records.update({row.id: row for row in await scalars(session, query)})
     return records

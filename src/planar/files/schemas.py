@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from planar.files.models import PlanarFile, PlanarFileMetadata
-from planar.files.references import Reference, ReferenceKind
+from planar.files.uses import Reference, ReferenceKind
 from planar.security.problem import Problem
 
 
@@ -93,7 +93,8 @@ class FileLink(Shape):
 
 
 class FileReference(Shape):
-    """Something that is tied to a file: a row of an entity, a run that was started with it, or the run that stored it."""
+    """Something that is tied to a file: a row of an entity, a task that it is attached to, a run that was started with it, or the run that
+    stored it."""
 
     kind: ReferenceKind
     name: str

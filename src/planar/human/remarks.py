@@ -7,15 +7,12 @@ from uuid import UUID
 from planar.context import current_services
 from planar.db.session import PlanarSession
 from planar.engine.client import Client
-from planar.files.access import current_files
+from planar.files.checking import visible_files
 from planar.files.errors import FileNotKnown
 from planar.human.changing import find_task, in_transaction
 from planar.human.lifecycle import Who
 from planar.human.models import HumanTaskAttachment, HumanTaskComment
 from planar.human.putting import put
-from planar.security.actions import FileAction
-from planar.security.authorization import is_allowed
-from planar.security.resources import FileResource
 
 
 async def comment(session: PlanarSession, task_id: UUID, text: str, who: Who) -> HumanTaskComment:
@@ -41,8 +38,8 @@ async def attach(task_id: UUID, file_id: UUID, who: Who) -> HumanTaskAttachment:
 
     async def work(session: PlanarSession) -> HumanTaskAttachment:
         await find_task(session, task_id)
-        record = await current_files().find(file_id)
-        if record is None or not is_allowed(FileResource(str(file_id)), FileAction.VIEW_DETAILS):
+        # Nobody deletes it until it is attached.
+        if not await visible_files(session, {file_id}, hold=True):
             raise FileNotKnown(f"There is no file {file_id}.")
         now = current_services().get(Client).now()
         row = {"task_id": task_id, "file_id": file_id, "created_by": who.name, "created_at": now}

@@ -13,10 +13,8 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.routing import BaseRoute
 
-from planar.entities.history_router import HISTORY_ROUTES
-from planar.entities.router import ENTITY_ROUTES
-from planar.entities.transfer_router import TRANSFER_ROUTES
-from planar.files.router import FILE_ROUTES
+from planar.entities.router import ENTITY_TABLES
+from planar.files.router import FILE_TABLES
 from planar.human.router import HUMAN_TASK_ROUTES
 from planar.object_config.router import OBJECT_CONFIG_ROUTES
 from planar.routers.health import HEALTH_ROUTES
@@ -29,10 +27,8 @@ _TABLES: Final = (
     HEALTH_ROUTES,
     EVENT_ROUTES,
     WORKFLOW_ROUTES,
-    ENTITY_ROUTES,
-    HISTORY_ROUTES,
-    TRANSFER_ROUTES,
-    FILE_ROUTES,
+    *ENTITY_TABLES,
+    *FILE_TABLES,
     RULE_ROUTES,
     OBJECT_CONFIG_ROUTES,
     HUMAN_TASK_ROUTES,

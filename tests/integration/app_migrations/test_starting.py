@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from planar.db.app_migrations import service
-from planar.db.app_migrations.judgement import ADOPT, MERGE, REVISE, UPGRADE
-from planar.db.errors import DatabaseAhead, DatabaseBehind, HistoryBroken, SeveralHeads, TableDiffers, TablesNotAdopted
+from planar.db.app_migrations.judgement import ADOPT, FIRST, INIT, MERGE, REVISE, UPGRADE
+from planar.db.errors import DatabaseAhead, DatabaseBehind, HistoryBroken, NoMigrations, SeveralHeads, TableDiffers, TablesNotAdopted
 from planar.logging.logger import FIELDS_ATTRIBUTE
 from tests.integration.app_migrations.site import Site
 from tests.integration.app_migrations.versions import NAMES, schema
@@ -189,22 +190,68 @@ async def test_dev_alters_nothing_and_tells_the_command(first: Site, caplog: pyt
     assert await first.schema() == before
 
 
-async def test_without_revisions_missing_tables_are_made_and_prod_recommends_migrations(
+async def test_without_revisions_dev_makes_missing_tables_and_prod_recommends_migrations(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         await site.start(schema(1), strict=False)
         assert told(caplog) == []
         await site.start(schema(1))
-    assert told(caplog) == [(None, 'planar db revision -m "first"')]
+    assert told(caplog) == [(None, f"{FIRST}, then {ADOPT}")]
     with pytest.raises(TableDiffers, match="Planar never alters a table"):
         await site.start(schema(2))
-
-
-async def test_a_folder_of_alembics_own_is_left_alone(site: Site) -> None:
-    (site.folder / "env.py").write_text("raise AssertionError")
+    await site.revise(schema(1), "first")
+    await site.upgrade(schema(1), adopt=True)
     await site.start(schema(1))
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_prod_refuses_missing_tables_without_revisions_until_one_makes_them(site: Site, begun: bool) -> None:
+    if not begun:
+        shutil.rmtree(site.folder)
+    with pytest.raises(NoMigrations) as caught:
+        await site.start(schema(1))
+    first = FIRST if begun else f"{INIT}, {FIRST}"
+    assert str(caught.value) == (
+        f"The database lacks the tables customer, invoice. The application has no revision that makes them. Run: {first}, then {UPGRADE}"
+    )
+    assert "customer" not in str(await site.schema())
+    if not begun:
+        service.begin(site.folder)
+    await site.revise(schema(1), "first")
+    await site.upgrade(schema(1))
+    await site.start(schema(1))
+
+
+async def test_prod_refuses_a_new_table_beside_others_until_those_are_adopted_and_it_has_a_revision(site: Site) -> None:
+    await site.start(schema(1), strict=False)
+    more = schema(1)
+    Table("thing", more, Column("id", Integer, primary_key=True))
+    with pytest.raises(NoMigrations, match="lacks the tables thing") as caught:
+        await site.start(more)
+    assert str(caught.value).endswith(
+        f"Run: {FIRST}, {ADOPT}, all with the classes of customer, invoice alone; then with the others: {REVISE}, {UPGRADE}"
+    )
+    await site.revise(schema(1), "first")
+    await site.upgrade(schema(1), adopt=True)
+    await site.revise(more, "what changed")
+    await site.upgrade(more)
+    await site.start(more)
+
+
+async def test_an_app_without_tables_needs_no_revision(site: Site) -> None:
+    await site.start(MetaData(naming_convention=NAMES))
+
+
+async def test_a_folder_of_alembics_own_is_left_alone(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    (site.folder / "env.py").write_text("raise AssertionError")
+    with pytest.raises(NoMigrations, match=r"is Alembic's own\. Run: alembic upgrade head"):
+        await site.start(schema(1))
+    await site.start(schema(1), strict=False)
     assert "customer" in str(await site.schema())
+    with caplog.at_level(logging.WARNING):
+        await site.start(schema(1))
+    assert told(caplog) == []
 
 
 async def test_an_app_without_tables_starts_with_a_folder_of_revisions(site: Site) -> None:

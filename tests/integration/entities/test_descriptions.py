@@ -122,7 +122,7 @@ async def test_whoever_may_not_list_another_entity_does_not_see_it_through_this_
     order = await api.make("Order", number="1", customer_id=ann["id"])
     under(api, lambda action, name: name != "Customer")
     found = await api.get(f"/Order/instances/{order['id']}")
-    assert found["references"]["customer"] == {"id": ann["id"], "label": None, "entity": "Customer"}
+    assert found["references"]["customer"] == {"id": ann["id"], "label": None, "entity": "Customer", "deleted": False}
     for params in ({"expand": "customer"}, {"filter": "customer.name:eq:Ann"}, {"sort": "customer.name"}):
         assert misfits(await api.ask("GET", "/Order/instances", params=params))
     assert [item["name"] for item in (await api.get("/Order"))["relations"]] == ["lines"]

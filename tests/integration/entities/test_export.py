@@ -17,7 +17,7 @@ from planar.context import bind_services
 from planar.entities.exporting import ExportRequest
 from planar.entities.formats import Delimiter, Format
 from planar.entities.import_lines import FileStyle, Mode
-from planar.entities.importing import ImportPlan
+from planar.entities.import_report import ImportPlan
 from planar.entities.transfer_service import bring_in, take_out
 from planar.security.actions import Action, EntityAction
 from planar.security.auth_context import Principal

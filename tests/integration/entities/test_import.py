@@ -14,12 +14,14 @@ from sqlmodel import col, select
 
 from planar.context import bind_services
 from planar.db.history import PlanarEntityChange
+from planar.entities import import_checking
 from planar.entities.formats import Delimiter, Format
 from planar.entities.import_lines import FileStyle, Mode
-from planar.entities.importing import ImportPlan, ImportReport
+from planar.entities.import_report import ImportPlan, ImportReport
 from planar.entities.transfer_service import bring_in
 from tests.databases import Databases
 from tests.integration.entities.register import V1, Item, Register, Shade, Slip, open_register
+from tests.integration.entities.test_relations import statements
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +139,31 @@ async def test_an_upsert_takes_what_is_there_and_makes_the_rest(register: Regist
     report = await bring(register, "Item", "code,title\na,new\nb,made\nb,made again\n", mode="upsert", match="code")
     assert (report.committed, report.created, report.updated, report.lines) == (True, 1, 2, 3)
     assert [(item.code, item.title) for item in await items(register)] == [("a", "new"), ("b", "made again")]
+
+
+async def test_an_upsert_needs_of_a_line_what_becomes_of_it_needs(register: Register) -> None:
+    await register.stored(Item(code="a", title="old"))
+    (a,) = await items(register)
+    report = await bring(register, "Item", f"id,title\n{a.id},new\n", mode="upsert")
+    assert (report.committed, report.updated) == (True, 1)
+    report = await bring(register, "Item", f"id,title\n{a.id},newer\n{uuid4()},made\n", mode="upsert")
+    assert [(problem.line, problem.field, problem.type) for problem in report.errors] == [(3, "code", "missing")]
+    assert [item.title for item in await items(register)] == ["new"]
+
+
+@pytest.mark.parametrize("mode", ["create", "upsert"])
+async def test_nothing_is_asked_of_the_database_until_all_lines_are_read(
+    register: Register, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr(import_checking, "BATCH", 2)
+    told: list[int] = []
+    with statements(register) as asked, bind_services(register.app.services):
+        plan = ImportPlan(Mode(mode), FileStyle(Format.CSV), match="code")
+        file = io.BytesIO(b"code,count\na,1\nb,x\nc,3\nd,4\ne,5\n")
+        report = await bring_in("Item", file, plan, "a test", lambda report: told.append(0 if report.created else len(asked)))
+    # Three batches are read, and as many are written, as far as they fit.
+    assert told == [0] * 6
+    assert (report.created, report.lines, report.error_count, report.committed) == (4, 5, 1, False)
 
 
 async def test_an_upsert_by_key_keeps_the_key_that_is_given(register: Register) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import event, text
 
 from tests.integration.entities.conftest import Entities, misfits, problem
+from tests.integration.entities.register import Register
+from tests.integration.entities.world import Note, Pin
 
 pytestmark = pytest.mark.anyio
 
 
 @contextmanager
-def statements(api: Entities) -> Iterator[list[str]]:
+def statements(api: Entities | Register) -> Iterator[list[str]]:
     """What is asked of the database in the block."""
     engine = api.app.db_manager.get_engine().sync_engine
     told: list[str] = []
@@ -34,21 +37,26 @@ def statements(api: Entities) -> Iterator[list[str]]:
 async def test_a_reference_has_a_label(api: Entities) -> None:
     ann = await api.make("Customer", name="Ann")
     order = await api.make("Order", number="A1", customer_id=ann["id"])
-    assert order["references"] == {"customer": {"id": ann["id"], "label": "Ann", "entity": "Customer"}}
+    assert order["references"] == {"customer": {"id": ann["id"], "label": "Ann", "entity": "Customer", "deleted": False}}
     assert (await api.make("Order", number="A2"))["references"] == {"customer": None}
     line = await api.make("Line", order_id=order["id"], product="p")
-    assert line["references"]["order"] == {"id": order["id"], "label": "A1", "entity": "Order"}
+    assert line["references"]["order"] == {"id": order["id"], "label": "A1", "entity": "Order", "deleted": False}
     assert "references" not in (await api.list("Order", references=False))["items"][0]
 
 
 async def test_a_chosen_entity_and_a_bare_foreign_key_are_references_too(api: Entities) -> None:
     ann = await api.make("Customer", name="Ann")
     parent = await api.make("Note", title="parent", about=ann["id"])
-    assert parent["references"] == {"about": {"id": ann["id"], "label": "Ann", "entity": "Customer"}, "parent_id": None}
-    child = await api.make("Note", title="child", about="no key", parent_id=parent["id"])
+    assert parent["references"] == {"about": {"id": ann["id"], "label": "Ann", "entity": "Customer", "deleted": False}, "parent_id": None}
+    child = await api.make("Note", title="child", about=ann["id"], parent_id=parent["id"])
+    # As programs may write it, and as it was written before keys were looked for.
+    async with api.app.db_manager.get_session() as session:
+        (await session.get_one(Note, UUID(child["id"]))).about = "no key"
+        await session.commit()
+    child = await api.get(f"/Note/instances/{child['id']}")
     assert child["references"] == {
-        "about": {"id": "no key", "label": None, "entity": "Customer"},
-        "parent_id": {"id": parent["id"], "label": "parent", "entity": "Note"},
+        "about": {"id": "no key", "label": None, "entity": "Customer", "deleted": False},
+        "parent_id": {"id": parent["id"], "label": "parent", "entity": "Note", "deleted": False},
     }
     found = await api.list("Note", "parent_id.title:eq:parent", expand="about,parent_id")
     assert [item["id"] for item in found["items"]] == [child["id"]]
@@ -131,6 +139,81 @@ async def test_rows_marked_as_deleted_are_neither_found_across_a_relation_nor_re
     assert [found["loc"] for found in body["errors"]] == [["body", "note_id"]]
     await api.ask("POST", f"/Note/instances/{gone['id']}/restore")
     assert (await api.ask("PATCH", path, {"note_id": gone["id"]})).status_code == 200
+
+
+async def test_what_a_row_refers_to_is_marked_once_it_is_deleted(api: Entities) -> None:
+    gone = await api.make("Note", title="gone")
+    reply = await api.make("Reply", text="r", note_id=gone["id"])
+    assert reply["references"]["note"] == {"id": gone["id"], "label": "gone", "entity": "Note", "deleted": False}
+    assert (await api.ask("DELETE", f"/Note/instances/{gone['id']}")).status_code == 204
+    shown = await api.get(f"/Reply/instances/{reply['id']}", expand="note")
+    assert shown["references"]["note"] == {"id": gone["id"], "label": "gone", "entity": "Note", "deleted": True}
+    assert shown["expanded"] == {"note": None}
+    assert [item["expanded"] for item in (await api.list("Reply", expand="note"))["items"]] == [{"note": None}]
+    assert (await api.get("/Note/options", search="gone"))["items"] == []
+    await api.ask("POST", f"/Note/instances/{gone['id']}/restore")
+    assert (await api.get(f"/Reply/instances/{reply['id']}", expand="note"))["expanded"]["note"]["id"] == gone["id"]
+
+
+async def test_what_is_chosen_must_be_there(api: Entities) -> None:
+    ann, wrong = await api.make("Customer", name="Ann"), str(uuid4())
+    note = await api.make("Note", title="t", about=ann["id"])
+    path = f"/Note/instances/{note['id']}"
+    for value in (wrong, "no key", "", note["id"]):
+        assert set(misfits(await api.ask("POST", "/Note/instances", {"title": "x", "about": value}))) == {"body.about"}
+        assert set(misfits(await api.ask("PATCH", path, {"about": value}))) == {"body.about"}
+        rows = [{"title": "a", "about": ann["id"]}, {"title": "b"}, {"title": "c", "about": value}]
+        assert set(misfits(await api.ask("POST", "/Note/instances/bulk", rows))) == {"body.2.about"}
+    assert (await api.ask("DELETE", f"/Customer/instances/{ann['id']}")).status_code == 204
+    # What the row has already may stay.
+    assert (await api.ask("PUT", path, {"title": "u", "about": ann["id"]})).status_code == 200
+    assert (await api.ask("PATCH", path, {"about": None})).status_code == 200
+    assert set(misfits(await api.ask("PATCH", path, {"about": ann["id"]}))) == {"body.about"}
+
+
+async def test_what_is_marked_as_deleted_is_not_chosen(api: Entities) -> None:
+    gone = await api.make("Note", title="gone")
+    pin = await api.make("Pin", note=gone["id"], several=[gone["id"]])
+    assert pin["references"].keys() == {"note", "city", "other"}
+    assert (await api.ask("DELETE", f"/Note/instances/{gone['id']}")).status_code == 204
+    assert (await api.get(f"/Pin/instances/{pin['id']}"))["references"]["note"]["deleted"] is True
+    answer = await api.ask("POST", "/Pin/instances", {"note": gone["id"], "city": "9" * 30})
+    assert misfits(answer) == {
+        "body.note": f"There is no Note {gone['id']}",
+        "body.city": f"There is no City {'9' * 30}",
+    }
+
+
+async def test_choices_are_looked_for_by_one_statement_for_each_entity(api: Entities) -> None:
+    await api.make("City", name="Rome")
+    notes = await api.make_many("Note", [{"title": str(number)} for number in range(100)])
+    rows = [{"note": note["id"], "city": "1"} for note in notes]
+    counts: list[int] = []
+    for some in (rows[:2], rows):
+        with statements(api) as told:
+            await api.make_many("Pin", some)
+        counts.append(sum(statement.startswith(("SELECT note.id", "SELECT city.id")) for statement in told))
+    assert counts == [2, 2]
+
+
+async def test_a_chosen_key_that_no_database_could_look_for_is_shown_as_it_is(api: Entities) -> None:
+    rome = await api.make("City", name="Rome")
+    pins = await api.make_many("Pin", [{"city": rome["id"]}, {"city": rome["id"]}])
+    async with api.app.db_manager.get_session() as session:
+        (await session.get_one(Pin, UUID(pins[0]["id"]))).city = "9" * 30
+        await session.commit()
+    found = {item["id"]: item for item in (await api.list("Pin", expand="city"))["items"]}
+    assert found[pins[0]["id"]]["references"]["city"] == {"id": "9" * 30, "label": None, "entity": "City", "deleted": False}
+    assert [found[pin["id"]]["expanded"]["city"] is None for pin in pins] == [True, False]
+
+
+async def test_new_rows_may_choose_each_other(api: Entities) -> None:
+    first, second = str(uuid4()), str(uuid4())
+    lines = [{"id": first, "other": second}, {"id": second, "other": first}]
+    body = "\n".join(map(json.dumps, lines)).encode()
+    answer = await api.ask("POST", "/Pin/import", body, headers={"content-type": "application/jsonl"})
+    assert answer.status_code == 200, answer.text
+    assert (await api.list("Pin"))["total"] == 2
 
 
 async def test_many_to_many_goes_across_the_table_between(api: Entities) -> None:

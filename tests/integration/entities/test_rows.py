@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from planar.security import Principal
+from planar.security.actions import Action
+from planar.security.authorization import Authorizer, Decision
+from planar.security.resources import ResourceDescriptor
 from tests.integration.entities.conftest import Entities, misfits, problem
+from tests.integration.entities.world import Visit
 
 pytestmark = pytest.mark.anyio
 
@@ -179,6 +184,24 @@ async def test_who_is_referred_to_is_not_deleted(api: Entities) -> None:
     body = problem(await api.ask("DELETE", f"/Customer/instances/{customer['id']}"), 409, "still_referenced")
     assert body["detail"] == "Rows of order refer to this Customer by customer_id. Change or delete them first."
     assert (await api.get(f"/Order/instances/{order['id']}"))["data"]["customer_id"] == customer["id"]
+
+
+async def test_who_refers_to_a_row_is_told_to_whoever_may_list_them(api: Entities) -> None:
+    class NoOrders:
+        def decide(self, principal: Principal | None, action: Action, resource: ResourceDescriptor) -> Decision:
+            return Decision(resource.resource_id != "Order")
+
+    customer = await api.make("Customer", name="Ann")
+    await api.make("Order", number="A1", customer_id=customer["id"])
+    patient = await api.make("Patient", name="Bea")
+    async with api.app.db_manager.get_session() as session:
+        session.add(Visit(reason="secret", patient_id=UUID(patient["id"])))
+        await session.commit()
+    api.app.services.add(Authorizer, NoOrders())
+    body = problem(await api.ask("DELETE", f"/Customer/instances/{customer['id']}"), 409, "still_referenced")
+    assert body["detail"] == "Other rows refer to this Customer. Change or delete them first."
+    body = problem(await api.ask("DELETE", f"/Patient/instances/{patient['id']}"), 409, "still_referenced")
+    assert body["detail"] == "Other rows refer to this Patient. Change or delete them first."
 
 
 async def test_what_belongs_to_a_row_goes_with_it(api: Entities) -> None:

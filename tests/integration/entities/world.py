@@ -17,7 +17,7 @@ from planar import PlanarApp
 from planar.db.tables import create_application_tables
 from planar.modeling.column_types import JSONText
 from planar.modeling.entity_options import EntityOptions
-from planar.modeling.field_helpers import EntityField, Hidden, LongText, ReadOnly, WriteOnce
+from planar.modeling.field_helpers import PRESENTATION, EntityField, Hidden, LongText, ReadOnly, WriteOnce
 from planar.modeling.mixins import SoftDeleteMixin, TimestampMixin
 from planar.modeling.orm import Field, PlanarBaseEntity, Relationship, SQLModel
 
@@ -161,6 +161,17 @@ class Country(Plain, table=True):
     name: str
 
 
+class Pin(Base, table=True):
+    """Chooses of several entities, and of its own."""
+
+    note: Annotated[str | None, EntityField(entity=Note)] = None
+    city: Annotated[str | None, EntityField(entity=City)] = None
+    other: str | None = Field(
+        default=None, schema_extra={"json_schema_extra": {PRESENTATION: {"inputType": "entity-select", "entity": "Pin"}}}
+    )
+    several: Annotated[list[str], EntityField(entity=Note)] = Field(default_factory=list, sa_type=JSON)
+
+
 class Rate(Base, table=True):
     entity_options: ClassVar[EntityOptions] = EntityOptions(read_only=True)
 
@@ -189,7 +200,7 @@ class Sample(Base, table=True):
     raw: bytes | None = None
 
 
-ENTITIES = (Customer, Order, Line, Tag, Note, Reply, Patient, Visit, Hint, Counter, City, Country, Rate, Sample)
+ENTITIES = (Customer, Order, Line, Tag, Note, Reply, Patient, Visit, Hint, Counter, City, Country, Rate, Sample, Pin)
 
 
 async def make_tables(engine: AsyncEngine) -> None:

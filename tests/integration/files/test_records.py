@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,12 +17,13 @@ from planar.files.columns import file_field
 from planar.files.errors import UnknownFiles
 from planar.files.models import PlanarFileUse
 from planar.files.storage.memory import MemoryStorage
+from planar.human.models import HumanTask, HumanTaskAttachment
 from planar.modeling.orm import PlanarBaseEntity
 from planar.security import Principal
 from planar.security.actions import Action
-from planar.security.authorization import Decision
-from planar.security.resources import ResourceDescriptor
-from planar.workflows import workflow
+from planar.security.authorization import Authorizer, Decision
+from planar.security.resources import FileResource, ResourceDescriptor
+from planar.workflows import step, workflow
 from planar.workflows.waiting import wait_for_event
 from tests.integration.files.conftest import OpenFiles, in_script
 from tests.integration.http.conftest import invalid, problem_of
@@ -179,6 +181,81 @@ async def test_a_file_that_an_entity_names_is_in_use(open_files: OpenFiles) -> N
         assert (await api.client.delete(f"/planar/v1/file/{stored['id']}?force=true")).status_code == 204
 
 
+class Secretive:
+    """Nobody may do anything to what is called by one of *hidden*."""
+
+    def __init__(self, *hidden: str | None) -> None:
+        self.hidden = hidden
+
+    def decide(self, principal: Principal | None, action: Action, resource: ResourceDescriptor) -> Decision:
+        named = {resource.resource_id, getattr(resource, "name", "")}
+        return Decision(isinstance(resource, FileResource) or not named.intersection(self.hidden))
+
+
+@pytest.mark.parametrize("user", ["row", "run"])
+async def test_what_begins_to_use_a_file_while_it_is_deleted_keeps_it_or_is_refused(open_files: OpenFiles, user: str) -> None:
+    async with open_files([reviewing], prepare=lambda app: app.register_entity(FiledContract)) as api:
+        seen: set[tuple[int, int]] = set()
+        for turn in range(12):
+            stored = await api.store()
+            if user == "row":
+                using = api.post("/entities/FiledContract/instances", {"scan": stored["id"]})
+            else:
+                using = api.post("/workflows/reviewing/start", {"paper": stored})
+            deleting = api.client.delete(f"/planar/v1/file/{stored['id']}")
+            # Either may be the first.
+            answers = await asyncio.gather(*((using, deleting) if turn % 2 else (deleting, using)))
+            used, deleted = answers if turn % 2 else reversed(answers)
+            seen.add((used.status_code, deleted.status_code))
+        assert seen <= {(201 if user == "row" else 202, 409), (422, 204)}
+
+
+async def test_a_file_that_belongs_to_a_task_is_in_use(open_files: OpenFiles) -> None:
+    async with open_files() as api:
+        stored = await api.store()
+        task = HumanTask(
+            id=uuid7(), name="approve", title="Approve", workflow_id=uuid7(), workflow_name="w", step_id=1, step_path="1", output_schema={}
+        )
+        await with_session(api.app, task, HumanTaskAttachment(task_id=task.id, file_id=UUID(stored["id"])))
+        (reference,) = (await api.get(f"/file/{stored['id']}/references")).json()
+        assert reference == {"kind": "human_task", "name": "approve", "id": str(task.id), "place": "attachment", "in_use": True}
+        assert str(task.id) in problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 409, "file_in_use")
+        api.app.services.add(Authorizer, Secretive("approve"))
+        assert (await api.get(f"/file/{stored['id']}/references")).json() == []
+        assert (await api.client.delete(f"/planar/v1/file/{stored['id']}?force=true")).status_code == 204
+
+
+@pytest.mark.parametrize("is_served", [True, False])
+async def test_who_uses_a_file_is_told_to_whoever_may_see_them(open_files: OpenFiles, is_served: bool) -> None:
+    def prepare(app: PlanarApp) -> None:
+        if is_served:
+            app.register_entity(FiledContract, name="Contract")
+
+    async with open_files([reviewing], prepare=prepare) as api:
+        stored = await api.store()
+        path = f"/file/{stored['id']}"
+        contracts = [FiledContract(scan=UUID(stored["id"])) for _ in range(2)]
+        name, keys = "Contract" if is_served else "filedcontract", {str(each.id) for each in contracts}
+        await with_session(api.app, *contracts)
+        run_id = await api.start("reviewing", paper=stored)
+
+        async def told() -> set[tuple[str, str]]:
+            return {(each["name"], each["id"]) for each in (await api.get(f"{path}/references")).json()}
+
+        rows, run = {(name, key) for key in keys}, {("reviewing", run_id)}
+        assert await told() == rows | run
+        for hidden, seen, words in (
+            (("Contract" if is_served else None,), run, f"run reviewing {run_id} and 2 others."),
+            (("reviewing",), rows, " and another."),
+            (("Contract" if is_served else None, "reviewing"), set[tuple[str, str]](), "in use by 3 others."),
+        ):
+            api.app.services.add(Authorizer, Secretive(*hidden))
+            assert await told() == seen
+            refusal = problem_of(await api.client.delete(f"/planar/v1{path}"), 409, "file_in_use")
+            assert words in refusal
+            assert {word for word in ("reviewing", name, run_id, *keys) if word in refusal} == {word for each in seen for word in each}
+
+
 async def test_a_run_uses_its_files_until_it_ends(open_files: OpenFiles) -> None:
     async with open_files([reviewing]) as api:
         stored = await api.store()
@@ -194,8 +271,64 @@ async def test_a_run_uses_its_files_until_it_ends(open_files: OpenFiles) -> None
         assert (await api.client.delete(f"/planar/v1/file/{stored['id']}")).status_code == 204
 
 
+@step()
+async def draw() -> PlanarFile:
+    """Stores a file."""
+    return await PlanarFile.upload(b"drawn", "drawn.txt")
+
+
+@workflow()
+async def drawing() -> str:
+    """Has a file of its own step, and waits."""
+    file = await draw()
+    await wait_for_event("seen")
+    return file.filename
+
+
+@workflow()
+async def told() -> str:
+    """Waits for a file, starts another run with it, and waits for that."""
+    event = await wait_for_event("come")
+    return await reviewing(PlanarFile.model_validate(event["file"]))
+
+
+async def test_a_run_uses_what_its_steps_hand_on_until_it_ends(open_files: OpenFiles) -> None:
+    async with open_files([drawing]) as api:
+        run_id = await api.start("drawing")
+        await api.until(run_id, "suspended")
+        (stored,) = (await api.get("/file/")).json()["items"]
+        found = (await api.get(f"/file/{stored['id']}/references")).json()
+        assert found == [
+            {"kind": "run", "name": "drawing", "id": run_id, "place": "step 1", "in_use": True},
+            {"kind": "made_by", "name": "drawing", "id": run_id, "place": "step 1", "in_use": False},
+        ]
+        problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 409, "file_in_use")
+        await api.post("/workflows/events/emit", {"event_key": "seen"})
+        await api.until(run_id, "succeeded")
+        assert [each["kind"] for each in (await api.get(f"/file/{stored['id']}/references")).json()] == ["made_by"]
+        assert (await api.client.delete(f"/planar/v1/file/{stored['id']}")).status_code == 204
+
+
+async def test_a_run_uses_what_it_was_told_and_what_code_has_started_it_with(open_files: OpenFiles) -> None:
+    async with open_files([told, reviewing]) as api:
+        stored = await api.store()
+        run_id = await api.start("told")
+        await api.until(run_id, "suspended")
+        assert (await api.get(f"/file/{stored['id']}/references")).json() == []
+        await api.post("/workflows/events/emit", {"event_key": "come", "payload": {"file": stored}})
+        async with asyncio.timeout(20):
+            while len(found := (await api.get(f"/file/{stored['id']}/references")).json()) < 2:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
+        assert {(each["name"], each["place"], each["in_use"]) for each in found} == {
+            ("told", "step 1", True),
+            ("reviewing", "arguments", True),
+        }
+        assert {each["id"] for each in found if each["name"] == "told"} == {run_id}
+        problem_of(await api.client.delete(f"/planar/v1/file/{stored['id']}"), 409, "file_in_use")
+
+
 async def test_a_run_that_goes_on_is_seen_behind_any_number_that_have_ended(open_files: OpenFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planar.files.references.MOST_REFERENCES", 2)
+    monkeypatch.setattr("planar.files.run_uses.MOST_REFERENCES", 2)
     async with open_files([reviewing, typed]) as api:
         stored = await api.store()
         waiting = await api.start("reviewing", paper=stored)

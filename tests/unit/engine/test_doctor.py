@@ -101,6 +101,11 @@ WRONG = [
     (facts(migration=MigrationStatus("0003", "0004")), Code.MIGRATIONS_PENDING, WARNING),
     (facts(migration=MigrationStatus("0005", "0004")), Code.TABLES_NEWER, ERROR),
     (facts(application=ApplicationFacts(frozenset(), ("orders",))), Code.APPLICATION_TABLES_MISSING, WARNING),
+    (
+        facts(application=ApplicationFacts(frozenset(), ("orders",), missing_remedy="Run: planar db init")),
+        Code.APPLICATION_TABLES_MISSING,
+        ERROR,
+    ),
     (facts(application=ApplicationFacts(frozenset(), (), ("It is.",))), Code.APPLICATION_TABLES_DIFFER, ERROR),
     (
         facts(application=ApplicationFacts(frozenset(), ("orders",), ("It is.",), (("1 is behind.", "planar db upgrade"),))),

@@ -109,7 +109,12 @@ class History:
 
 def is_used(folder: Path | None) -> bool:
     """Whether *folder* is there for revisions of ours."""
-    return folder is not None and folder.is_dir() and not (folder / FOREIGN_MARK).exists()
+    return folder is not None and folder.is_dir() and not is_foreign(folder)
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether *folder* is Alembic's own."""
+    return (folder / FOREIGN_MARK).exists()
 
 
 def read_history(folder: Path) -> History:

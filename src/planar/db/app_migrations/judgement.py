@@ -13,6 +13,8 @@ UPGRADE = "planar db upgrade"
 ADOPT = "planar db upgrade --adopt"
 REVISE = 'planar db revision -m "what changed"'
 MERGE = 'planar db revision --merge -m "join"'
+INIT = "planar db init"
+FIRST = 'planar db revision -m "first"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,23 @@ def judge(history: History, facts: Facts, *, allow_newer: bool = False, where: s
     if pending:
         return [_behind(facts, [f"{each.id} ({each.message})" for each in pending], where)]
     return _of_tables(facts, where)
+
+
+def first_revision(*, begun: bool, present: Sequence[str], missing: Sequence[str], where: str = "") -> str:
+    """The commands by which an application that has no revision comes to one, and its database to the tables that are missing.
+
+    Args:
+        begun: whether it has a folder for revisions.
+        present: its tables that exist; they are adopted.
+        missing: its tables that do not.
+        where: as for `judge`.
+    """
+    first = FIRST if begun else f"{INIT}, {FIRST}"
+    if not present:
+        return f"{first}, then {UPGRADE}{where}"
+    if not missing:
+        return f"{first}, then {ADOPT}{where}"
+    return f"{first}, {ADOPT}{where}, all with the classes of {', '.join(present)} alone; then with the others: {REVISE}, {UPGRADE}{where}"
 
 
 def _ahead(history: History, unknown: Sequence[str], where: str) -> Finding:

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from planar.db.app_migrations.applying import apply
 from planar.db.app_migrations.connecting import migration_engine
 from planar.db.app_migrations.facts import read_facts
-from planar.db.app_migrations.history import History, is_used, read_history
-from planar.db.app_migrations.judgement import Facts, Finding, judge
+from planar.db.app_migrations.history import History, is_foreign, is_used, read_history
+from planar.db.app_migrations.judgement import Facts, Finding, first_revision, judge
+from planar.db.errors import NoMigrations
 from planar.db.tables import create_application_tables
 from planar.logging import get_logger
 
@@ -37,19 +38,16 @@ class StartPolicy:
 async def prepare_application(engine: AsyncEngine, metadata: Sequence[MetaData], policy: StartPolicy) -> None:
     """See that the application's tables are as its classes say.
 
-    Without revisions, missing tables are made and different ones refused. With revisions nothing is altered: an empty database gets
-    its tables by the revisions in ``dev``, and anything else that does not fit is told there, and refused in ``prod``.
+    Without revisions, missing tables are made in ``dev``, and refused in ``prod``, as different ones are in both. With revisions nothing
+    is altered: an empty database gets its tables by the revisions in ``dev``, and anything else that does not fit is told there, and
+    refused in ``prod``.
 
     Raises:
         MigrationError: one of its kinds; the message names the command that mends it.
     """
     history = _history_of(policy)
     if history is None or not history.revisions:
-        for each in metadata:
-            await create_application_tables(engine, each)
-        if policy.is_strict and any(each.tables for each in metadata):
-            command = "planar db init" if history is None else 'planar db revision -m "first"'
-            logger.warning("the application's tables have no migrations: a changed class cannot be deployed", remedy=command)
+        await _go_without_revisions(engine, metadata, policy)
         return
     facts = await _facts_of(engine, metadata, history, policy)
     if not policy.is_strict and not facts.stored and not facts.present and len(history.heads) == 1:
@@ -68,6 +66,39 @@ async def examine_application(engine: AsyncEngine, metadata: Sequence[MetaData],
     if history is None or not history.revisions:
         return None
     return judge(history, await _facts_of(engine, metadata, history, policy), allow_newer=policy.allow_newer, where=policy.where)
+
+
+def how_missing_tables_come(policy: StartPolicy, present: Sequence[str], missing: Sequence[str]) -> str | None:
+    """What makes the tables that an application without revisions lacks: a sentence, or None if its start does.
+
+    Args:
+        policy: of its start.
+        present: its tables that exist.
+        missing: its tables that do not.
+    """
+    if not policy.is_strict:
+        return None
+    if policy.folder is not None and is_foreign(policy.folder):
+        return f"{policy.folder} is Alembic's own. Run: alembic upgrade head"
+    return f"The application has no revision that makes them. Run: {_first_revision(policy, present, missing)}"
+
+
+async def _go_without_revisions(engine: AsyncEngine, metadata: Sequence[MetaData], policy: StartPolicy) -> None:
+    if policy.is_strict:
+        async with engine.connect() as connection:
+            facts = await connection.run_sync(read_facts, metadata)
+        if facts.missing:
+            remedy = how_missing_tables_come(policy, facts.present, facts.missing)
+            raise NoMigrations(f"The database lacks the tables {', '.join(facts.missing)}. {remedy}")
+        if facts.present and (policy.folder is None or not is_foreign(policy.folder)):
+            remedy = _first_revision(policy, facts.present, ())
+            logger.warning("the application's tables have no migrations: a changed class cannot be deployed", remedy=remedy)
+    for each in metadata:
+        await create_application_tables(engine, each)
+
+
+def _first_revision(policy: StartPolicy, present: Sequence[str], missing: Sequence[str]) -> str:
+    return first_revision(begun=is_used(policy.folder), present=present, missing=missing, where=policy.where)
 
 
 def _history_of(policy: StartPolicy) -> History | None:

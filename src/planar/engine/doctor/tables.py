@@ -51,9 +51,11 @@ def check_application_tables(facts: Facts) -> Iterator[Finding]:
     if app.missing_tables:
         yield Finding(
             Code.APPLICATION_TABLES_MISSING,
-            Severity.WARNING,
+            Severity.WARNING if app.missing_remedy is None else Severity.ERROR,
             f"{are(len(app.missing_tables), 'table')} missing of the application's: {', '.join(app.missing_tables)}.",
-            "The next start of the app makes what is missing.",
+            "The next start of the app makes what is missing."
+            if app.missing_remedy is None
+            else f"The app does not start like this in prod. {app.missing_remedy}",
             {"tables": list(app.missing_tables)},
         )
     if app.differences:

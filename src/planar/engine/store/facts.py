@@ -154,6 +154,8 @@ class ApplicationFacts:
     differences: tuple[str, ...] = ()
     migrations: tuple[tuple[str, str], ...] | None = None
     """What its revisions say of the database: a sentence, and the command that mends it; None if it has none."""
+    missing_remedy: str | None = None
+    """What makes the missing tables if there are no revisions, a sentence; None if the next start of the app does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from planar.db.app_migrations.history import History, Revision
-from planar.db.app_migrations.judgement import ADOPT, MERGE, REVISE, UPGRADE, Facts, judge
+from planar.db.app_migrations.judgement import ADOPT, FIRST, INIT, MERGE, REVISE, UPGRADE, Facts, first_revision, judge
+from planar.db.app_migrations.starting import StartPolicy, how_missing_tables_come
 from planar.db.errors import DatabaseAhead, DatabaseBehind, SeveralHeads, TableDiffers, TablesNotAdopted
 
 FOLDER = Path("migrations")
@@ -58,3 +61,33 @@ def test_a_command_names_the_settings_that_lead_to_the_database_except_where_dev
 def test_a_finding_tells_machines_its_code_and_its_command() -> None:
     found = judge(history("a"), Facts(()))[0].for_machines()
     assert (found["code"], found["command"]) == ("database_behind", UPGRADE)
+
+
+@pytest.mark.parametrize(
+    ("begun", "present", "missing", "expected"),
+    [
+        (False, (), ("a",), f"{INIT}, {FIRST}, then {UPGRADE} --env prod"),
+        (True, (), ("a",), f"{FIRST}, then {UPGRADE} --env prod"),
+        (True, ("a",), (), f"{FIRST}, then {ADOPT} --env prod"),
+        (
+            False,
+            ("a", "b"),
+            ("c",),
+            f"{INIT}, {FIRST}, {ADOPT} --env prod, all with the classes of a, b alone; "
+            f"then with the others: {REVISE}, {UPGRADE} --env prod",
+        ),
+    ],
+)
+def test_the_first_revision_makes_what_is_missing_and_takes_what_is_there(
+    begun: bool, present: tuple[str, ...], missing: tuple[str, ...], expected: str
+) -> None:
+    assert first_revision(begun=begun, present=present, missing=missing, where=" --env prod") == expected
+
+
+def test_only_a_strict_start_needs_somebody_to_make_the_tables(tmp_path: Path) -> None:
+    assert how_missing_tables_come(StartPolicy(tmp_path), (), ("a",)) is None
+    told = how_missing_tables_come(StartPolicy(tmp_path / "absent", is_strict=True, where=" --env prod"), (), ("a",))
+    assert told == f"The application has no revision that makes them. Run: {INIT}, {FIRST}, then {UPGRADE} --env prod"
+    (tmp_path / "env.py").write_text("")
+    told = how_missing_tables_come(StartPolicy(tmp_path, is_strict=True), (), ("a",))
+    assert told == f"{tmp_path} is Alembic's own. Run: alembic upgrade head"
