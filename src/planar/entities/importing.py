@@ -51,7 +51,7 @@ async def import_file(
     try:
         with Spool[Prepared]() as spool:
             async for batch in checker.batches(file):
-                report.lines += batch.size
+                report.lines += batch.count
                 report.tell(batch.problems)
                 spool.add(batch.lines)
                 _tell(report, on_progress)
