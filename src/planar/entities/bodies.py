@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from planar.entities.errors import TooManyRows, UnreadableBody
+from planar.entities.stored_rows import Change
 from planar.entities.validation import Entry, entry
 from planar.entities.values import WrittenNumber
-from planar.entities.writing import Change
 from planar.modeling.errors import Misfits
 
 _JSON: Final = "json"

@@ -15,8 +15,8 @@ from planar.entities.config import EntitiesConfig
 from planar.entities.registration import RegisteredEntity
 from planar.entities.request_parts import MISFIT, NO_ENTITY, NO_ROW, OBJECT, STALE, UNFIT, EntityName, body, json_answer, of_entity, sent
 from planar.entities.schemas import BulkDeleted, BulkResult
+from planar.entities.stored_rows import Change
 from planar.entities.validation import BadRows, entry
-from planar.entities.writing import Change
 from planar.modeling.errors import Misfits
 from planar.security.actions import EntityAction
 from planar.security.route_table import RouteTable

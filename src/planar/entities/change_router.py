@@ -29,7 +29,7 @@ from planar.entities.request_parts import (
     sent,
 )
 from planar.entities.schemas import EntityInstance
-from planar.entities.writing import Change
+from planar.entities.stored_rows import Change
 from planar.security.actions import EntityAction
 from planar.security.problem import problems
 from planar.security.route_table import RouteTable

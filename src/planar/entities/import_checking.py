@@ -22,7 +22,9 @@ from planar.entities.validation import Entry, changes_of, new_row
 from planar.modeling.errors import Misfits
 
 BATCH: Final = 500
-"""How many lines are written together."""
+"""How many lines are written together, at most."""
+BATCH_SIZE: Final = 4 * 1024 * 1024
+"""After how many characters a batch ends: a few long lines take the memory of many."""
 PORTION: Final = 50
 """After how many lines others have their turn: reading them takes time, and waits for nothing."""
 
@@ -62,6 +64,7 @@ class Prepared:
 class Batch:
     """Lines that are written together, in which no row occurs twice; and what is wrong with others among them."""
 
+    count: int = 0
     size: int = 0
     lines: list[Prepared] = field(default_factory=list[Prepared])
     problems: list[Problem] = field(default_factory=list[Problem])
@@ -113,18 +116,19 @@ class Checker:
         batch, places = Batch(), set[Any]()
         for line in self._reader.read(file):
             place = self._place(line)
-            if batch.size == BATCH or (place is not None and place in places):
+            if batch.count == BATCH or batch.size >= BATCH_SIZE or (place is not None and place in places):
                 yield batch
                 batch, places = Batch(), set[Any]()
             places.add(place)
             self._check(line, place, batch)
-            if batch.size % PORTION == 0:
+            if batch.count % PORTION == 0:
                 await asyncio.sleep(0)
-        if batch.size:
+        if batch.count:
             yield batch
 
     def _check(self, line: Line, place: Any, batch: Batch) -> None:
-        batch.size += 1
+        batch.count += 1
+        batch.size += line.size
         prepared = self._prepared(line, place) if not line.problems else None
         problems = [*line.problems, *(self._refused(prepared) if prepared is not None else ())]
         batch.problems += problems

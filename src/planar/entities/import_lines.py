@@ -45,6 +45,8 @@ class Line:
     number: int
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     problems: tuple[Problem, ...] = ()
+    size: int = 0
+    """How many characters it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class LineReader:
         unknown = [self._unknown(record.line, name) for name in members if not self._is_known(name)]
         if unknown:
             return Line(record.line, problems=tuple(unknown))
-        return self._line(record.line, members, from_member)
+        return self._line(record, members, from_member)
 
     def _csv(self, records: Iterator[RawRecord]) -> Iterator[Line]:
         header = next(records, None)
@@ -143,12 +145,12 @@ class LineReader:
             return _bad(record.line, str(error))
         if len(cells) != len(names):
             return _bad(record.line, f"There are {len(cells)} cells, and {len(names)} columns.")
-        return self._line(record.line, dict(zip(names, cells, strict=True)), self._from_cell)
+        return self._line(record, dict(zip(names, cells, strict=True)), self._from_cell)
 
     def _from_cell(self, field: ServedField, cell: str | None) -> Any:
         return from_cell(field, cell, safe=self._style.safe)
 
-    def _line(self, number: int, given: Mapping[str, Any], read: Callable[[ServedField, Any], Any]) -> Line:
+    def _line(self, record: RawRecord, given: Mapping[str, Any], read: Callable[[ServedField, Any], Any]) -> Line:
         values: dict[str, Any] = {}
         problems: list[Problem] = []
         for name, item in given.items():
@@ -159,11 +161,11 @@ class LineReader:
             try:
                 value = read(field, item)
             except ValueError as error:
-                problems.append(Problem(number, str(error), name))
+                problems.append(Problem(record.line, str(error), name))
                 continue
             if value is not LEFT_OUT and not (value is None and name == self._entity.key):
                 values[name] = value
-        return Line(number, values, tuple(problems))
+        return Line(record.line, values, tuple(problems), len(record.text))
 
     def _needed(self) -> list[str]:
         """The columns without which no line of the file could fit."""

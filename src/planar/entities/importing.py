@@ -21,8 +21,9 @@ from planar.entities.import_report import ImportPlan, ImportReport, OnProgress
 from planar.entities.import_spool import Spool
 from planar.entities.registration import RegisteredEntity
 from planar.entities.row_states import row_of
+from planar.entities.stored_rows import Change, key_of
 from planar.entities.validation import Entry
-from planar.entities.writing import Change, change_rows, insert_rows, key_of
+from planar.entities.writing import change_rows, insert_rows
 from planar.errors import PlanarError
 from planar.modeling.errors import Misfits
 
@@ -50,7 +51,7 @@ async def import_file(
     try:
         with Spool[Prepared]() as spool:
             async for batch in checker.batches(file):
-                report.lines += batch.size
+                report.lines += batch.count
                 report.tell(batch.problems)
                 spool.add(batch.lines)
                 _tell(report, on_progress)

@@ -15,9 +15,10 @@ from planar.entities.listing import find_row
 from planar.entities.querying import Deleted
 from planar.entities.registration import EntityRegistry, RegisteredEntity
 from planar.entities.relations import Relation, relations_of
+from planar.entities.stored_rows import Change
 from planar.entities.transactions import in_transaction
 from planar.entities.visibility import may_list
-from planar.entities.writing import Change, create_many, delete_many, restore_one, update_many
+from planar.entities.writing import create_many, delete_many, restore_one, update_many
 from planar.errors import PlanarError
 from planar.modeling.errors import Misfits
 

@@ -12,7 +12,8 @@ from planar.db.session import get_session
 from planar.entities.config import EntitiesConfig
 from planar.entities.errors import NotUnique
 from planar.entities.registration import EntityRegistry
-from planar.entities.writing import Change, create_many, update_many
+from planar.entities.stored_rows import Change
+from planar.entities.writing import create_many, update_many
 from tests.integration.entities.conftest import Entities, misfits, problem
 
 pytestmark = pytest.mark.anyio
