@@ -12,6 +12,7 @@ from planar.db.manager import DatabaseManager
 from planar.engine.catalog import Registry
 from planar.engine.config import WorkerConfig
 from planar.engine.core.model import ENDED
+from planar.engine.errors import UnreadableHistory
 from planar.engine.events import Notices
 from planar.engine.execution.run import LiveRun
 from planar.engine.execution.settling import outlast
@@ -62,6 +63,9 @@ class Driver(Worker):
 
         Returns:
             Its `Standing`: held if patience was at its end, asleep, or neither if it has ended, or does not exist.
+
+        Raises:
+            UnreadableHistory: this version cannot read what others recorded.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
@@ -79,7 +83,9 @@ class Driver(Worker):
         claimed = await self._store.submit(ClaimRun(self.id, run_id))
         if isinstance(claimed, Standing):
             return claimed
-        await self._runs.begin_all([claimed])
+        unreadable = await self._runs.begin_all([claimed])
+        if run_id in unreadable:
+            raise UnreadableHistory(run_id) from unreadable[run_id]
         live = self._runs.find(run_id)
         if live is not None and live.task is not None:
             await asyncio.wait([live.task])

@@ -21,6 +21,7 @@
     │   ├── RunNotFound
     │   ├── RunAlreadyEnded                 too late to cancel
     │   ├── RunCancelled                    whoever waits for a cancelled run gets this
+    │   ├── UnreadableHistory               a record of the run is not known to this version
     │   ├── TooManyRecoveries               the run killed its worker again and again
     │   ├── PayloadTooLarge                 the arguments are larger than allowed (also ValueError)
     │   ├── StaleEpoch                      another worker holds the run: a write was refused
@@ -32,6 +33,8 @@
 """
 
 from __future__ import annotations
+
+from uuid import UUID
 
 from planar.errors import PlanarError
 
@@ -155,6 +158,16 @@ class RunCancelled(EngineError):
 
     code = "run_cancelled"
     status = 409
+
+
+class UnreadableHistory(EngineError):
+    """A record of the run cannot be read here. Drive the run with the version that wrote it."""
+
+    code = "unreadable_history"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"The history of run {run_id} cannot be read by this version: a newer one wrote it, or it was changed by hand.")
+        self.run_id = run_id
 
 
 class TooManyRecoveries(EngineError):

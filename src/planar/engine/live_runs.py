@@ -77,11 +77,15 @@ class LiveRuns:
 
     # -- beginning ----------------------------------------------------------------------------------------------------
 
-    async def begin_all(self, claims: Sequence[Claim]) -> None:
-        """Go on with runs that were claimed: one that sleeps here in its place, any other from its record."""
+    async def begin_all(self, claims: Sequence[Claim]) -> dict[UUID, Exception]:
+        """Go on with runs that were claimed: one that sleeps here in its place, any other from its record.
+
+        Returns:
+            Those whose history cannot be read, and why. They are set aside.
+        """
         fresh = [claim for claim in claims if not self._resume(claim)]
         if not fresh:
-            return
+            return {}
         begun = 0
         try:
             records, unreadable = await load_readable(self.parts.store, [claim.run.id for claim in fresh])
@@ -96,6 +100,7 @@ class LiveRuns:
             for claim in fresh[begun:]:
                 self._unheld.hand_back(self._unheld.holder(claim), later=True)
             raise
+        return unreadable
 
     def begin(self, claim: Claim, records: list[StepRecord]) -> LiveRun | None:
         """Execute a run from its record; None if that is not for this worker to do."""

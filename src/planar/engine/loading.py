@@ -22,16 +22,11 @@ async def load_readable(store: Store, run_ids: Sequence[UUID]) -> tuple[dict[UUI
     """
     try:
         return await store.load_steps(run_ids), {}
-    except _UNREADABLE:
-        return await _one_by_one(store, run_ids)
-
-
-async def _one_by_one(store: Store, run_ids: Sequence[UUID]) -> tuple[dict[UUID, list[StepRecord]], dict[UUID, Exception]]:
-    readable: dict[UUID, list[StepRecord]] = {}
-    unreadable: dict[UUID, Exception] = {}
-    for run_id in run_ids:
-        try:
-            readable |= await store.load_steps([run_id])
-        except _UNREADABLE as error:
-            unreadable[run_id] = error
-    return readable, unreadable
+    except _UNREADABLE as error:
+        if len(run_ids) == 1:
+            return {}, {run_ids[0]: error}
+    # Few are unreadable, if any: they are looked for by halving.
+    middle = len(run_ids) // 2
+    readable, unreadable = await load_readable(store, run_ids[:middle])
+    others, unreadable_others = await load_readable(store, run_ids[middle:])
+    return readable | others, unreadable | unreadable_others

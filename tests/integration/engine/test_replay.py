@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from planar import PlanarApp
-from planar.workflows import step, suspend, wait_for_event, workflow
+from planar.engine.errors import UnreadableHistory
+from planar.workflows import cancel, execute, step, suspend, wait_for_event, workflow
 from planar.workflows.exceptions import ForeignTaskError, NonDeterministicStepCallError, StepError, WorkflowNameTaken
 from tests.integration.engine.conftest import Opener, client, run_of, steps_of, until_status
 
@@ -266,12 +267,16 @@ async def giving_up() -> str:
 
 
 async def write(app: PlanarApp, statement: str, run_id: UUID) -> None:
-    """Execute *statement*, written for PostgreSQL, for the rows of one run."""
+    """Execute *statement*, in which ``{planar}`` goes before a table, and ``{run}`` is the run's id."""
     engine = app.db_manager.get_engine()
     is_sqlite = engine.dialect.name == "sqlite"
+    words = {"planar": "" if is_sqlite else "planar.", "run": f"'{run_id.hex if is_sqlite else run_id}'"}
     async with engine.begin() as connection:
-        named = run_id.hex if is_sqlite else str(run_id)
-        await connection.execute(text(f"{statement.replace('planar.', '') if is_sqlite else statement} and workflow_id = '{named}'"))
+        await connection.execute(text(statement.format(**words)))
+
+
+async def change_history(app: PlanarApp, run_id: UUID, kind: str) -> None:
+    await write(app, f"update {{planar}}workflow_step set step_type = '{kind}' where step_id = 1 and workflow_id = {{run}}", run_id)
 
 
 async def test_a_history_that_cannot_be_read_is_in_nobodys_way(open_app: Opener) -> None:
@@ -280,12 +285,30 @@ async def test_a_history_that_cannot_be_read_is_in_nobodys_way(open_app: Opener)
         broken, sound = await swapping.start(), await swapping.start()
         await until_status(broken.id, "suspended")
         await until_status(sound.id, "suspended")
-        await write(app, "update planar.workflow_step set step_type = 'unheard of' where step_id = 1", broken.id)
+        await change_history(app, broken.id, "unheard of")
     async with open_app(swapping) as app:
         await client().emit(client().new_event("go", "{}"))
         assert await swapping.wait_for_completion(sound.id) == 1
-        assert (await run_of(broken.id)).status.value not in ("succeeded", "failed")
-        await write(app, "update planar.workflow_step set step_type = 'compute' where step_id = 1", broken.id)
+        aside = await until_status(broken.id, "suspended")
+        assert aside.wakeup_at is not None
+        assert aside.wakeup_at > client().now()
+        await change_history(app, broken.id, "compute")
+        await write(app, "update {planar}workflow_claim set due_at = '2020-01-01 00:00:00.000000' where run_id = {run}", broken.id)
     async with open_app(swapping):
         assert await swapping.wait_for_completion(broken.id) == 1
     assert CALLS == ["one", "one"]
+
+
+async def test_a_run_whose_history_cannot_be_read_can_be_cancelled_and_says_why_it_cannot_be_driven(open_app: Opener) -> None:
+    async with open_app(swapping) as app:
+        run = await swapping.start()
+        await until_status(run.id, "suspended")
+        await change_history(app, run.id, "unheard of")
+        await client().emit(client().new_event("other", "{}"))
+    async with open_app(swapping, role={"works": False}) as app:
+        await client().emit(client().new_event("go", "{}"))
+        with pytest.raises(UnreadableHistory, match="cannot be read by this version"):
+            await execute(await run_of(run.id))
+        await cancel(run.id)
+        assert (await run_of(run.id)).status.value == "cancelled"
+    assert CALLS == ["one"]
