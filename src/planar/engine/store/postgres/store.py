@@ -68,7 +68,8 @@ class PostgresStore:
         self._time = ServerTime()
         self._looks = Looks(always_complete=clock is not SYSTEM_CLOCK)
         self._lease_seconds = lease_seconds
-        self._idle_milliseconds = int(min(lease_seconds, manager.pool.idle_in_transaction_seconds) * 1000)
+        # Not before the transactions of a worker that stopped are ended, all at once: what waited for this one would have its locks then.
+        self._idle_milliseconds = int(min(2 * lease_seconds, manager.pool.idle_in_transaction_seconds) * 1000)
         self._others = Others(self._ask, lease_seconds)
         self._listeners: list[Callable[[News], None]] = []
         self._parts: _Open | None = None
