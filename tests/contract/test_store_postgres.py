@@ -139,9 +139,7 @@ async def test_what_is_rolled_back_leaves_nothing_and_is_never_news(world: Postg
     assert await ledger(world) == [7]
 
 
-async def test_a_record_whose_commit_never_comes_keeps_the_lane_for_no_longer_than_two_leases(
-    world: PostgresWorld, clock: HandClock
-) -> None:
+async def test_a_record_whose_commit_never_comes_keeps_the_lane_for_two_leases_at_most(world: PostgresWorld, clock: HandClock) -> None:
     """As when the way to the server breaks just then, and the server does not hear of it."""
     manager, _ = await world.process()
     store = PostgresStore(manager, clock, lease_seconds=0.5)

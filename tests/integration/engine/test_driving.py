@@ -284,6 +284,9 @@ async def test_a_caller_that_gives_up_hands_the_run_over(databases: Databases) -
         caller = asyncio.create_task(lock_and_execute(run))
         await at_work()
         caller.cancel()
+        for _ in range(50):
+            # It stops, and waits for the step.
+            await asyncio.sleep(0)
         GATE.may_end.set()
         with pytest.raises(asyncio.CancelledError):
             await caller
