@@ -18,6 +18,8 @@ from planar.human.queries import first
 CREATED: Final = "create"
 """The first thing that happens to a task; the others are `Change`."""
 
+_REASONED: Final = (Change.CANCEL, Change.REOPEN)
+
 
 async def note(session: PlanarSession, task: HumanTask, change: Change | None, who: Who, moment: datetime | None = None) -> None:
     """Keep what made *task* what it is now.
@@ -39,7 +41,7 @@ async def note(session: PlanarSession, task: HumanTask, change: Change | None, w
         "assignee": task.assignee,
         "assigned_role": task.assigned_role,
         "claimed_by": task.claimed_by,
-        "reason": task.reason,
+        "reason": task.reason if change in _REASONED else None,
         "moment": moment,
         "at": task.updated_at,
     }

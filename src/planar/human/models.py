@@ -103,7 +103,7 @@ class HumanTask(TimestampMixin, AuditableMixin, PlanarInternalBase, table=True):
     completed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     """When it ended, however it did."""
     reason: str | None = None
-    """Why it was cancelled."""
+    """Why it was cancelled, or is open again."""
 
 
 class HumanTaskComment(PlanarInternalBase, table=True):

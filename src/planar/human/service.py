@@ -98,10 +98,10 @@ async def complete(task_id: UUID, output_data: Any, who: Who) -> HumanTask:
 
     async def plan(session: PlanarSession, task: HumanTask) -> Plan:
         nonlocal approves
-        answer = checked(task, output_data)
-        kept = lasting(answer, await with_real_files(answer, output_data))
+        answer, is_same = checked(task, output_data)
+        kept = lasting(answer, await with_real_files(answer, output_data), None if is_same else task.output_schema)
         if task.quorum is None:
-            return Plan(_ended(who, output_data=kept))
+            return Plan(_ended(who, output_data=kept, reason=None))
         approves = bool(getattr(answer, task.quorum_field or ""))
         if await _find_answer(session, task_id, who.key, is_draft=False) is not None:
             raise HumanTaskAnswered(f"Human task {task_id} has an answer of {who.name} already; each person answers once.")
@@ -124,7 +124,7 @@ def _counted(task: HumanTask, output_data: Any, approves: bool, who: Who) -> Pla
         await _forget_draft(session, changed, who)
 
     if tally.is_decided:
-        return Plan(counts | _ended(who, output_data=output_data), keep)
+        return Plan(counts | _ended(who, output_data=output_data, reason=None), keep)
     return Plan(counts, keep, Change.ANSWER)
 
 
