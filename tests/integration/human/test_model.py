@@ -58,6 +58,8 @@ class Model:
             return replace(self, status="cancelled", claimed_by=None, ended_by=who), "ok"
         if what.startswith("to "):
             to = "bob" if what == "to bob" else None
+            if to is not None and self.is_shared and self.ayes not in ({"ann"}, {"eve"}):
+                return self, "validation_error"
             return replace(self, status="pending", claimed_by=None, assignee=to, role=None), "ok"
         is_for = {self.assignee == who, self.role in ROLES[who]} if self.assignee or self.role else {True}
         if True not in is_for:
