@@ -70,7 +70,7 @@ _FORGET_OLD = """delete from {schema}human_task_answer where is_draft
 
 _FORGET = "delete from {schema}human_task_answer where task_id = new.id and is_draft;"
 
-# Whoever else ends a task says so itself, and better; of the same version there is one.
+# Whoever else ends a task says so itself, and replaces what may have been taken for this.
 _BY_RUN = "new.completed_by = 'system' and new.reason in ('run succeeded', 'run failed', 'run cancelled')"
 
 _COLUMNS = "task_id, version, change, status, actor, assignee, assigned_role, reason, at"
