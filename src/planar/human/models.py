@@ -121,6 +121,8 @@ class HumanTaskComment(PlanarInternalBase, table=True):
 class HumanTaskAttachment(PlanarInternalBase, table=True):
     """A file that belongs to a task."""
 
+    __table_args__: ClassVar[Any] = (Index("ix_planar_human_task_attachment_file_id", "file_id"),)
+
     task_id: UUID = Field(primary_key=True)
     file_id: UUID = Field(primary_key=True)
     created_by: str = Field(default_factory=actor_name)
