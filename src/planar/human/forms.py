@@ -41,6 +41,18 @@ def data_of(value: BaseModel | None) -> Any:
     return None if value is None else value.model_dump(mode="json", by_alias=True)
 
 
+def written(answer: BaseModel) -> Any:
+    """The same of an answer.
+
+    Raises:
+        Misfits: its model reads what it cannot write, such as bytes that are no text.
+    """
+    try:
+        return data_of(answer)
+    except ValueError:
+        raise Misfits([{"type": "not_lasting", "loc": IN_BODY, "msg": "It cannot be written as JSON again."}]) from None
+
+
 class Forms:
     """The types of answers that code of this process asks for, by the name of the task and the form."""
 
@@ -129,11 +141,11 @@ def lasting(answer: BaseModel, data: Any, schema: dict[str, Any] | None = None) 
     Raises:
         Misfits: it would not be the same again.
     """
-    dumped = data_of(answer)
+    dumped = written(answer)
     with suppress(Misfits):
         if (schema is None or fits(schema, dumped)) and read(type(answer), dumped) == answer:
             return dumped
-    if data_of(read(type(answer), data)) != dumped:
+    if written(read(type(answer), data)) != dumped:
         raise Misfits([{"type": "not_lasting", "loc": IN_BODY, "msg": "It does not mean the same when it is read again."}])
     return data
 
