@@ -78,7 +78,7 @@ def test_the_page_lists_every_state_of_a_task_and_every_legal_change() -> None:
     documented = {
         (before, code_in(row[0])): written(cell)
         for row in rows
-        for before, cell in zip((HumanTaskStatus.PENDING, HumanTaskStatus.CLAIMED), row[1:3], strict=True)
+        for before, cell in zip((HumanTaskStatus.PENDING, HumanTaskStatus.CLAIMED, HumanTaskStatus.COMPLETED), row[1:4], strict=True)
         if cell
     }
     assert documented == dict(LEGAL)

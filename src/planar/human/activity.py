@@ -18,6 +18,8 @@ from planar.human.queries import first
 CREATED: Final = "create"
 """The first thing that happens to a task; the others are `Change`."""
 
+_REASONED: Final = (Change.CANCEL, Change.REOPEN)
+
 
 async def note(session: PlanarSession, task: HumanTask, change: Change | None, who: Who, moment: datetime | None = None) -> None:
     """Keep what made *task* what it is now.
@@ -39,12 +41,13 @@ async def note(session: PlanarSession, task: HumanTask, change: Change | None, w
         "assignee": task.assignee,
         "assigned_role": task.assigned_role,
         "claimed_by": task.claimed_by,
-        "reason": task.reason,
+        "reason": task.reason if change in _REASONED else None,
         "moment": moment,
         "at": task.updated_at,
     }
-    # The end of a run is noted by the database itself.
-    await put(session, HumanTaskActivity, row, ("task_id", "version"))
+    # The database notes the end of a run itself, which it knows by the words of the reason only: who says it here knows better.
+    key = ("task_id", "version")
+    await put(session, HumanTaskActivity, row, key, replace=[name for name in row if name not in key])
 
 
 async def done_at(session: PlanarSession, task_id: UUID, change: Change, moment: datetime) -> datetime | None:

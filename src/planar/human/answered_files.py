@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from planar.files.checking import check_files
 from planar.files.errors import UnknownFiles
-from planar.human.forms import IN_BODY, data_of
+from planar.human.forms import IN_BODY, written
 from planar.modeling.errors import Misfits
 
 
@@ -31,4 +31,4 @@ async def with_real_files(answer: BaseModel, data: Any) -> Any:
         raise Misfits(
             [{"type": error.code, "loc": place, "msg": f"There is no file {file_id}."} for place, file_id in error.places]
         ) from None
-    return data_of(answer) if found else data
+    return written(answer) if found else data

@@ -169,7 +169,7 @@ def decided(task: HumanTask, change: Change, who: Who) -> HumanTaskStatus:
 
 async def _write(session: PlanarSession, task: HumanTask, after: HumanTaskStatus, plan: Plan) -> HumanTask | None:
     """Write what was planned; None if somebody else has changed the task meanwhile, and nothing was written."""
-    if after not in OPEN:
+    if after not in OPEN or task.status not in OPEN:
         await _lock_claim(session, task.workflow_id)
     client = current_services().get(Client)
     values = {**plan.values, "status": after, "version": task.version + 1, "updated_at": client.now()}
@@ -196,7 +196,7 @@ async def _lock_claim(session: PlanarSession, run_id: UUID) -> None:
 def _event(client: Client, task: HumanTask) -> Event:
     """What wakes the run. The answer is not in it: the run reads that from the task, and events are for more people to see."""
     payload = {"task_id": str(task.id), "status": task.status.value}
-    return Event(uuid5(task.id, "ended"), event_key(task.id), json.dumps(payload), task.workflow_id, client.now())
+    return Event(uuid5(task.id, f"ended:{task.version}"), event_key(task.id), json.dumps(payload), task.workflow_id, client.now())
 
 
 async def add_task(task: HumanTask) -> None:

@@ -35,6 +35,8 @@ class Change(StrEnum):
     EXPIRE = "expire"
     REMIND = "remind"
     ESCALATE = "escalate"
+    REOPEN = "reopen"
+    """Its answer cannot be read by the code that asked."""
 
 
 _PENDING, _CLAIMED = HumanTaskStatus.PENDING, HumanTaskStatus.CLAIMED
@@ -57,8 +59,9 @@ LEGAL: Final[Mapping[tuple[HumanTaskStatus, Change], HumanTaskStatus]] = {
     (_CLAIMED, Change.REMIND): _CLAIMED,
     (_PENDING, Change.ESCALATE): _PENDING,
     (_CLAIMED, Change.ESCALATE): _PENDING,
+    (HumanTaskStatus.COMPLETED, Change.REOPEN): _PENDING,
 }
-"""Every legal change. What is not here is refused: nothing happens to a task that has ended."""
+"""Every legal change. What is not here is refused: people can do nothing to a task that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,10 @@ class Who:
     def key(self) -> str:
         """What tells this person from all others: *sub*; *name* only where nobody has an identity."""
         return self.sub or self.name
+
+
+SYSTEM: Final = Who("system", is_code=True)
+"""Time itself acts, or the run."""
 
 
 @dataclass(frozen=True, slots=True)

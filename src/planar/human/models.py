@@ -103,7 +103,7 @@ class HumanTask(TimestampMixin, AuditableMixin, PlanarInternalBase, table=True):
     completed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     """When it ended, however it did."""
     reason: str | None = None
-    """Why it was cancelled."""
+    """Why it was cancelled, or is open again."""
 
 
 class HumanTaskComment(PlanarInternalBase, table=True):
@@ -120,6 +120,8 @@ class HumanTaskComment(PlanarInternalBase, table=True):
 
 class HumanTaskAttachment(PlanarInternalBase, table=True):
     """A file that belongs to a task."""
+
+    __table_args__: ClassVar[Any] = (Index("ix_planar_human_task_attachment_file_id", "file_id"),)
 
     task_id: UUID = Field(primary_key=True)
     file_id: UUID = Field(primary_key=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel
@@ -18,15 +18,13 @@ from planar.errors import InternalError
 from planar.human.activity import done_at
 from planar.human.changing import Plan, add_task, change_task, find_task
 from planar.human.errors import HumanTaskClosed
-from planar.human.lifecycle import OPEN, Change, HumanTaskStatus, Who
+from planar.human.lifecycle import OPEN, SYSTEM, Change, HumanTaskStatus
 from planar.human.models import HumanTask
 from planar.human.options import Escalation
+from planar.human.reopening import can_read, reopen
 
 if TYPE_CHECKING:
     from planar.human.task import Human
-
-SYSTEM: Final = Who("system", is_code=True)
-"""Time itself acts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +93,24 @@ def _asking_place() -> Frame:
     return frame.outer
 
 
-async def settle_task(task_id: UUID, *, is_over: bool) -> Outcome | None:
-    """How the task ended. If it has not: with *is_over* it has now expired, else None. What the event said does not count."""
-    if is_over:
-        now = current_services().get(Client).now()
-        await _act(task_id, Change.EXPIRE, {"completed_at": now, "completed_by": SYSTEM.name, "claimed_by": None, "claimed_at": None})
-    task = await find_task(get_session(), task_id)
-    if task.status in OPEN:
+async def settle_task(task_id: UUID, task: Human[Any], *, is_over: bool) -> Outcome | None:
+    """How the task ended. If it has not: with *is_over* it has now expired, else None. What the event said does not count.
+
+    An answer that the code of this run cannot read was given where other code of it serves people: the task is open again.
+    """
+    while True:
+        if is_over:
+            now = current_services().get(Client).now()
+            ended = {"completed_at": now, "completed_by": SYSTEM.name, "reason": None}
+            await _act(task_id, Change.EXPIRE, {**ended, "claimed_by": None, "claimed_at": None})
+        row = await find_task(get_session(), task_id)
+        if row.status is not HumanTaskStatus.COMPLETED or can_read(task.output_type, row):
+            break
+        await reopen(row, task.output_schema)
+    if row.status in OPEN:
         return None
     return Outcome(
-        status=task.status, output=task.output_data, completed_by=task.completed_by, completed_at=task.completed_at, reason=task.reason
+        status=row.status, output=row.output_data, completed_by=row.completed_by, completed_at=row.completed_at, reason=row.reason
     )
 
 

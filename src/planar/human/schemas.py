@@ -18,7 +18,7 @@ Text = Annotated[StorableText, Field(min_length=1, max_length=1000)]
 
 
 class HumanTaskInfo(Shape):
-    """A task for people. Lists leave the schemas and data out unless they are asked for. ``reason``: why it was cancelled."""
+    """A task for people. Lists leave schemas and data out unless they are asked for. ``reason``: why it was cancelled, or opened again."""
 
     id: UUID
     name: str
@@ -132,7 +132,7 @@ class ActivityInfo(Shape):
 
     version: int
     change: str = Field(
-        description="`create`, `claim`, `release`, `delegate`, `answer`, `complete`, `cancel`, `expire`, `remind` or `escalate`."
+        description="`create`, `claim`, `release`, `delegate`, `answer`, `complete`, `cancel`, `expire`, `remind`, `escalate` or `reopen`."
     )
     actor: str = Field(description="Who did it, as they sign; `system` is time itself, or the end of the run.")
     subject: str | None = Field(None, description="The subject of their identity.")

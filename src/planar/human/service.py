@@ -19,10 +19,11 @@ from planar.human.changing import Plan, change_task, decided, find_task, in_tran
 from planar.human.errors import HumanTaskAnswered
 from planar.human.forms import checked, lasting
 from planar.human.lifecycle import Change, HumanTaskStatus, Tally, Who
-from planar.human.models import HumanTask, HumanTaskAnswer
+from planar.human.models import HumanTask, HumanTaskActivity, HumanTaskAnswer
 from planar.human.people import who_acts
 from planar.human.putting import put
 from planar.human.queries import TaskFilter, TaskPage
+from planar.modeling.errors import Misfits
 from planar.workflows.decorators import step
 
 
@@ -98,10 +99,10 @@ async def complete(task_id: UUID, output_data: Any, who: Who) -> HumanTask:
 
     async def plan(session: PlanarSession, task: HumanTask) -> Plan:
         nonlocal approves
-        answer = checked(task, output_data)
-        kept = lasting(answer, await with_real_files(answer, output_data))
+        answer, is_same = checked(task, output_data)
+        kept = lasting(answer, await with_real_files(answer, output_data), None if is_same else task.output_schema)
         if task.quorum is None:
-            return Plan(_ended(who, output_data=kept))
+            return Plan(_ended(who, output_data=kept, reason=None))
         approves = bool(getattr(answer, task.quorum_field or ""))
         if await _find_answer(session, task_id, who.key, is_draft=False) is not None:
             raise HumanTaskAnswered(f"Human task {task_id} has an answer of {who.name} already; each person answers once.")
@@ -124,7 +125,7 @@ def _counted(task: HumanTask, output_data: Any, approves: bool, who: Who) -> Pla
         await _forget_draft(session, changed, who)
 
     if tally.is_decided:
-        return Plan(counts | _ended(who, output_data=output_data), keep)
+        return Plan(counts | _ended(who, output_data=output_data, reason=None), keep)
     return Plan(counts, keep, Change.ANSWER)
 
 
@@ -163,13 +164,35 @@ async def release(task_id: UUID, who: Who) -> HumanTask:
 
 
 async def delegate(task_id: UUID, who: Who, assignee: str | None, role: str | None, priority: int | None = None) -> HumanTask:
-    """Say anew whom a task is for; a claim on it ends. With neither it is for everybody."""
+    """Say anew whom a task is for; a claim on it ends. With neither it is for everybody.
 
-    async def plan(_: PlanarSession, task: HumanTask) -> Plan:
+    Raises:
+        Misfits: several people have to answer, and with *assignee* alone there would be too few.
+    """
+
+    async def plan(session: PlanarSession, task: HumanTask) -> Plan:
+        if task.quorum is not None and assignee is not None and role is None:
+            await _check_reach(session, task, assignee)
         values = {"assignee": assignee, "assigned_role": role, "claimed_by": None, "claimed_at": None, "updated_by": who.name}
         return Plan(values if priority is None else {**values, "priority": priority})
 
     return await change_task(task_id, Change.DELEGATE, who, plan)
+
+
+async def _check_reach(session: PlanarSession, task: HumanTask, assignee: str) -> None:
+    needed = max(task.quorum or 1, task.quorum_rejections or 1)
+    are_missing = needed - task.approvals - task.rejections > 1
+    if are_missing or assignee in await _names_of_those_who_answered(session, task.id):
+        message = f"{needed} people have to answer, each once, and {assignee} alone is too few: name a role instead."
+        raise Misfits([{"type": "too_few_people", "loc": ("body", "assignee"), "msg": message}])
+
+
+async def _names_of_those_who_answered(session: PlanarSession, task_id: UUID) -> set[str]:
+    """By subject, and as they signed: a task may be for either."""
+    answers = (col(HumanTaskAnswer.task_id) == task_id, col(HumanTaskAnswer.is_draft).is_(False))
+    signed = (col(HumanTaskActivity.task_id) == task_id, col(HumanTaskActivity.change) == Change.ANSWER.value)
+    keys = await queries.everything(session, select(col(HumanTaskAnswer.answered_by)).where(*answers))
+    return {*keys, *await queries.everything(session, select(col(HumanTaskActivity.actor)).where(*signed))}
 
 
 # -- drafts -----------------------------------------------------------------------------------------------------------------

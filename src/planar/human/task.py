@@ -154,11 +154,11 @@ class Human(Generic[T]):
             timer = timers[0] if timers else None
             came = await wait_for_event_until(event_key(task_id), None if timer is None else timer.at)
             if came or timer is None:
-                return await _SETTLE((task_id, False), lambda: running.settle_task(task_id, is_over=False))
+                return await _SETTLE((task_id, False), lambda: running.settle_task(task_id, self, is_over=False))
             timers.popleft()
             at = timer.at
             if timer.change is Change.EXPIRE:
-                return await _SETTLE((task_id, True), lambda: running.settle_task(task_id, is_over=True))
+                return await _SETTLE((task_id, True), lambda: running.settle_task(task_id, self, is_over=True))
             if timer.change is Change.REMIND:
                 await _REMIND((task_id,), lambda at=at: running.remind(task_id, at))
             else:

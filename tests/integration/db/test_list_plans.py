@@ -13,8 +13,10 @@ from sqlalchemy import event
 
 from planar.db import DatabaseManager
 from planar.db.planar_session import PlanarSession
+from planar.files.models import PlanarFileMetadata
 from planar.human import belongings, queries
 from planar.human.belongings import Part
+from planar.human.file_uses import uses_by_tasks
 from planar.human.lifecycle import OPEN
 from planar.human.queries import Sort, TaskFilter, TaskPage, View
 from planar.object_config import reading
@@ -23,6 +25,7 @@ from tests.databases import Databases
 pytestmark = pytest.mark.anyio
 
 RUN, TASK = UUID(int=77), UUID(int=78)
+FILE = PlanarFileMetadata(filename="a", content_type="text/plain", size=1, storage_ref="a", sha256="0" * 64)
 
 # Most tasks have ended; few are anybody's; ten objects of many have hundreds of versions, and one of them is active.
 NUMBERS = "with recursive n(i) as (select 1 union all select i + 1 from n where i < {count})"
@@ -35,6 +38,9 @@ insert into {planar}human_task (id, name, title, workflow_id, workflow_name, ste
     case when i % 3 = 0 then 'user' || (i % 300) end, case when i % 3 = 1 then 'role' || (i % 50) end,
     case when i % 51 = 0 then 'user' || (i % 300) end, i % 10, case when i % 4 = 0 then {at} end, 0, 0, 0, {at}, {at}, 'x', 'x'
 from n
+"""
+ATTACHMENTS = """
+insert into {planar}human_task_attachment (task_id, file_id, created_by, created_at) {numbers} select {id}, {id}, 'x', {at} from n
 """
 OBJECTS = """
 insert into {planar}configured_object (object_type, object_name, last_version, last_promotion)
@@ -58,9 +64,9 @@ async def manager(databases: Databases) -> AsyncIterator[DatabaseManager]:
     manager = DatabaseManager(await databases.url())
     await manager.connect()
     words = SQLITE if databases.is_sqlite else POSTGRESQL
-    tables = ("human_task", "configured_object", "object_configuration")
+    tables = ("human_task", "human_task_attachment", "configured_object", "object_configuration")
     async with manager.get_engine().begin() as connection:
-        for statement, count in ((TASKS, 3000), (OBJECTS, 2000), (VERSIONS, 2999)):
+        for statement, count in ((TASKS, 3000), (ATTACHMENTS, 3000), (OBJECTS, 2000), (VERSIONS, 2999)):
             await connection.exec_driver_sql(statement.format(numbers=NUMBERS.format(count=count), **words))
         for table in tables:
             await connection.exec_driver_sql(f"analyze {words['planar']}{table}")
@@ -101,6 +107,7 @@ LISTS: dict[str, Ask] = {
     "comments": lambda session: belongings.comments_of(session, TASK, Part(20, after=TASK)),
     "answers": lambda session: belongings.answers_to(session, TASK, Part(20, after=TASK)),
     "activity": lambda session: belongings.activity_of(session, TASK, Part(20, after=3)),
+    "of a file": lambda session: uses_by_tasks(session, FILE),
     "versions": lambda session: reading.list_versions(session, "rule", "rule3", limit=21),
     "versions of all": lambda session: reading.list_versions(session, "rule", None, limit=21, total=False),
     "newest versions": lambda session: reading.newest_versions(session, "rule", ["rule1", "rule3"], 20),

@@ -143,29 +143,6 @@ def test_a_migration_can_be_taken_back(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_unfinished_answers_of_tasks_that_have_ended_go_with_the_migration(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path}/app.db")
-    attributes = {"version_table": migrations.SQLITE_VERSION_TABLE, "version_table_schema": None}
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.set_main_option("path_separator", "os")
-    task = "insert into human_task values ('x', 'x', '', '', :id, 'n', 't', null, :id, 'w', 1, '1', null, null, null, '{}', null, null"
-    rest = ", :status, 1, 1, null, null, null, null, 0, null, null, null, 0, null, null, null, 0, 0, null, null, null)"
-    with engine.begin() as connection:
-        config.attributes.update({**attributes, "connection": connection})
-        command.upgrade(config, "0010")
-        for number, status in enumerate(("pending", "claimed", "completed", "expired")):
-            connection.execute(text(task + rest), {"id": f"{number}", "status": status})
-            for is_draft in (0, 1):
-                answer = "insert into human_task_answer values (:id, :task, 'ann', :is_draft, null, null, '', '')"
-                connection.execute(text(answer), {"id": f"{number}{is_draft}", "task": f"{number}", "is_draft": is_draft})
-        command.upgrade(config, "0011")
-        left = connection.execute(text("select task_id from human_task_answer where is_draft order by 1")).scalars().all()
-        assert left == ["0", "1"]
-        assert connection.execute(text("select count(*) from human_task_answer")).scalar_one() == 6
-    engine.dispose()
-
-
 async def test_migrating_again_does_nothing_and_loads_no_alembic(empty: DatabaseManager) -> None:
     assert await empty.migration_status() == MigrationStatus(None, migrations.HEAD)
     await empty.migrate(application=[])

@@ -102,6 +102,14 @@ async def test_code_that_gives_the_reason_of_a_run_is_told_once(open_tasks: Open
         assert [(each["change"], each["reason"], each["actor"]) for each in last] == [("cancel", "run failed", "system")]
 
 
+async def test_somebody_who_is_called_as_the_run_signs_is_told_by_subject(open_tasks: OpenTasks) -> None:
+    async with open_tasks() as api:
+        _, task_id = await api.ask("expense")
+        assert (await api.act(task_id, "cancel", {"reason": "run failed"}, "system")).status_code == 200
+        last = (await activity(api, task_id))[1:]
+        assert [(each["change"], each["reason"], each["subject"]) for each in last] == [("cancel", "run failed", "system")]
+
+
 @workflow(name="asks_nobody")
 async def asks_nobody() -> int:
     return 7

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,10 +15,12 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from planar import PlanarApp
+from planar.clock import Clock
 from planar.testing.client import PlanarTestClient
+from planar.testing.clock import ManualClock
 from tests import stores
 from tests.databases import databases_of
 from tests.integration.http.conftest import V1
@@ -27,13 +29,14 @@ from tests.integration.human.conftest import TASKS, named
 
 PEOPLE = {"ann": "ann;finance", "bob": "bob", "eve": "eve;finance,boss"}
 ROLES = {"ann": {"finance"}, "bob": set[str](), "eve": {"finance", "boss"}}
-QUESTIONS = {"expense": None, "ask_finance": "finance", "ask_both": None}
+QUESTIONS = {"expense": None, "ask_finance": "finance", "ask_both": None, "ask_hurried": None}
 
 Op = tuple[str, str]
 """What somebody does, and who."""
 
 OPS = st.tuples(
-    st.sampled_from(["yes", "yes", "no", "bad", "claim", "claim", "release", "cancel", "to bob", "to all"]), st.sampled_from(sorted(PEOPLE))
+    st.sampled_from(["yes", "yes", "no", "bad", "draft", "draft", "claim", "claim", "release", "cancel", "to bob", "to all"]),
+    st.sampled_from(sorted(PEOPLE)),
 )
 
 
@@ -48,17 +51,32 @@ class Model:
     claimed_by: str | None = None
     ayes: frozenset[str] = frozenset()
     ended_by: str | None = None
+    drafts: frozenset[str] = frozenset()
+    changes: tuple[tuple[str, str], ...] = (("create", "system"),)
+    """What its activity says: what happened, and by whom."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in ("pending", "claimed")
+
+    def ended(self, status: str, change: str, who: str, **more: Any) -> Model:
+        return self.after(change, who, status=status, ended_by=who, drafts=frozenset[str](), **more)
+
+    def after(self, change: str, who: str, **more: Any) -> Model:
+        return replace(self, changes=(*self.changes, (change, who)), **more)
 
     def do(self, op: Op) -> tuple[Model, str]:
         """What it becomes, and what the answer is."""
         what, who = op
-        if self.status not in ("pending", "claimed"):
+        if not self.is_open:
             return self, "human_task_closed"
         if what == "cancel":
-            return replace(self, status="cancelled", claimed_by=None, ended_by=who), "ok"
+            return self.ended("cancelled", "cancel", who, claimed_by=None), "ok"
         if what.startswith("to "):
             to = "bob" if what == "to bob" else None
-            return replace(self, status="pending", claimed_by=None, assignee=to, role=None), "ok"
+            if to is not None and self.is_shared and self.ayes not in ({"ann"}, {"eve"}):
+                return self, "validation_error"
+            return self.after("delegate", who, status="pending", claimed_by=None, assignee=to, role=None), "ok"
         is_for = {self.assignee == who, self.role in ROLES[who]} if self.assignee or self.role else {True}
         if True not in is_for:
             return self, "human_task_not_addressed"
@@ -66,10 +84,12 @@ class Model:
             return self, "human_task_not_claimable"
         if self.claimed_by not in (None, who):
             return self, "human_task_claimed"
+        if what == "draft":
+            return replace(self, drafts=self.drafts | {who}), "ok"
         if what == "claim":
-            return replace(self, status="claimed", claimed_by=who), "ok"
+            return self.after("claim", who, status="claimed", claimed_by=who), "ok"
         if what == "release":
-            return replace(self, status="pending", claimed_by=None), "ok"
+            return self.after("release", who, status="pending", claimed_by=None), "ok"
         return self._answered(what, who)
 
     def _answered(self, what: str, who: str) -> tuple[Model, str]:
@@ -80,12 +100,12 @@ class Model:
                 return self, "human_task_answered"
             ayes = self.ayes | {who} if what == "yes" else self.ayes
             if what == "yes" and len(ayes) < 2:
-                return replace(self, ayes=ayes), "ok"
-            return replace(self, ayes=ayes, status="completed", ended_by=who), "ok"
-        return replace(self, status="completed", ended_by=who), "ok"
+                return self.after("answer", who, ayes=ayes, drafts=self.drafts - {who}), "ok"
+            return self.ended("completed", "complete", who, ayes=ayes), "ok"
+        return self.ended("completed", "complete", who), "ok"
 
     def shown(self) -> tuple[Any, ...]:
-        return self.status, self.claimed_by, self.assignee, self.role, len(self.ayes), self.ended_by
+        return self.status, self.claimed_by, self.assignee, self.role, len(self.ayes), self.ended_by, self.drafts, self.changes
 
 
 BODIES: dict[str, tuple[str, Any]] = {
@@ -97,18 +117,16 @@ BODIES: dict[str, tuple[str, Any]] = {
     "cancel": ("cancel", {}),
     "to bob": ("delegate", {"assignee": "bob"}),
     "to all": ("delegate", {}),
+    "draft": ("draft", {"data": 1}),
 }
-
-
-CHANGES = {"yes": "answer", "no": "answer", "to bob": "delegate", "to all": "delegate"}
-"""What the activity says of them: of an answer, that it is one of several or the one that completes the task."""
 
 
 class World:
     """An app that lives as long as the test."""
 
-    def __init__(self, client: PlanarTestClient) -> None:
+    def __init__(self, client: PlanarTestClient, clock: ManualClock) -> None:
         self.client = client
+        self.clock = clock
 
     async def ask(self, workflow: str) -> tuple[str, str]:
         run_id = (await self.client.post(f"{V1}/workflows/{workflow}/start")).json()["id"]
@@ -121,27 +139,43 @@ class World:
 
     async def do(self, task_id: str, op: Op) -> str:
         what, body = BODIES[op[0]]
-        answer = await self.client.post(f"{V1}{TASKS}/{task_id}/{what}", json=body, headers=named(PEOPLE[op[1]]))
+        method = "PUT" if what == "draft" else "POST"
+        answer = await self.client.request(method, f"{V1}{TASKS}/{task_id}/{what}", json=body, headers=named(PEOPLE[op[1]]))
         return "ok" if answer.status_code == 200 else answer.json()["code"]
 
     async def at_once(self, task_id: str, ops: list[Op]) -> list[str]:
         return await asyncio.gather(*(self.do(task_id, op) for op in ops))
 
     async def shown(self, task_id: str) -> tuple[Any, ...]:
-        task = (await self.client.get(f"{V1}{TASKS}/{task_id}")).json()
-        return tuple(task[name] for name in ("status", "claimed_by", "assignee", "assigned_role", "approvals", "completed_by"))
+        path = f"{V1}{TASKS}/{task_id}"
+        task = (await self.client.get(path)).json()
+        told = (await self.client.get(f"{path}/activity")).json()
+        assert [each["version"] for each in told] == list(range(1, task["version"] + 1))
+        drafts = {who: (await self.client.get(f"{path}/draft", headers=named(PEOPLE[who]))).json() for who in PEOPLE}
+        return (
+            *(task[name] for name in ("status", "claimed_by", "assignee", "assigned_role", "approvals", "completed_by")),
+            {who for who, draft in drafts.items() if draft is not None},
+            tuple((each["change"], each["actor"]) for each in told),
+        )
 
-    async def told(self, task_id: str) -> list[tuple[int, str]]:
-        told = (await self.client.get(f"{V1}{TASKS}/{task_id}/activity")).json()
-        return [(each["version"], each["change"]) for each in told]
+    async def cancel(self, workflow: str, run_id: str) -> None:
+        await self.until(run_id, "suspended")
+        assert (await self.client.post(f"{V1}/workflows/{workflow}/runs/{run_id}/cancel")).status_code == 202
 
-    async def end_of(self, run_id: str) -> str:
+    async def let_time_pass(self, run_id: str) -> None:
+        await self.until(run_id, "suspended")
+        self.clock.move_to(self.clock.now() + timedelta(minutes=11))
+
+    async def until(self, run_id: str, *statuses: str) -> str:
         async with asyncio.timeout(20):
             while True:
                 run = (await self.client.get(f"{V1}/workflows/{run_id}/status")).json()["workflow"]
-                if run["status"] in ("succeeded", "failed", "cancelled"):
+                if run["status"] in statuses:
                     return run["status"]
                 await asyncio.sleep(0.002)
+
+    async def end_of(self, run_id: str) -> str:
+        return await self.until(run_id, "succeeded", "failed", "cancelled")
 
 
 class Machine(RuleBasedStateMachine):
@@ -152,9 +186,10 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(workflow=st.sampled_from(sorted(QUESTIONS)))
     def begin(self, workflow: str) -> None:
+        self.workflow = workflow
         self.run_id, self.task_id = self.runner.run(self.world.ask(workflow))
         self.model = Model(workflow == "ask_both", QUESTIONS[workflow])
-        self.changes = list[str]()
+        self.run_is_cancelled = False
 
     @rule(ops=st.lists(OPS, min_size=1, max_size=4))
     def act(self, ops: list[Op]) -> None:
@@ -166,22 +201,37 @@ class Machine(RuleBasedStateMachine):
                 model, said[place] = model.do(ops[place])
             if [said[place] for place in range(len(ops))] == answers and model.shown() == shown:
                 self.model = model
-                self.changes += [CHANGES.get(op[0], op[0]) for op, answer in zip(ops, answers, strict=True) if answer == "ok"]
                 return
         raise AssertionError(f"no order of {ops} explains {answers} and {shown}, after {self.model}")
+
+    @precondition(lambda self: self.model.is_open)
+    @rule()
+    def end_the_run(self) -> None:
+        self.runner.run(self.world.cancel(self.workflow, self.run_id))
+        self.run_is_cancelled = True
+        self.expect(self.model.ended("cancelled", "cancel", "system", claimed_by=None))
+
+    @precondition(lambda self: self.model.is_open)
+    @rule()
+    def let_time_pass(self) -> None:
+        self.runner.run(self.world.let_time_pass(self.run_id))
+        if self.workflow == "ask_hurried":
+            self.expect(self.model.ended("expired", "expire", "system", claimed_by=None))
+
+    def expect(self, model: Model) -> None:
+        """Its run has ended as well, and so the task is what it is."""
+        self.runner.run(self.world.end_of(self.run_id))
+        assert self.runner.run(self.world.shown(self.task_id)) == model.shown()
+        self.model = model
 
     def teardown(self) -> None:
         if not hasattr(self, "model"):
             return
-        if self.model.status in ("pending", "claimed"):
-            assert self.runner.run(self.world.do(self.task_id, ("cancel", "ann"))) == "ok"
-            self.model = replace(self.model, status="cancelled")
-            self.changes.append("cancel")
-        expected = "succeeded" if self.model.status == "completed" else "failed"
+        if self.model.is_open:
+            self.act([("cancel", "ann")])
+        catches = self.workflow == "ask_hurried"
+        expected = "cancelled" if self.run_is_cancelled else "succeeded" if catches or self.model.status == "completed" else "failed"
         assert self.runner.run(self.world.end_of(self.run_id)) == expected
-        told = self.runner.run(self.world.told(self.task_id))
-        assert [version for version, _ in told] == list(range(1, len(told) + 1))
-        assert Counter("answer" if change == "complete" else change for _, change in told) == Counter(["create", *self.changes])
 
 
 @asynccontextmanager
@@ -189,10 +239,12 @@ async def opened(store: str, folder: Path) -> AsyncGenerator[World]:
     async with databases_of(store, folder) as databases:
         config = (await databases.config()).model_copy(update={"storage": None})
         app = PlanarApp(config=config)
+        clock = ManualClock()
+        app.services.add(Clock, clock)
         for workflow in sample.ALL:
             app.register_workflow(workflow)
         async with app._lifespan(app.fastapi), PlanarTestClient(app) as client:
-            yield World(client)
+            yield World(client, clock)
 
 
 @pytest.fixture(params=stores.kinds(stores.SQLITE, stores.POSTGRESQL))

@@ -84,6 +84,25 @@ async def test_two_have_to_agree(open_tasks: OpenTasks) -> None:
         ]
 
 
+async def test_a_quorum_is_not_given_to_too_few(open_tasks: OpenTasks) -> None:
+    async with open_tasks() as api:
+        run_id, task_id = await api.ask("ask_both")
+
+        async def give(**to: str) -> list[tuple[str, str]] | int:
+            answer = await api.act(task_id, "delegate", to, "boss")
+            return invalid(answer) if answer.status_code == 422 else answer.status_code
+
+        too_few = [("body.assignee", "too_few_people")]
+        assert await give(assignee="ann") == too_few
+        assert await give(assigned_role="finance") == 200
+        assert await give(assignee="ann", assigned_role="finance") == 200
+        assert (await api.complete(task_id, "ann", approved=True)).status_code == 200
+        assert await give(assignee="ann") == too_few
+        assert await give(assignee="bob") == 200
+        assert (await api.complete(task_id, "bob", approved=True)).status_code == 200
+        assert await api.result(run_id) == "True by bob"
+
+
 async def test_many_answers_at_once_are_all_counted(open_tasks: OpenTasks) -> None:
     async with open_tasks() as api:
         run_id, task_id = await api.ask("ask_unanimous")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from planar.db.session import get_session
 from planar.engine.errors import RunAlreadyEnded
@@ -23,8 +23,11 @@ from planar.human import (
     cancel_human_task,
     complete_human_task,
     get_human_tasks,
+    service,
 )
 from planar.human.errors import HumanTaskAnswered, HumanTaskClosed
+from planar.human.forms import FORMS
+from planar.human.lifecycle import Who
 from planar.workflows import step, workflow
 from planar.workflows import timeout as within
 from planar.workflows.exceptions import BranchTimeout
@@ -53,6 +56,21 @@ vote = Human(
     reminders=[timedelta(minutes=10)],
     escalate=Escalation(timedelta(minutes=20), priority=5),
 )
+
+
+class Picky(Said):
+    """As the run has it: other code, which serves people, has another model of the same form."""
+
+    @field_validator("text")
+    @classmethod
+    def is_not_no(cls, text: str) -> str:
+        if text == "no":
+            raise ValueError("not like this")
+        return text
+
+
+picky = Human("crash picky", "picky", Picky)
+FORMS.add("crash picky", Said, picky.output_schema)
 
 
 @step(max_retries=1)
@@ -93,6 +111,11 @@ async def crash_waiting_for_people(label: str) -> str:
         return (await urgent(message=label)).output.text
     except HumanTaskExpired:
         return await conclude(f"{label} expired")
+
+
+@workflow()
+async def crash_picky(label: str) -> str:
+    return (await picky(message=label)).output.text
 
 
 @workflow()
@@ -215,6 +238,38 @@ def test_each_answer_and_what_time_brings_counts_once_whatever_dies(everywhere_w
 
     everywhere_with_sessions(
         Scenario("human tasks of several people", voting, {"A": 'succeeded: "bob"'}, check=check, interleaves=False, retries=False)
+    )
+
+
+ANN, BOB = (Who(name, frozenset({name}), sub=name) for name in ("ann", "bob"))
+
+
+async def handing_on() -> Outcomes:
+    """One claims it and gives it to another, who keeps a draft, and whose first answer the run cannot read."""
+    await start("A", crash_picky, "A")
+    task = await asked("A", "A")
+    if task.version == 1:
+        await service.claim(task.id, ANN)
+    if task.assignee is None:
+        await service.delegate(task.id, ANN, "bob", None)
+    if task.version <= 3:
+        with suppress(HumanTaskClosed):
+            await service.save_draft(task.id, {"text": "n"}, BOB)
+            await service.complete(task.id, {"text": "no"}, BOB)
+    while (task := await asked("A", "A")).version < 5:
+        pass
+    with suppress(HumanTaskClosed):
+        await service.complete(task.id, {"text": "yes"}, BOB)
+    return {"A": await ends("A")}
+
+
+def test_a_task_is_handed_on_and_opened_again_once_whatever_dies(everywhere_with_sessions: Everywhere) -> None:
+    def check(played: Played) -> None:
+        assert played.left.tasks == ['picky completed {"text":"yes"} 0 answers, 0 reminders, 6 changes, 6 told'], played.left.tasks
+        assert len(played.left.events) == 2, "each end woke the run once"
+
+    everywhere_with_sessions(
+        Scenario("human tasks handed on", handing_on, {"A": 'succeeded: "yes"'}, check=check, interleaves=False, retries=False)
     )
 
 

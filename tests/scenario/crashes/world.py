@@ -47,7 +47,8 @@ NEVER = 1e6
 
 TASK = """title || ' ' || status || ' ' || coalesce(reason, '') || coalesce(output_data, '') || ' ' || approvals || ' answers, '
     || reminders || ' reminders, ' || version || ' changes, '
-    || (select count(*) from {planar}human_task_activity a where a.task_id = t.id) || ' told'"""
+    || (select count(*) from {planar}human_task_activity a where a.task_id = t.id) || ' told'
+    || case when exists (select 1 from {planar}human_task_answer d where d.task_id = t.id and d.is_draft) then ', a draft' else '' end"""
 """What a task has come to, without what differs in every telling; of each change there is one record."""
 
 

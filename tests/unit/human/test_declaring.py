@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel, Field, RootModel, field_validator
 
 from planar.human import Escalation, Human, Quorum, Timeout
+from planar.human.errors import HumanTaskFormUnknown
 from planar.human.forms import FORMS, checked, lasting
 from planar.human.models import HumanTask
 from planar.human.webhook import signature
@@ -103,24 +104,38 @@ async def test_a_task_needs_something_to_ask_and_a_run_that_asks() -> None:
         await human(message="Well?")
 
 
-def test_a_task_whose_code_has_changed_is_answered_as_the_code_wants_it_now() -> None:
+def test_an_answer_to_a_form_that_has_changed_fits_both() -> None:
     human = Human("changed later", "Changed", Said)
-    task = HumanTask(**PLACE, name="changed later", output_schema={"title": "of last year"})
-    assert checked(task, {"approved": True}) == Said(approved=True)
+    asked = {"type": "object", "required": ["approved"], "properties": {"approved": {"type": "boolean"}, "text": {"const": "x"}}}
+    task = HumanTask(**PLACE, name="changed later", output_schema=asked)
+    assert checked(task, {"approved": True}) == (Said(approved=True), False)
     with pytest.raises(Misfits, match=r"output_data\.approved"):
         checked(task, {})
-    assert FORMS.find(task) is human.output_type
+    for only_the_code in ({"approved": "yes"}, {"approved": True, "text": "y"}):
+        with pytest.raises(HumanTaskFormUnknown, match="both"):
+            checked(task, only_the_code)
+    task.output_schema = {"title": "of last year"}
+    with pytest.raises(HumanTaskFormUnknown, match="both"):
+        checked(task, {"text": "for the old form only"})
+    assert FORMS.find(task) == (human.output_type, False)
 
 
 def test_what_is_kept_of_an_answer_reads_the_same_again() -> None:
     FORMS.add("kept", Filled, {})
-    answer = checked(HumanTask(**PLACE, name="kept", output_schema={}), {"number": "7", "more": 1})
+    answer, is_same = checked(HumanTask(**PLACE, name="kept", output_schema={}), {"number": "7", "more": 1})
+    assert is_same
     kept = lasting(answer, {"number": "7", "more": 1})
     assert kept == {"number": 7, "id": str(answer.id)}  # type: ignore[attr-defined]
     assert Filled.model_validate(kept) == answer
     assert lasting(Cents(amount=1), {"amount": 1}) == {"amount": 1}
     with pytest.raises(Misfits, match="not mean the same"):
         lasting(Once(), {})
+
+
+def test_what_is_kept_of_an_answer_fits_the_form_that_was_asked_for() -> None:
+    closed = {"properties": {"approved": {}}, "additionalProperties": False}
+    assert lasting(Said(approved=True), {"approved": True}) == {"approved": True, "text": ""}
+    assert lasting(Said(approved=True), {"approved": True}, closed) == {"approved": True}
 
 
 def test_a_signature_is_over_the_time_and_the_body() -> None:

@@ -20,14 +20,15 @@ HOUR = timedelta(hours=1)
 def test_nothing_happens_to_a_task_that_has_ended() -> None:
     for status, change in product(HumanTaskStatus, Change):
         after = next_status(Standing(status), change, CODE)
-        assert (after is Refusal.CLOSED) == (status not in OPEN or (status, change) not in LEGAL)
-        if status not in OPEN:
+        assert (after is Refusal.CLOSED) == ((status, change) not in LEGAL)
+        if status not in OPEN and change is not Change.REOPEN:
             assert after is Refusal.CLOSED
+    assert next_status(Standing(HumanTaskStatus.COMPLETED), Change.REOPEN, CODE) is HumanTaskStatus.PENDING
 
 
 def test_every_change_of_an_open_task_leads_somewhere() -> None:
     for status, change in product(OPEN, Change):
-        if (status, change) != (HumanTaskStatus.CLAIMED, Change.ANSWER):
+        if change is not Change.REOPEN and (status, change) != (HumanTaskStatus.CLAIMED, Change.ANSWER):
             assert isinstance(next_status(Standing(status), change, CODE), HumanTaskStatus)
 
 

@@ -1,4 +1,5 @@
-"""What happened to tasks for people, that unfinished answers go with the end of their task, and the open ones among many that ended.
+"""What happened to tasks for people, that unfinished answers go with the end of their task, the open ones among many that ended, and the
+tasks of a file.
 
 A trigger does what belongs to the end of a task, in the transaction of that end: whatever ends it, the end of its run included.
 """
@@ -16,6 +17,7 @@ depends_on = None
 TABLE = "human_task_activity"
 TRIGGER = "human_task_ended"
 OPEN_INDEX = "ix_planar_human_task_open"
+FILE_INDEX = "ix_planar_human_task_attachment_file_id"
 
 
 def upgrade() -> None:
@@ -48,7 +50,10 @@ def upgrade() -> None:
     )
     is_open = sa.text("status in ('pending', 'claimed')")
     op.create_index(OPEN_INDEX, "human_task", ["created_at", "id"], schema=_schema(), sqlite_where=is_open, postgresql_where=is_open)
-    op.execute(_FORGET_OLD.format(schema="" if _schema() is None else "planar."))
+    op.create_index(FILE_INDEX, "human_task_attachment", ["file_id"], schema=_schema())
+    schema = "" if _schema() is None else "planar."
+    op.execute(_FORGET_OLD.format(schema=schema))
+    op.execute(_CREATIONS.format(schema=schema))
     for statement in _SQLITE if _schema() is None else _POSTGRESQL:
         op.execute(statement)
 
@@ -59,6 +64,7 @@ def downgrade() -> None:
     else:
         op.execute(f"drop trigger {TRIGGER} on planar.human_task")
         op.execute(f"drop function planar.{TRIGGER}()")
+    op.drop_index(FILE_INDEX, "human_task_attachment", schema=_schema())
     op.drop_index(OPEN_INDEX, "human_task", schema=_schema())
     op.drop_table(TABLE, schema=_schema())
 
@@ -68,9 +74,15 @@ _ENDED = "old.status in ('pending', 'claimed') and new.status in ('completed', '
 _FORGET_OLD = """delete from {schema}human_task_answer where is_draft
     and task_id not in (select id from {schema}human_task where status in ('pending', 'claimed'))"""
 
+# The creation of each task that there is. Whom one was for then is known only where nothing has happened to it since.
+_CREATIONS = f"""insert into {{schema}}{TABLE} (task_id, version, change, status, actor, assignee, assigned_role, at)
+    select id, 1, 'create', 'pending', created_by, case when version = 1 then assignee end, case when version = 1 then assigned_role end,
+        created_at
+    from {{schema}}human_task"""
+
 _FORGET = "delete from {schema}human_task_answer where task_id = new.id and is_draft;"
 
-# Whoever else ends a task says so itself, and better; of the same version there is one.
+# Whoever else ends a task says so itself, and replaces what may have been taken for this.
 _BY_RUN = "new.completed_by = 'system' and new.reason in ('run succeeded', 'run failed', 'run cancelled')"
 
 _COLUMNS = "task_id, version, change, status, actor, assignee, assigned_role, reason, at"
