@@ -12,9 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+from planar.cli.entity_progress import ExportProgress, ImportProgress
 from planar.cli.entity_report import print_entities, print_import
 from planar.cli.errors import CommandFailed
 from planar.cli.options import ListOptions, PruneOptions, TransferOptions
@@ -51,16 +49,12 @@ def import_entities(options: TransferOptions) -> int:
     """Import a file; 3 if lines do not fit."""
     with ExitStack() as stack:
         file = stack.enter_context(_source(options.file))
-        progress = stack.enter_context(_progress("reading", os.fstat(file.fileno()).st_size, DownloadColumn()))
-        task = progress.task_ids[0]
+        progress = ImportProgress(file, os.fstat(file.fileno()).st_size)
+        stack.enter_context(progress.bar)
         plan = ImportPlan(Mode(options.mode), _style(options), options.match, options.dry_run)
 
         async def work() -> ImportReport:
-            def show(report: ImportReport) -> None:
-                doing = "writing" if report.created or report.updated else "reading"
-                progress.update(task, completed=file.tell(), description=doing)
-
-            return await bring_in(options.entity, file, plan, "planar entities import", show)
+            return await bring_in(options.entity, file, plan, "planar entities import", progress.show)
 
         report = run_in_app(options.base, work)
     print_import(report, as_json=options.base.as_json)
@@ -97,14 +91,14 @@ def prune(options: PruneOptions) -> int:
 
 
 def _export(options: TransferOptions, asked: ExportRequest, file: BinaryIO) -> None:
-    with _progress("exporting", None, MofNCompleteColumn()) as progress:
-        task = progress.task_ids[0]
+    progress = ExportProgress()
+    with progress.bar:
 
         async def work() -> None:
             async with aclosing(take_out(options.entity, asked, "planar entities export")) as pieces:
                 async for piece, count in pieces:
                     await asyncio.to_thread(file.write, piece)
-                    progress.advance(task, count)
+                    progress.show(count)
             file.flush()
 
         try:
@@ -131,12 +125,3 @@ def _style(options: TransferOptions) -> FileStyle:
     ending = Path(options.file).suffix.lower()
     guessed = Format.JSONL if ending in (".jsonl", ".ndjson") else Format.CSV
     return FileStyle(Format(options.format) if options.format else guessed, Delimiter(options.delimiter), options.safe)
-
-
-def _progress(doing: str, total: float | None, column: DownloadColumn | MofNCompleteColumn) -> Progress:
-    """A bar in the terminal; nothing where there is none. It goes beside what is printed, never into it."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), column, TimeElapsedColumn())
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    progress.add_task(doing, total=total)
-    return progress

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,6 +19,7 @@ from planar.entities.import_report import ImportPlan
 from planar.entities.registration import RegisteredEntity
 from planar.entities.row_states import RowState, state_of
 from planar.entities.validation import Entry, changes_of, new_row
+from planar.entities.values import misfit_of
 from planar.modeling.errors import Misfits
 
 BATCH: Final = 500
@@ -115,14 +116,17 @@ class Checker:
         """The lines of *file*, which is read once."""
         batch, places = Batch(), set[Any]()
         for line in self._reader.read(file):
-            place = self._place(line)
-            if batch.count == BATCH or batch.size >= BATCH_SIZE or (place is not None and place in places):
+            place, line = self._placed(line)
+            if place is not None and place in places:
                 yield batch
                 batch, places = Batch(), set[Any]()
             places.add(place)
             self._check(line, place, batch)
             if batch.count % PORTION == 0:
                 await asyncio.sleep(0)
+            if batch.count == BATCH or batch.size >= BATCH_SIZE:
+                yield batch
+                batch, places = Batch(), set[Any]()
         if batch.count:
             yield batch
 
@@ -158,14 +162,19 @@ class Checker:
             _outcome(line, lambda: changes_of(self._entity, news)) if may_change else Outcome(),
         )
 
-    def _place(self, line: Line) -> Any:
+    def _placed(self, line: Line) -> tuple[Any, Line]:
+        """By what the row of *line* is found, and the line, with a problem if no database can be asked for that."""
         value = line.values.get(self.match)
         if value is None:
-            return None
+            return None, line
         try:
-            return self._adapter.validate_python(value)
+            place = self._adapter.validate_python(value)
         except ValidationError:
-            return None  # what is wrong with it is told when it is validated
+            return None, line  # what is wrong with it is told when it is validated
+        misfit = misfit_of(self._entity.fields[self.match], place) if self._mode is not Mode.CREATE and place is not None else None
+        if misfit is None:
+            return place, line
+        return None, replace(line, problems=(*line.problems, Problem(line.number, misfit, self.match)))
 
 
 def _outcome(line: Line, read: Callable[[], T]) -> Outcome[T]:

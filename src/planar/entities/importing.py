@@ -6,22 +6,20 @@ end of the file, and the good lines around it are written meanwhile, so that it 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, BinaryIO, cast
-
-from sqlalchemy import Result, select
-from sqlmodel import SQLModel
+from collections.abc import Sequence
+from itertools import groupby
+from typing import BinaryIO, cast
 
 from planar.db.planar_session import PlanarSession
-from planar.entities.cells import to_cell
-from planar.entities.errors import EntityError, EntityReadOnly, InstanceNotFound
+from planar.entities.errors import EntityError, EntityReadOnly
 from planar.entities.import_checking import Checker, Prepared, problem_of
-from planar.entities.import_lines import Mode, Problem
+from planar.entities.import_lines import Problem
+from planar.entities.import_matching import Matcher, Step
 from planar.entities.import_report import ImportPlan, ImportReport, OnProgress
 from planar.entities.import_spool import Spool
 from planar.entities.registration import RegisteredEntity
 from planar.entities.row_states import row_of
-from planar.entities.stored_rows import Change, key_of
+from planar.entities.stored_rows import Change
 from planar.entities.validation import Entry
 from planar.entities.writing import change_rows, insert_rows
 from planar.errors import PlanarError
@@ -47,7 +45,7 @@ async def import_file(
     if entity.options.read_only:
         raise EntityReadOnly(f"The rows of {entity.name} are changed by the program only.")
     checker, report = Checker(entity, plan), ImportReport(entity.name, plan.dry_run)
-    writer = _Writer(session, entity, plan.mode, checker.match, report)
+    writer = _Writer(session, entity, Matcher(session, entity, plan.mode, checker.match), report)
     try:
         with Spool[Prepared]() as spool:
             async for batch in checker.batches(file):
@@ -75,127 +73,75 @@ def _tell(report: ImportReport, on_progress: OnProgress | None) -> None:
 class _Writer:
     """Writes lines that were validated, and tells of what the database, or the rows that are there, have against them."""
 
-    def __init__(self, session: PlanarSession, entity: RegisteredEntity, mode: Mode, match: str, report: ImportReport) -> None:
+    def __init__(self, session: PlanarSession, entity: RegisteredEntity, matcher: Matcher, report: ImportReport) -> None:
         self._session = session
         self._entity = entity
-        self._mode = mode
-        self._match = match
+        self._matcher = matcher
         self._report = report
 
     async def write(self, lines: Sequence[Prepared]) -> None:
         """Write a batch."""
-        problems: list[Problem] = []
-        new, changed = await self._sorted(lines, problems)
-        problems += await self._make(new)
-        problems += await self._change(changed)
+        steps, problems = await self._matcher.steps(lines)
+        stretches = [list(stretch) for _, stretch in groupby(steps, lambda step: step.is_new)]
+        if len(stretches) < 2 or not await self._write_together(steps):
+            for stretch in stretches:
+                problems += await self._write_stretch(stretch)
         self._report.tell(problems)
         # Nothing of it is needed any more, and a file may be long.
         self._session.expunge_all()
 
-    async def _sorted(self, lines: Sequence[Prepared], problems: list[Problem]) -> tuple[list[Prepared], list[tuple[Prepared, SQLModel]]]:
-        """Which lines are new rows, and which are changes of rows that are there."""
-        if self._mode is Mode.CREATE:
-            return list(lines), []
-        found = await self._rows({line.place for line in lines if line.place is not None})
-        new: list[Prepared] = []
-        changed: list[tuple[Prepared, SQLModel]] = []
-        for line in lines:
-            rows = found.get(line.place, [])
-            if len(rows) > 1:
-                problems.append(Problem(line.number, f"{len(rows)} rows have this {self._match}.", self._match, "not_unique"))
-            elif rows:
-                changed.append((line, rows[0]))
-            elif self._mode is Mode.UPSERT:
-                new.append(line)
-            else:
-                problems.append(self._not_found(line))
-        return new, changed
-
-    def _not_found(self, line: Prepared) -> Problem:
-        if not line.is_placed:
-            return Problem(line.number, f"Without {self._match} no row can be found.", self._match, "missing")
-        return Problem(line.number, f"There is no {self._entity.name} with this {self._match}.", self._match, InstanceNotFound.code)
-
-    async def _rows(self, places: set[Any]) -> dict[Any, list[SQLModel]]:
-        column = getattr(self._entity.cls, self._match)
-        found: dict[Any, list[SQLModel]] = {}
-        if places:
-            query: Any = select(self._entity.cls).where(column.in_(list(places)))
-            for row in cast("Result[Any]", await self._session.exec(query)).scalars():
-                found.setdefault(getattr(row, self._match), []).append(row)
-        return found
-
-    async def _make(self, lines: Sequence[Prepared]) -> list[Problem]:
-        async def attempt(part: Sequence[Prepared]) -> int:
-            rows = [row_of(self._entity, line.new.value) for line in part if line.new.value is not None]
-            await insert_rows(self._session, self._entity, rows)
-            return len(rows)
-
-        problems = [problem for line in lines for problem in line.new.problems]
-        more, count = await _written(self._session, [line for line in lines if not line.new.problems], attempt)
-        self._report.created += count
-        return problems + more
-
-    async def _change(self, changed: Sequence[tuple[Prepared, SQLModel]]) -> list[Problem]:
-        problems: list[Problem] = []
-        keys: dict[int, Any] = {}
-        for line, row in changed:
-            refused = [*line.change.problems, *self._fixed(line, row)]
-            problems += refused
-            if not refused:
-                keys[line.number] = key_of(self._entity, row)
-
-        async def attempt(part: Sequence[Prepared]) -> int:
-            changes = [(Change(keys[line.number]), line.change.value or {}) for line in part]
-            return len(await change_rows(self._session, self._entity, changes))
-
-        more, count = await _written(self._session, [line for line, _ in changed if line.number in keys], attempt)
-        self._report.updated += count
-        return problems + more
-
-    def _fixed(self, line: Prepared, row: SQLModel) -> list[Problem]:
-        """What *line* would change that is given once. It may be given again, if it is the same."""
-        return [
-            Problem(line.number, "This field is given once, when the row is made.", name, "extra_forbidden")
-            for name, value in line.fixed.items()
-            if not _is_same(self._entity, name, value, row)
-        ]
-
-
-def _is_same(entity: RegisteredEntity, name: str, value: Any, row: SQLModel) -> bool:
-    held = entity.fields[name]
-    return value == getattr(row, name) or to_cell(held, value) == to_cell(held, getattr(row, name))
-
-
-async def _written(
-    session: PlanarSession, lines: Sequence[Prepared], attempt: Callable[[Sequence[Prepared]], Awaitable[int]]
-) -> tuple[list[Problem], int]:
-    """Write *lines*; those that do not fit are told of, and the others are written without them."""
-    problems: list[Problem] = []
-    waiting = list(lines)
-    while waiting:
+    async def _write_together(self, steps: Sequence[Step]) -> bool:
+        """Write all new rows and then all changes, which takes much less time than one after the other; False if they do not fit so."""
+        new, changed = [step for step in steps if step.is_new], [step for step in steps if not step.is_new]
         try:
-            # Whoever looks for the rows that a database refuses leaves those that it accepts.
-            async with session.begin_nested():
-                return problems, await attempt(waiting)
-        except (Misfits, EntityError) as error:
-            # It is told of the first hundred; the others get their turn without them.
-            found = [_problem(waiting, each) for each in _entries(error) if each["type"] != "too_many_errors"]
-            if not found:
-                raise
-        refused = {problem.line for problem in found}
-        problems += found
-        rest = [line for line in waiting if line.number not in refused]
-        if len(rest) == len(waiting):
+            async with self._session.begin_nested():
+                await self._write(new)
+                await self._write(changed)
+        except (Misfits, EntityError):
+            return False
+        self._report.created += len(new)
+        self._report.updated += len(changed)
+        return True
+
+    async def _write_stretch(self, steps: Sequence[Step]) -> list[Problem]:
+        """Write lines of one kind; those that do not fit are told of, and the others are written without them."""
+        problems: list[Problem] = []
+        while steps:
+            try:
+                # Whoever looks for the rows that a database refuses leaves those that it accepts.
+                async with self._session.begin_nested():
+                    await self._write(steps)
+            except (Misfits, EntityError) as error:
+                # It is told of the first hundred; the others get their turn without them.
+                found = [_problem(steps, each) for each in _entries(error) if each["type"] != "too_many_errors"]
+                if not found:
+                    raise
+                refused = {problem.line for problem in found}
+                problems += found
+                steps = [step for step in steps if step.line.number not in refused]
+                continue
+            if steps[0].is_new:
+                self._report.created += len(steps)
+            else:
+                self._report.updated += len(steps)
             break
-        waiting = rest
-    return problems, 0
+        return problems
+
+    async def _write(self, steps: Sequence[Step]) -> None:
+        if steps and steps[0].is_new:
+            rows = [row_of(self._entity, step.line.new.value) for step in steps if step.line.new.value is not None]
+            await insert_rows(self._session, self._entity, rows)
+        elif steps:
+            await change_rows(self._session, self._entity, [(Change(step.key), step.line.change.value or {}) for step in steps])
 
 
 def _entries(error: PlanarError) -> Sequence[Entry]:
     return cast("Sequence[Entry]", error.entries if isinstance(error, Misfits) else error.details.get("errors", ()))
 
 
-def _problem(lines: Sequence[Prepared], found: Entry) -> Problem:
-    index, *rest = found["loc"] or (0,)
-    return problem_of(lines[index].number, {**found, "loc": rest})
+def _problem(steps: Sequence[Step], found: Entry) -> Problem:
+    """What *found* tells of one of *steps*: of the first, if it does not say of which."""
+    loc: tuple[str | int, ...] = found["loc"]
+    if loc and isinstance(loc[0], int):
+        return problem_of(steps[loc[0]].line.number, {**found, "loc": loc[1:]})
+    return problem_of(steps[0].line.number, found)

@@ -18,8 +18,11 @@ from planar.errors import PlanarError
 
 async def refused(
     session: PlanarSession, entity: RegisteredEntity, error: StatementError, rows: Sequence[Row], loc: Location, attempt: Any
-) -> Exception:
+) -> Exception | None:
     """The error for rows that were refused together; the savepoint is undone already, and nothing is written here.
+
+    None if one after the other, in the order of *rows*, all of them are accepted: the ORM has an order of its own, or another transaction
+    was in the way, and is no more.
 
     Args:
         session, entity: whose rows.
@@ -38,7 +41,7 @@ async def refused(
 
 async def _explained(
     session: PlanarSession, entity: RegisteredEntity, error: StatementError, rows: Sequence[Row], loc: Location, attempt: Any
-) -> Exception:
+) -> Exception | None:
     causes = [(0, error)] if len(rows) == 1 else await find_refused(rows, attempt)
     found: list[PlanarError] = []
     for index, cause in causes:
@@ -46,9 +49,7 @@ async def _explained(
         if explained is None:
             return cause
         found.append(explained)
-    if not found:  # another transaction was in the way, and is no more
-        return await refusal_of(session, entity, error, None, loc) or error
-    return bulk_refusal(found)
+    return bulk_refusal(found) if found else None
 
 
 def inserting(session: PlanarSession, entity: RegisteredEntity) -> Any:

@@ -69,6 +69,14 @@ async def lock_rows(
     return [found[change.key] for change in changes]
 
 
+async def hold_rows(session: PlanarSession, entity: RegisteredEntity, keys: Sequence[Any]) -> dict[Any, SQLModel]:
+    """The rows with those keys, by their keys, as they are now, and nobody else's until the transaction ends.
+
+    Those that are not there, or are marked as deleted, are left out.
+    """
+    return await _rows_by_key(session, entity, keys, lock=True)
+
+
 async def reload(session: PlanarSession, entity: RegisteredEntity, keys: Sequence[Any]) -> list[SQLModel]:
     """The rows with those keys as the database has them, in that order; those that are not there are left out."""
     found = await _rows_by_key(session, entity, keys, deleted=True)

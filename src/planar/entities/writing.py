@@ -6,8 +6,7 @@ Whoever calls these and gets an error has to undo the transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm.attributes import set_attribute
@@ -25,6 +24,9 @@ from planar.entities.stored_rows import Change, key_of, lock_rows, refuse_double
 from planar.entities.targets import Written, referring, refuse_deleted_targets, refuse_unknown_files
 from planar.entities.validation import BadRows, Location, apply_changes, changes_of, new_rows
 from planar.modeling.mixins.soft_delete import DELETED_AT
+
+Apply: TypeAlias = Callable[[int, SQLModel], object]
+"""Changes a row, which stands at that place of those that are changed."""
 
 
 async def create_many(
@@ -63,7 +65,8 @@ async def insert_rows(session: PlanarSession, entity: RegisteredEntity, rows: Se
         if is_conflict(error):
             raise
         written = [columns_of(entity, row) for row in rows]
-        raise await refused(session, entity, error, written, loc, inserting(session, entity)) from None
+        reason = await refused(session, entity, error, written, loc, inserting(session, entity))
+        raise reason or await refusal_of(session, entity, error, None, loc) or error from None
 
 
 async def update_many(session: PlanarSession, entity: RegisteredEntity, changes: Sequence[Change], loc: Location = ()) -> list[SQLModel]:
@@ -102,14 +105,7 @@ async def change_rows(
     rows = await lock_rows(session, entity, [change for change, _ in changes], loc)
     await _refuse_bad_targets(session, entity, [_news(row, values) for row, (_, values) in zip(rows, changes, strict=True)], loc)
 
-    def apply() -> None:
-        bad = BadRows(loc)
-        for index, (row, (_, values)) in enumerate(zip(rows, changes, strict=True)):
-            with bad.at(index):
-                apply_changes(entity, row, values)
-        bad.raise_if_any()
-
-    await _write_changes(session, entity, rows, apply, loc)
+    await _write_changes(session, entity, rows, lambda index, row: apply_changes(entity, row, changes[index][1]), loc)
     return rows
 
 
@@ -131,7 +127,7 @@ async def delete_many(session: PlanarSession, entity: RegisteredEntity, changes:
     rows = await lock_rows(session, entity, changes, loc)
     if entity.options.soft_delete:
         now = utc_now()
-        await _write_changes(session, entity, rows, lambda: _mark(rows, now), loc)
+        await _write_changes(session, entity, rows, lambda _, row: set_attribute(row, DELETED_AT, now), loc)
         return
     await refuse_referenced(session, entity, rows, loc)
     try:
@@ -152,7 +148,7 @@ async def restore_one(session: PlanarSession, entity: RegisteredEntity, change: 
         ConstraintViolated: the database refuses it.
     """
     (row,) = await lock_rows(session, entity, [change], (), deleted=True)
-    await _write_changes(session, entity, [row], lambda: _mark([row], None), ())
+    await _write_changes(session, entity, [row], lambda _, row: set_attribute(row, DELETED_AT, None), ())
     (restored,) = await reload(session, entity, [change.key])
     return restored
 
@@ -174,24 +170,43 @@ def _news(row: SQLModel, values: Written) -> Written:
     return {name: value for name, value in values.items() if getattr(row, name) != value}
 
 
-async def _write_changes(
-    session: PlanarSession, entity: RegisteredEntity, rows: Sequence[SQLModel], apply: Callable[[], None], loc: Location
-) -> None:
+async def _write_changes(session: PlanarSession, entity: RegisteredEntity, rows: Sequence[SQLModel], apply: Apply, loc: Location) -> None:
     """Let *apply* change *rows*, and write that."""
+    keys = [key_of(entity, row) for row in rows]
     changed: list[Row] = []
     try:
         # What is changed before a savepoint is written before it.
         async with session.begin_nested():
             with session.no_autoflush:
-                apply()
+                _apply(rows, apply, loc)
                 changed = [changed_columns(entity, row) for row in rows]
             await session.flush()
     except StatementError as error:
         if is_conflict(error):
             raise
-        raise await refused(session, entity, error, changed, loc, updating(session, entity)) from None
+        reason = await refused(session, entity, error, changed, loc, updating(session, entity))
+        if reason is not None:
+            raise reason from None
+        # The session has let go of what the rows were.
+        await reload(session, entity, keys)
+        await _write_in_order(session, entity, rows, apply, loc)
 
 
-def _mark(rows: Sequence[SQLModel], moment: datetime | None) -> None:
-    for row in rows:
-        set_attribute(row, DELETED_AT, moment)
+async def _write_in_order(session: PlanarSession, entity: RegisteredEntity, rows: Sequence[SQLModel], apply: Apply, loc: Location) -> None:
+    """Write each row before the next: the ORM writes those of one flush in the order of their keys, where one may be in another's way."""
+    try:
+        async with session.begin_nested():
+            for index, row in enumerate(rows):
+                with session.no_autoflush:
+                    apply(index, row)
+                await session.flush()
+    except StatementError as error:
+        raise await refusal_of(session, entity, error, None, loc) or error from None
+
+
+def _apply(rows: Sequence[SQLModel], apply: Apply, loc: Location) -> None:
+    bad = BadRows(loc)
+    for index, row in enumerate(rows):
+        with bad.at(index):
+            apply(index, row)
+    bad.raise_if_any()

@@ -58,6 +58,21 @@ async def test_rows_are_changed_together(api: Entities) -> None:
     assert len(body["errors"]) == 700 if len(body["errors"]) < 300 else True
 
 
+async def test_rows_are_changed_in_the_order_of_the_request_where_that_of_the_keys_does_not_fit(api: Entities) -> None:
+    made = await api.make_many("Customer", [{"name": name, "email": name} for name in ("ann", "bob", "cid")])
+    ids = [row["id"] for row in made]
+    assert ids == sorted(ids)
+    changes = [{"id": ids[1], "data": {"email": "new"}}, {"id": ids[0], "data": {"email": "bob"}}]
+    answer = await api.ask("PATCH", "/Customer/instances/bulk", changes)
+    assert answer.status_code == 200, answer.text
+    assert [row["data"]["email"] for row in answer.json()["items"]] == ["new", "bob"]
+    assert [row["data"]["email"] for row in (await api.list("Customer", sort="name"))["items"]] == ["bob", "new", "cid"]
+    # In no order: each wants what the other has.
+    changes = [{"id": ids[0], "data": {"email": "new"}}, {"id": ids[1], "data": {"email": "bob"}}]
+    body = problem(await api.ask("PATCH", "/Customer/instances/bulk", changes), 409, "not_unique")
+    assert [found["loc"] for found in body["errors"]] == [["body", 0, "email"], ["body", 1, "email"]]
+
+
 async def test_a_bad_change_keeps_all_of_them_out(api: Entities) -> None:
     made = await api.make_many("Customer", [{"name": f"c{n}", "email": f"{n}@x"} for n in range(10)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,7 +15,7 @@ from sqlmodel import col, select
 
 from planar.context import bind_services
 from planar.db.history import PlanarEntityChange
-from planar.entities import import_checking
+from planar.entities import import_checking, import_matching, writing
 from planar.entities.formats import Delimiter, Format
 from planar.entities.import_lines import FileStyle, Mode
 from planar.entities.import_report import ImportPlan, ImportReport
@@ -308,11 +309,129 @@ async def test_wrong_questions_are_refused(register: Register, path: str, status
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
 
 
-async def test_a_row_that_is_marked_as_deleted_is_not_changed(register: Register) -> None:
-    slip = Slip(text="x")
-    await register.stored(slip)
+async def deleted(register: Register, *slips: Slip) -> None:
+    """Store slips that are marked as deleted."""
+    for slip in slips:
+        slip.deleted_at = datetime.now(UTC)
+    await register.stored(*slips)
+
+
+async def slips(register: Register) -> list[tuple[str, bool]]:
+    """The texts of the slips, and whether they are deleted."""
     async with register.app.db_manager.get_session() as session:
-        (await session.get_one(Slip, slip.id)).deleted_at = datetime.now(UTC)
-        await session.commit()
-    report = await bring(register, "Slip", f"id,text\n{slip.id},y\n", mode="update")
-    assert [(problem.line, problem.type) for problem in report.errors] == [(2, "instance_not_found")]
+        return sorted((slip.text, slip.deleted_at is not None) for slip in (await session.exec(select(Slip))).all())
+
+
+@pytest.mark.parametrize("mode", ["update", "upsert"])
+async def test_a_row_that_is_marked_as_deleted_is_not_changed(register: Register, mode: str) -> None:
+    slip = Slip(text="x")
+    await deleted(register, slip)
+    report = await bring(register, "Slip", f"id,text\n{slip.id},y\n", mode=mode)
+    assert [(problem.line, problem.field, problem.type) for problem in report.errors] == [(2, "id", "instance_not_found")]
+    assert "The Slip with this id is deleted" in report.errors[0].message
+    report = await bring(register, "Slip", "text\nx\nz\n", mode=mode, match="text")
+    assert [(problem.line, problem.field) for problem in report.errors] == [(2, "text"), (3, "text")][: 1 if mode == "upsert" else 2]
+    assert "The Slip with this text is deleted" in report.errors[0].message
+    assert await slips(register) == [("x", True)]
+
+
+@pytest.mark.parametrize("mode", ["update", "upsert"])
+async def test_a_row_is_found_beside_deleted_ones_with_the_same_value(register: Register, mode: str) -> None:
+    await deleted(register, Slip(text="x"), Slip(text="x"))
+    await register.stored(there := Slip(text="x"))
+    report = await bring(register, "Slip", f"text,id\nx,{there.id}\n", mode=mode, match="text")
+    assert (report.committed, report.updated, report.created) == (True, 1, 0), report.errors
+    assert await slips(register) == [("x", False), ("x", True), ("x", True)]
+
+
+async def test_changes_are_written_in_the_order_of_the_file_where_that_of_the_keys_does_not_fit(register: Register) -> None:
+    # The ORM would write a before b.
+    a, b = Item(id=UUID(int=1), code="x"), Item(id=UUID(int=2), code="y")
+    await register.stored(a, b)
+    lines = "".join(json.dumps({"id": str(row), "code": code}) + "\n" for row, code in ((b.id, "z"), (a.id, "y")))
+    report = await bring(register, "Item", lines, mode="update", format="jsonl")
+    assert (report.committed, report.updated) == (True, 2)
+    assert [(item.id.int, item.code) for item in await items(register)] == [(1, "y"), (2, "z")]
+    changes = (await register.get("/Item/history")).json()["items"]
+    assert [change["label"] for change in changes].count("a test") == 2
+
+
+async def test_a_refusal_that_tells_of_no_row_is_told_at_the_first(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none_alone(*_: Any) -> None:
+        """As if another transaction had been in the way, and were no more."""
+
+    monkeypatch.setattr(writing, "refused", none_alone)
+    await register.stored(Item(code="a"))
+    report = await bring(register, "Item", "code\na\nb\n")
+    assert (report.committed, told(report)) == (False, [(2, "code")])
+
+
+async def test_a_value_that_a_line_frees_is_there_for_the_next_line(register: Register) -> None:
+    # All of them stand in one batch.
+    await register.stored(a := Item(code="x"), b := Item(code="p"))
+    lines = f"id,code\n{a.id},y\n{uuid4()},x\n{b.id},q\n{uuid4()},p\n"
+    report = await bring(register, "Item", lines, mode="upsert")
+    assert (report.committed, report.created, report.updated) == (True, 2, 2), report.errors
+    assert [item.code for item in await items(register)] == ["p", "q", "x", "y"]
+
+
+async def test_a_value_that_a_later_line_frees_is_not_there_yet(register: Register) -> None:
+    await register.stored(a := Item(code="x"))
+    report = await bring(register, "Item", f"id,code\n{uuid4()},x\n{a.id},y\n", mode="upsert")
+    assert [(problem.line, problem.field, problem.type) for problem in report.errors] == [(2, "code", "not_unique")]
+
+
+@pytest.mark.parametrize("mode", ["update", "upsert"])
+@pytest.mark.parametrize(
+    ("content", "format", "line"),
+    [
+        ('{"code": "a"}\n{"code": "\\ud800"}\n', "jsonl", 2),
+        ('{"code": "a"}\n{"code": "x\\u0000"}\n', "jsonl", 2),
+        ("code\na\nx\0\n", "csv", 3),
+    ],
+)
+async def test_a_value_that_no_row_can_have_finds_none(register: Register, mode: str, content: str, format: str, line: int) -> None:
+    await register.stored(Item(code="a"))
+    answer = await register.client.post(
+        f"{V1}/Item/import?match=code&mode={mode}&format={format}", content=content, headers={"content-type": "application/octet-stream"}
+    )
+    assert answer.status_code == 422, answer.text
+    assert [(found["loc"], found["type"]) for found in answer.json()["detail"]] == [(["body", line, "code"], "value_error")]
+
+
+@pytest.mark.parametrize("mode", ["update", "upsert"])
+async def test_a_row_that_got_another_value_meanwhile_is_not_the_one_that_is_meant(
+    register: Register, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    await register.stored(Item(code="a", title="old"))
+    in_the_way(register, monkeypatch, [("a", "b")])
+    report = await bring(register, "Item", "code,title\na,new\n", mode=mode, match="code")
+    found = [(item.code, item.title) for item in await items(register)]
+    if mode == "upsert":
+        assert (report.created, report.updated, found) == (1, 0, [("a", "new"), ("b", "old")])
+    else:
+        assert ([problem.type for problem in report.errors], found) == (["instance_not_found"], [("b", "old")])
+
+
+async def test_a_row_that_got_the_value_meanwhile_is_found(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    await register.stored(Item(code="a", title="first"), Item(code="c", title="second"))
+    in_the_way(register, monkeypatch, [("a", "b"), ("c", "a")])
+    report = await bring(register, "Item", "code,title\na,new\n", mode="upsert", match="code")
+    assert (report.committed, report.updated) == (True, 1)
+    assert [(item.code, item.title) for item in await items(register)] == [("a", "new"), ("b", "first")]
+
+
+def in_the_way(register: Register, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[str, str]]) -> None:
+    """Let another session change codes after rows were found, and before they are held."""
+    hold = import_matching.hold_rows
+
+    async def held(*arguments: Any) -> Any:
+        async with register.app.db_manager.get_session() as session:
+            while changes:
+                before, after = changes.pop(0)
+                (await session.exec(select(Item).where(col(Item.code) == before))).one().code = after
+                await session.flush()
+            await session.commit()
+        return await hold(*arguments)
+
+    monkeypatch.setattr(import_matching, "hold_rows", held)

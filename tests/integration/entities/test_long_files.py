@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from random import Random
 
 import pytest
 
@@ -15,7 +16,7 @@ from planar.entities.import_lines import FileStyle, Mode
 from planar.entities.import_report import ImportPlan, ImportReport
 from planar.entities.transfer_service import bring_in, take_out
 from tests.databases import Databases
-from tests.integration.entities.register import open_register
+from tests.integration.entities.register import Register, open_register
 
 pytestmark = pytest.mark.anyio
 
@@ -54,3 +55,31 @@ async def test_memory_does_not_grow_with_the_file(databases: Databases, monkeypa
                 assert tracemalloc.get_traced_memory()[1] - before < size / 2
             finally:
                 tracemalloc.stop()
+
+
+async def test_memory_does_not_grow_with_the_number_of_long_lines(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As lines of 8 MB are beside the figures that hold.
+    monkeypatch.setattr(import_checking, "BATCH_SIZE", 128 * 1024)
+    size = 256 * 1024
+    async with open_register(databases) as register:
+        await peak(register, 2, size)
+        few, many = await peak(register, 8, size), await peak(register, 24, size)
+    assert many < 10 * size
+    assert many - few < 2 * size
+
+
+async def peak(register: Register, lines: int, size: int) -> int:
+    """How many bytes an import that finds its rows and one that makes them take at most, beside the file."""
+    random = Random(lines)
+    content = "code,title\n" + "".join(f"{number},{random.randbytes(size // 2).hex()}\n" for number in range(lines))
+    file, plan = io.BytesIO(content.encode()), ImportPlan(Mode.UPSERT, FileStyle(Format.CSV), "code")
+    del content
+    with bind_services(register.app.services):
+        tracemalloc.start()
+        try:
+            for _ in range(2):
+                file.seek(0)
+                assert (await bring_in("Item", file, plan, "a test")).committed
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()

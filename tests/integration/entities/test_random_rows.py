@@ -18,10 +18,14 @@ IS_LONG = bool(os.environ.get(stores.LONG))
 ROWS = 10_000 if IS_LONG else 1000
 QUESTIONS = 30 if IS_LONG else 25
 PART = 500
+SEEDS = [int(seed) for seed in os.environ.get("PLANAR_SEED", "20,21,22").split(",")] if IS_LONG else [20]
+"""The long form plays others as well, or those that are given."""
 
 
-async def test_random_rows_are_what_plain_python_says(api: Entities) -> None:
-    random = Random(20)
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_random_rows_are_what_plain_python_says(api: Entities, seed: int) -> None:
+    print(f"PLANAR_LONG=1 PLANAR_SEED={seed} plays it again" if IS_LONG else f"seed {seed}")
+    random = Random(seed)
     rows: dict[str, dict[str, Any]] = {}
     for _ in range(0, ROWS, PART):
         made = await api.make_many("Sample", [random_row(random) for _ in range(PART)])
