@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Dialect, Uuid
+from sqlalchemy import Dialect, Uuid, event
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field
 
+from planar.db.planar_session import HeldSession
+from planar.files.flushes import hold_files
 from planar.files.models import FILE_PRESENTATION, PlanarFile
 
 
@@ -19,6 +21,9 @@ class FileColumn(TypeDecorator[UUID]):
     cache_ok = True
     plain_in_revisions = True
     """A revision names the type beneath: it stays as it is when this class does not."""
+
+    names_files = True
+    """`planar.files.flushes` looks for it."""
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> UUID | None:
         """The id."""
@@ -44,3 +49,6 @@ def file_field(*, nullable: bool = True, index: bool = True, description: str | 
         schema_extra={"json_schema_extra": FILE_PRESENTATION},
         **options,
     )
+
+
+event.listen(HeldSession, "after_flush", hold_files)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from planar.clock import utc_now
 from planar.context import current_services
 from planar.db.session import get_session
 from planar.files.errors import FileInUse
@@ -127,13 +129,14 @@ async def delete_file(
     """Delete a file: its record, then its bytes. One that an entity, a task or a run that has not ended refers to is kept."""
     files, record = files_of_app(), await found_file(file_id)
     storage = files.storage
+    began = utc_now()
     if not force:
-        await _refuse_used(record, quick=False)
-    await remove(get_session(), storage, record.id, None if force else lambda: _refuse_used(record, quick=True))
+        await _refuse_used(record)
+    await remove(get_session(), storage, record.id, None if force else lambda: _refuse_used(record, since=began))
 
 
-async def _refuse_used(record: PlanarFileMetadata, *, quick: bool) -> None:
-    found = await current_services().get(FileUses).of(get_session(), record, quick=quick)
+async def _refuse_used(record: PlanarFileMetadata, *, since: datetime | None = None) -> None:
+    found = await current_services().get(FileUses).of(get_session(), record, since=since)
     users = [each for each in found if each.in_use]
     if users:
         raise FileInUse(f"The file is in use by {_named(users)}. With ?force=true it is deleted all the same.")
