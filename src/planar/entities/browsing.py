@@ -23,8 +23,8 @@ from planar.entities.relations import Relation
 from planar.entities.service import all_relations, visible_entities, visible_relations
 from planar.entities.shaping import shape_of
 from planar.entities.validation import entry
-from planar.entities.values import text_misfit
 from planar.modeling.errors import Misfits
+from planar.modeling.texts import text_misfit
 
 DEFAULT_LIMIT: Final = 100
 

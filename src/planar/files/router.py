@@ -24,6 +24,7 @@ from planar.files.schemas import FileDetails, FileList, FileReference
 from planar.files.serving import answer
 from planar.files.upload_router import UPLOAD_ROUTES
 from planar.files.uses import FileUses, Reference, visible
+from planar.modeling.texts import Storable
 from planar.security.actions import FileAction
 from planar.security.authorization import filter_allowed
 from planar.security.guard import InPath, requires
@@ -54,11 +55,11 @@ def create_files_router() -> APIRouter:
 async def list_files(
     request: Request,
     response: Response,
-    name: Annotated[str | None, Query(max_length=255, description="Only files whose name contains this, in any case.")] = None,
+    name: Annotated[Storable | None, Query(max_length=255, description="Only files whose name contains this, in any case.")] = None,
     content_type: Annotated[
-        str | None, Query(max_length=255, description="Only files of this type (`image/png`) or kind (`image/*`).")
+        Storable | None, Query(max_length=255, description="Only files of this type (`image/png`) or kind (`image/*`).")
     ] = None,
-    created_by: Annotated[str | None, Query(max_length=255, description="Only files that this principal stored.")] = None,
+    created_by: Annotated[Storable | None, Query(max_length=255, description="Only files that this principal stored.")] = None,
     run_id: Annotated[UUID | None, Query(description="Only files that this run stored.")] = None,
     after: Annotated[UUID | None, Query(description="Only files older than this one: the next page.")] = None,
     limit: Limit = 50,
