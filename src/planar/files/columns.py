@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast, get_args
 from uuid import UUID
 
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
 from sqlalchemy import Dialect, Uuid, event
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field
@@ -30,6 +33,45 @@ class FileColumn(TypeDecorator[UUID]):
         return value.id if isinstance(value, PlanarFile) else value
 
 
+class _FileOrId:
+    """Reads a file that is given by its id or as what an upload answered, whichever of the two the field is declared as."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = handler(source)
+        if PlanarFile in (source, *get_args(source)):
+            return core_schema.no_info_wrap_validator_function(_file_or_id, inner)
+        return core_schema.no_info_before_validator_function(_id_in, inner)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """An id: that is what is shown, also where the class says `PlanarFile`."""
+        found: dict[str, Any] = handler(schema)
+        members = [_AN_ID if "$ref" in member else member for member in found.get("anyOf", [found])]
+        return {**found, "anyOf": members} if "anyOf" in found else members[0]
+
+
+_AN_ID: Final = {"type": "string", "format": "uuid"}
+
+
+def _file_or_id(value: Any, handler: Callable[[Any], Any]) -> Any:
+    """A file as it is; an id as a row holds it that was read from the database."""
+    try:
+        return handler(value)
+    except ValidationError:
+        named = _id_in(value)
+        try:
+            return named if isinstance(named, UUID) else UUID(named)
+        except (TypeError, ValueError, AttributeError):
+            pass
+        raise
+
+
+def _id_in(value: Any) -> Any:
+    """The id of a file; what is no file, as it is."""
+    if isinstance(value, PlanarFile):
+        return value.id
+    return cast("Mapping[str, Any]", value).get("id", cast("Any", value)) if isinstance(value, Mapping) else value
+
+
 def file_field(*, nullable: bool = True, index: bool = True, description: str | None = None) -> Any:
     """A field of an entity that names a file: ``contract: UUID | None = file_field()``. Load it by ``PlanarFile.load(id)``.
 
@@ -41,7 +83,7 @@ def file_field(*, nullable: bool = True, index: bool = True, description: str | 
         description: what the field means.
     """
     options: dict[str, Any] = {"default": None} if nullable else {}
-    return Field(
+    field: Any = Field(
         sa_type=FileColumn,
         nullable=nullable,
         index=index,
@@ -49,6 +91,8 @@ def file_field(*, nullable: bool = True, index: bool = True, description: str | 
         schema_extra={"json_schema_extra": FILE_PRESENTATION},
         **options,
     )
+    field.metadata.append(_FileOrId())
+    return field
 
 
 event.listen(HeldSession, "after_flush", hold_files)
