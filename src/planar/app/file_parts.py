@@ -31,7 +31,7 @@ def add_files(services: Services, config: PlanarConfig) -> None:
     services.add(FileAccess, files)
     services.add(LinkSigner, LinkSigner(files))
     services.add(ArgumentChecks, ArgumentChecks()).add(FileArguments())
-    services.add(FileUses, FileUses()).add(uses_by_rows).add(uses_by_tasks).add(uses_by_runs).add(uses_by_journals, is_quick=False)
+    services.add(FileUses, FileUses()).add(uses_by_rows).add(uses_by_tasks).add(uses_by_runs).add(uses_by_journals, since=uses_by_journals)
 
 
 def open_storage(services: Services) -> Callable[[], Awaitable[None]]:

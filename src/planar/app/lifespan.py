@@ -13,7 +13,7 @@ from planar.app.file_parts import open_storage
 from planar.app.human_parts import tell_of_closed_tasks
 from planar.app.rule_parts import open_scripts
 from planar.config import Environment, PlanarConfig
-from planar.config.environment import migrations_beside_app
+from planar.config.environment import entry_option, migrations_beside_app
 from planar.context import Services, bind_services
 from planar.db.app_migrations.starting import StartPolicy
 from planar.db.manager import DatabaseManager
@@ -63,7 +63,7 @@ def start_policy(config: PlanarConfig) -> StartPolicy:
     """What a start with the settings *config* does about the application's tables."""
     folder = config.app.migrations or migrations_beside_app()
     is_strict = config.environment is Environment.PROD
-    return StartPolicy(folder, is_strict, config.app.allow_newer_database, " --env prod" if is_strict else "")
+    return StartPolicy(folder, is_strict, config.app.allow_newer_database, " --env prod" if is_strict else "", entry_option())
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from planar.cli.entry import describe_failure, entry_of, load_app
 from planar.cli.errors import CommandFailed
 from planar.cli.options import DatabaseOptions, apply_config_options, find_entry_file
 from planar.clock import utc_now
-from planar.config.environment import MIGRATIONS
+from planar.config.environment import MIGRATIONS, entry_option
 from planar.db.app_migrations import service
 from planar.db.app_migrations.history import History, Revision
 from planar.db.app_migrations.service import Project
@@ -29,8 +29,8 @@ NOT_COMPARED = 3
 def init(options: DatabaseOptions) -> int:
     """Make the folder for revisions."""
     project = _project(options)
-    service.begin(project.folder)
-    print(f'Made {project.folder}. Write the first revision with: planar db revision -m "first tables"')
+    service.begin(project.folder, project.entry)
+    print(f'Made {project.folder}. Write the first revision with: planar db revision -m "first tables"{project.entry}')
     return 0
 
 
@@ -43,7 +43,7 @@ def revision(options: DatabaseOptions) -> int:
     if path is None:
         print("Nothing to do: the classes and the database do not differ.")
         return 0
-    print(f"Wrote {path}. Read and correct it, then run: planar db upgrade")
+    print(f"Wrote {path}. Read and correct it, then run: planar db upgrade{project.entry}{project.where}")
     return 0
 
 
@@ -159,7 +159,8 @@ def _project(options: DatabaseOptions) -> Project:
         raise CommandFailed(f"{options.variable!r} in {entry.path} is of type {type(app).__name__}, not a PlanarApp.")
     folder = app.config.app.migrations or path.parent / MIGRATIONS
     where = f" --env {options.environment}" if options.environment else ""
-    return Project(folder.absolute(), app.config.connection_url(), [PLANAR_APPLICATION_METADATA], options.lock_seconds, where)
+    url, tables = app.config.connection_url(), [PLANAR_APPLICATION_METADATA]
+    return Project(folder.absolute(), url, tables, options.lock_seconds, where, entry_option(path))
 
 
 def _telling(verb: str, done: list[Revision]) -> Callable[[Revision], None]:

@@ -17,7 +17,7 @@ from planar.cli.entry import describe_failure, entry_of, load_app
 from planar.cli.errors import CommandFailed
 from planar.cli.options import DoctorOptions, apply_config_options, find_entry_file
 from planar.config import PlanarConfig, load_environment_aware_config
-from planar.config.environment import MIGRATIONS, Environment
+from planar.config.environment import MIGRATIONS, Environment, entry_option
 from planar.db.app_migrations.starting import StartPolicy, examine_application, how_missing_tables_come
 from planar.db.errors import DatabaseUnavailable
 from planar.db.manager import DatabaseManager
@@ -44,6 +44,8 @@ class Subject:
     workflows: frozenset[str] | None = None
     folder: Path | None = None
     """Where the revisions of its tables are, if its code was loaded and has any."""
+    entry: str = ""
+    """The option by which `planar db` finds its file."""
 
 
 def run_doctor(options: DoctorOptions) -> int:
@@ -79,7 +81,7 @@ def _load(options: DoctorOptions) -> Subject:
         raise CommandFailed(f"{entry.path} cannot be imported.\n{describe_failure(error)}") from error
     if not isinstance(app, PlanarApp):
         raise CommandFailed(f"{options.variable!r} in {entry.path} is of type {type(app).__name__}, not a PlanarApp.")
-    return Subject(app.config, app.registry.names(), app.config.app.migrations or entry.path.parent / MIGRATIONS)
+    return Subject(app.config, app.registry.names(), app.config.app.migrations or entry.path.parent / MIGRATIONS, entry_option(entry.path))
 
 
 async def _examine(manager: DatabaseManager, subject: Subject) -> tuple[list[Answer], Facts]:
@@ -109,7 +111,8 @@ async def _read(manager: DatabaseManager, subject: Subject) -> Facts:
     present = [table.fullname for table in PLANAR_APPLICATION_METADATA.sorted_tables if table not in missing]
     tables = tuple(table.fullname for table in missing)
     environment = subject.config.environment
-    policy = StartPolicy(subject.folder, environment is Environment.PROD, subject.config.app.allow_newer_database, f" --env {environment}")
+    allow_newer = subject.config.app.allow_newer_database
+    policy = StartPolicy(subject.folder, environment is Environment.PROD, allow_newer, f" --env {environment}", subject.entry)
     found = await examine_application(manager.get_engine(), [PLANAR_APPLICATION_METADATA], policy)
     migrations = None if found is None else tuple((finding.summary, finding.command) for finding in found)
     remedy = how_missing_tables_come(policy, present, tables)

@@ -10,6 +10,7 @@ from pathlib import Path
 from planar.cli.errors import CommandFailed
 
 ENTRY_NAMES = ("app.py", "main.py")
+"""As `planar.config.environment` has them, which is not loaded here: to print a help text takes no framework."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,9 @@ def find_entry_file(path: Path | None, folder: Path) -> Path:
     for name in ENTRY_NAMES:
         if (folder / name).is_file():
             return folder / name
-    raise CommandFailed(f"Could not find app.py or main.py in {folder}. Give the file: planar dev path/to/file.py")
+    raise CommandFailed(
+        f"Could not find app.py or main.py in {folder}. Give the file: planar dev path/to/file.py, planar db ... --path path/to/file.py"
+    )
 
 
 def apply_serving(options: ServeOptions | WorkOptions) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 else:
     dotenv = lazy.dotenv()
 
+
+ENTRY_NAMES = ("app.py", "main.py")
+"""How the file with the app is called, best first, if a command is not given it."""
 
 MIGRATIONS = "migrations"
 """The name of the folder with the revisions of an application's tables."""
@@ -43,6 +47,21 @@ def home_directory() -> Path:
 def migrations_beside_app() -> Path | None:
     """Where an app keeps its revisions if its settings say nothing: beside its file; None if no command said which file that is."""
     return home_directory() / MIGRATIONS if os.environ.get("PLANAR_ENTRY_POINT") else None
+
+
+def entry_option(entry: Path | None = None) -> str:
+    """The option by which `planar db` finds the file with the app, with a space before it; nothing if it finds it by itself.
+
+    Args:
+        entry: the file; by default the one that a command was started with.
+    """
+    named = entry or os.environ.get("PLANAR_ENTRY_POINT")
+    if not named:
+        return ""
+    path, folder = Path(named).absolute(), Path.cwd()
+    if path == next((folder / name for name in ENTRY_NAMES if (folder / name).is_file()), None):
+        return ""
+    return f" --path {shlex.quote(str(path.relative_to(folder) if path.is_relative_to(folder) else path))}"
 
 
 def config_candidates() -> list[Path]:

@@ -12,6 +12,7 @@
     ├── SessionEnded            the step or request of this session is over (also RuntimeError)
     ├── UncommittedWork         a transaction would have swallowed another (also RuntimeError)
     ├── TransactionControl      BEGIN, COMMIT or ROLLBACK as text (also ValueError)
+    ├── TablesBehind            a table or a column that a class declares is not there
     └── MigrationError          the tables are not what this version needs
         ├── UnknownRevision     the framework's tables belong to a newer version
         ├── TableDiffers        a table of the application is not what its class says
@@ -92,6 +93,13 @@ class TransactionControl(DatabaseError, ValueError):
     """A transaction is controlled by the session, not by a statement."""
 
     code = "transaction_control"
+
+
+class TablesBehind(DatabaseError):
+    """A table or a column of the application is missing. `planar db check` says what to run, such as `planar db upgrade`."""
+
+    code = "tables_behind"
+    status = 503
 
 
 class MigrationError(DatabaseError):

@@ -8,9 +8,11 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from pydantic_core import to_jsonable_python
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 from planar.db.session import get_session
+from planar.db.unfit_tables import lacks_declared, present_columns
 from planar.entities.cursors import read_cursor
 from planar.entities.describing import Description, describe
 from planar.entities.etags import etag_of
@@ -23,8 +25,9 @@ from planar.entities.relations import Relation
 from planar.entities.service import all_relations, visible_entities, visible_relations
 from planar.entities.shaping import shape_of
 from planar.entities.validation import entry
-from planar.entities.values import text_misfit
 from planar.modeling.errors import Misfits
+from planar.modeling.metadata import PLANAR_APPLICATION_METADATA
+from planar.modeling.texts import text_misfit
 
 DEFAULT_LIMIT: Final = 100
 
@@ -99,15 +102,31 @@ def description_of(entity: RegisteredEntity) -> Description:
 
 
 async def overview(*, counts: bool) -> list[tuple[RegisteredEntity, int | None]]:
-    """The entities that the caller may list, by name, each with the number of its rows if *counts*; one statement for all."""
+    """The entities that the caller may list, by name, each with the number of its rows if *counts*; one statement for all.
+
+    One that cannot be counted, as its table is not as its class says, has no number.
+    """
     entities = visible_entities()
-    found = await count_all(get_session(), entities) if counts else {}
+    found = await _counts(entities) if counts else {}
     return [(entity, found.get(entity.name)) for entity in entities]
 
 
-async def count_of(entity: RegisteredEntity) -> int:
-    """How many rows the entity has."""
-    return (await count_all(get_session(), [entity]))[entity.name]
+async def count_of(entity: RegisteredEntity) -> int | None:
+    """How many rows the entity has; None if its table is not as its class says, so that they cannot be counted."""
+    return (await _counts([entity])).get(entity.name)
+
+
+async def _counts(entities: Sequence[RegisteredEntity]) -> dict[str, int]:
+    session = get_session()
+    try:
+        return await count_all(session, entities)
+    except DBAPIError as error:
+        if not lacks_declared(error, PLANAR_APPLICATION_METADATA):
+            raise
+    await session.rollback()
+    there = await present_columns(session, [entity.table for entity in entities])
+    whole = [entity for entity in entities if {(entity.table.fullname, column.name) for column in entity.table.columns} <= there]
+    return await count_all(session, whole)
 
 
 async def list_instances(entity: RegisteredEntity, asked: ListRequest, view: View) -> Page:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from planar.entities.fields import Kind
 from planar.entities.filters import Order
-from planar.entities.values import text_misfit
+from planar.modeling.texts import text_misfit
 
 _MAX_LENGTH: Final = 20_000
 """How long a text may be that is taken for a cursor."""

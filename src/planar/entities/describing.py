@@ -42,10 +42,16 @@ def schema_of(entity: RegisteredEntity, relations: Mapping[str, Relation], form:
             held["readOnly"] = True
         elif field.write_once:
             held["writeOnce"] = True
-        if name in chosen and PRESENTATION not in held:
-            target = chosen[name]
-            held[PRESENTATION] = {"inputType": "entity-select", "entity": target.name, "displayField": target.display_field}
+        if name in chosen:
+            _offer(held, chosen[name])
     return schema
+
+
+def _offer(held: dict[str, Any], target: RegisteredEntity) -> None:
+    """A field that refers to *target* offers its rows, unless its class says otherwise; under the name that routes know."""
+    shown = held.setdefault(PRESENTATION, {"inputType": "entity-select", "displayField": target.display_field})
+    if shown.get("inputType") == "entity-select":
+        held[PRESENTATION] = {**shown, "entity": target.name}
 
 
 def describe(entity: RegisteredEntity, relations: Mapping[str, Relation]) -> Description:

@@ -18,8 +18,8 @@ from planar.entities.querying import Deleted, Selection, by_key, page_query, whe
 from planar.entities.registration import RegisteredEntity
 from planar.entities.relations import Relation
 from planar.entities.validation import entry
-from planar.entities.values import text_misfit
 from planar.modeling.errors import Misfits
+from planar.modeling.texts import text_misfit
 
 PORTION: Final = 500
 """How many rows are in memory."""

@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from sqlalchemy import (
     ARRAY,
@@ -32,7 +33,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
 
 from planar.modeling.column_types import JSONText
-from planar.modeling.field_helpers import FieldMarker
+from planar.modeling.field_helpers import ChosenEntity, FieldMarker
 from planar.modeling.json_schema import PRESENTATION
 
 SERVER_MADE: Final = frozenset({"created_at", "updated_at", "created_by", "updated_by", "deleted_at"})
@@ -117,9 +118,14 @@ class ServedField:
 
     @property
     def chosen_entity(self) -> str | None:
-        """The entity whose key it holds by `EntityField`, by the name of its class."""
+        """The entity whose key it is said to hold, by the name of its class."""
         shown = _member(self.info.json_schema_extra, PRESENTATION)
         return str(_member(shown, "entity")) if _member(shown, "inputType") == "entity-select" else None
+
+    @property
+    def chosen_class(self) -> type[BaseModel] | None:
+        """The class of that entity; None if only its name is known."""
+        return next((marker.cls for marker in self.info.metadata if isinstance(marker, ChosenEntity)), None)
 
 
 def _member(of: Any, name: str) -> Any:

@@ -9,6 +9,7 @@ from sqlalchemy import Column, MetaData, Table, select
 
 from planar.context import current_services
 from planar.db.session import PlanarSession
+from planar.db.unfit_tables import present_columns
 from planar.entities.registration import EntityRegistry, RegisteredEntity
 from planar.files.columns import FileColumn
 from planar.files.models import PlanarFileMetadata
@@ -23,7 +24,12 @@ async def uses_by_rows(session: PlanarSession, file: PlanarFileMetadata) -> list
     """The rows that name *file*, up to `MOST_REFERENCES` of each column, those included that are only marked as deleted."""
     registry = current_services().get(EntityRegistry)
     found: list[Reference] = []
-    for table, column in file_columns(PLANAR_APPLICATION_METADATA):
+    columns = list(file_columns(PLANAR_APPLICATION_METADATA))
+    # A class may be newer than the database: what is not there yet names no file.
+    there = await present_columns(session, {table for table, _ in columns})
+    for table, column in columns:
+        if (table.fullname, column.name) not in there:
+            continue
         entity = registry.find_table(table)
         name, needs = table.name if entity is None else entity.name, _to_see(entity, column)
         keys: list[Column[Any]] = list(table.primary_key.columns)

@@ -22,7 +22,8 @@ from planar.entities.errors import InstanceNotFound
 from planar.entities.history_errors import HistoryNotKept
 from planar.entities.history_schemas import EntityChange
 from planar.entities.registration import EntityRegistry, RegisteredEntity
-from planar.entities.values import integer_misfit, text_misfit
+from planar.entities.values import integer_misfit
+from planar.modeling.texts import text_misfit
 
 PRUNED_AT_ONCE: Final = 10_000
 """How many changes one transaction forgets."""

@@ -13,7 +13,7 @@ from planar.db.history import ChangeAction
 from planar.entities.history_reading import ChangeFilter, ChangePage, FoundChanges, entity_history, row_history
 from planar.entities.history_schemas import EntityHistory
 from planar.entities.request_parts import MISFIT
-from planar.entities.values import text_misfit
+from planar.modeling.texts import Storable
 from planar.security.actions import EntityAction
 from planar.security.guard import InPath, requires
 from planar.security.problem import problems
@@ -32,13 +32,6 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("it lies outside of the years 1 to 9999 in UTC") from None
 
 
-def _storable(text: str) -> str:
-    if (reason := text_misfit(text)) is not None:
-        raise ValueError(reason)
-    return text
-
-
-Storable = Annotated[str, AfterValidator(_storable)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 EntityName = Annotated[str, Path(description="The entity's name.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from planar.entities.fields import Kind
 from planar.entities.registration import RegisteredEntity
 from planar.entities.validation import entry
-from planar.entities.values import integer_misfit, text_misfit
+from planar.entities.values import integer_misfit
 from planar.modeling.errors import Misfits
+from planar.modeling.texts import text_misfit
 
 
 def read_key(entity: RegisteredEntity, text: object, loc: tuple[str | int, ...] = ("path", "instance_id")) -> Any:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter
-from sqlalchemy import Table, inspect
+from sqlalchemy import ARRAY, JSON, Table, inspect
 from sqlalchemy.orm import Mapper
 from sqlmodel import SQLModel
 
 from planar.entities.errors import EntityNameTaken, EntityNotFound, NotAnEntity, UnusableOptions
 from planar.entities.fields import Kind, ServedField, read_fields
 from planar.entities.forms import create_form, read_form, replace_form, update_form
+from planar.files.models import PlanarFile
+from planar.modeling.column_types import JSONText
 from planar.modeling.entity_options import EntityOptions
 from planar.modeling.field_helpers import DISPLAY_NAMES
 from planar.modeling.mixins.soft_delete import DELETED_AT
@@ -209,11 +211,21 @@ def _check_fields(cls: type[SQLModel], fields: dict[str, ServedField], options: 
     ):
         raise UnusableOptions(f"{_place(cls)} has soft_delete and no field {DELETED_AT} for it: derive it from SoftDeleteMixin as well.")
     for field in fields.values():
+        if isinstance(field.column.type, JSON | JSONText | ARRAY) and _holds_file(field.info.annotation):
+            raise UnusableOptions(
+                f"{_place(cls)}.{field.name} cannot hold a PlanarFile in a JSON column. For one file declare it as `UUID | None ="
+                " file_field()`; for several make an entity with a file_field() and a foreign key to this one. Or hold their ids as"
+                " `list[str]`: then nobody knows that they are in use."
+            )
         if not options.read_only and field.info.is_required() and (field.hidden or field.read_only):
             raise UnusableOptions(
                 f"{_place(cls)}.{field.name} must be given, and nobody may give it: give it a default, or another marker than"
                 f" {'Hidden' if field.hidden else 'ReadOnly'}."
             )
+
+
+def _holds_file(annotation: Any) -> bool:
+    return annotation is PlanarFile or any(_holds_file(part) for part in get_args(annotation))
 
 
 def _display_field(cls: type[SQLModel], fields: dict[str, ServedField], options: EntityOptions) -> str | None:

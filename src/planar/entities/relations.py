@@ -10,7 +10,7 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.orm.interfaces import MANYTOMANY, MANYTOONE
 from sqlmodel import SQLModel
 
-from planar.entities.fields import Kind
+from planar.entities.fields import Kind, ServedField
 from planar.entities.registration import EntityRegistry, RegisteredEntity
 
 
@@ -87,9 +87,19 @@ def _by_field(entity: RegisteredEntity, name: str, registry: EntityRegistry) -> 
         if target is not None and there is not None:
             return Relation(name, target, name, there, many=False, holds_key=True)
     # A list of keys is no tie: whatever looks along one compares one value.
-    chosen = field.chosen_entity if field.kind is not Kind.JSON else None
-    target = next((other for other in registry if chosen in (other.cls.__name__, other.name)), None) if chosen else None
+    target = _chosen(field, registry) if field.kind is not Kind.JSON else None
     return Relation(name, target, name, target.key, many=False, holds_key=True, chosen=True) if target is not None else None
+
+
+def _chosen(field: ServedField, registry: EntityRegistry) -> RegisteredEntity | None:
+    """The entity that the field offers; None if it is not served, or if the field has only a name that several have."""
+    cls, name = field.chosen_class, field.chosen_entity
+    if name is None:
+        return None
+    if cls is not None:
+        return registry.find_class(cls)
+    named = [other for other in registry if name in (other.cls.__name__, other.name)]
+    return named[0] if len(named) == 1 else None
 
 
 def _field_at(entity: RegisteredEntity, column: object) -> str | None:

@@ -14,6 +14,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from planar.entities.fields import Kind, ServedField
 from planar.modeling.column_types import ExactDecimal, UTCDateTime
+from planar.modeling.texts import text_misfit
 
 SMALL: Final = 2**15
 NORMAL: Final = 2**31
@@ -88,17 +89,6 @@ def moment_misfit(column_type: TypeEngine[Any], value: Any) -> str | None:
 def is_aware(column_type: TypeEngine[Any]) -> bool:
     """Whether the column's moments have an offset."""
     return isinstance(column_type, UTCDateTime) or bool(getattr(_implementation(column_type), "timezone", False))
-
-
-def text_misfit(text: str) -> str | None:
-    """Why no database can store the text; None if it can."""
-    if "\0" in text:
-        return "Input should not contain a NUL character"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "Input should not contain half a character (a lone surrogate)"
-    return None
 
 
 def to_bytes(value: Any) -> Any:

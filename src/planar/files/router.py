@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from planar.clock import utc_now
 from planar.context import current_services
 from planar.db.session import get_session
 from planar.files.errors import FileInUse
@@ -22,6 +24,7 @@ from planar.files.schemas import FileDetails, FileList, FileReference
 from planar.files.serving import answer
 from planar.files.upload_router import UPLOAD_ROUTES
 from planar.files.uses import FileUses, Reference, visible
+from planar.modeling.texts import Storable
 from planar.security.actions import FileAction
 from planar.security.authorization import filter_allowed
 from planar.security.guard import InPath, requires
@@ -52,11 +55,11 @@ def create_files_router() -> APIRouter:
 async def list_files(
     request: Request,
     response: Response,
-    name: Annotated[str | None, Query(max_length=255, description="Only files whose name contains this, in any case.")] = None,
+    name: Annotated[Storable | None, Query(max_length=255, description="Only files whose name contains this, in any case.")] = None,
     content_type: Annotated[
-        str | None, Query(max_length=255, description="Only files of this type (`image/png`) or kind (`image/*`).")
+        Storable | None, Query(max_length=255, description="Only files of this type (`image/png`) or kind (`image/*`).")
     ] = None,
-    created_by: Annotated[str | None, Query(max_length=255, description="Only files that this principal stored.")] = None,
+    created_by: Annotated[Storable | None, Query(max_length=255, description="Only files that this principal stored.")] = None,
     run_id: Annotated[UUID | None, Query(description="Only files that this run stored.")] = None,
     after: Annotated[UUID | None, Query(description="Only files older than this one: the next page.")] = None,
     limit: Limit = 50,
@@ -127,13 +130,14 @@ async def delete_file(
     """Delete a file: its record, then its bytes. One that an entity, a task or a run that has not ended refers to is kept."""
     files, record = files_of_app(), await found_file(file_id)
     storage = files.storage
+    began = utc_now()
     if not force:
-        await _refuse_used(record, quick=False)
-    await remove(get_session(), storage, record.id, None if force else lambda: _refuse_used(record, quick=True))
+        await _refuse_used(record)
+    await remove(get_session(), storage, record.id, None if force else lambda: _refuse_used(record, since=began))
 
 
-async def _refuse_used(record: PlanarFileMetadata, *, quick: bool) -> None:
-    found = await current_services().get(FileUses).of(get_session(), record, quick=quick)
+async def _refuse_used(record: PlanarFileMetadata, *, since: datetime | None = None) -> None:
+    found = await current_services().get(FileUses).of(get_session(), record, since=since)
     users = [each for each in found if each.in_use]
     if users:
         raise FileInUse(f"The file is in use by {_named(users)}. With ?force=true it is deleted all the same.")

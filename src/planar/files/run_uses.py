@@ -25,6 +25,8 @@ from planar.security.resources import WorkflowResource
 
 COMING: Final = timedelta(hours=1)
 """For how long a run that is about to start is believed to come."""
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""By how much the clocks of two processes may differ."""
 
 
 async def uses_by_runs(session: PlanarSession, file: PlanarFileMetadata) -> list[Reference]:
@@ -49,8 +51,11 @@ async def uses_by_runs(session: PlanarSession, file: PlanarFileMetadata) -> list
     return [*found, *await _maker(session, file)]
 
 
-async def uses_by_journals(session: PlanarSession, file: PlanarFileMetadata) -> list[Reference]:
-    """The runs in progress in whose arguments, or in whose recorded results, the id of *file* stands; all of these are looked at."""
+async def uses_by_journals(session: PlanarSession, file: PlanarFileMetadata, since: datetime | None = None) -> list[Reference]:
+    """The runs in progress in whose arguments, or in whose recorded results, the id of *file* stands; all of these are looked at.
+
+    With *since* only runs that were started since then and steps that were recorded since then.
+    """
     file_id = file.id
     claim, run = WORKFLOW_CLAIM.c, WORKFLOW_RUN.c
     who = (claim.run_id, claim.function_name)
@@ -60,6 +65,11 @@ async def uses_by_journals(session: PlanarSession, file: PlanarFileMetadata) -> 
         .join(WorkflowStep, col(WorkflowStep.workflow_id) == claim.run_id)
         .where(_names(col(WorkflowStep.result), file_id))
     )
+    if since is not None:
+        # The moments are those of the processes that wrote.
+        begun = since - CLOCKS_DIFFER
+        started = started.where(claim.run_id >= _first_id(begun))
+        stepped = stepped.where(col(WorkflowStep.updated_at) >= begun)
     places: dict[tuple[UUID, str], str] = {}
     for run_id, name in await rows(session, started.limit(MOST_REFERENCES)):
         places[run_id, name] = "arguments"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -60,22 +61,30 @@ FindUses: TypeAlias = Callable[[PlanarSession, PlanarFileMetadata], Awaitable[Se
 """What a feature knows of a file: those that use it, up to `MOST_REFERENCES` of each kind, first those that need it still."""
 
 
+FindNewUses: TypeAlias = Callable[[PlanarSession, PlanarFileMetadata, datetime], Awaitable[Sequence[Reference]]]
+"""The same, of those only that have come since a moment."""
+
+
 class FileUses:
     """What is asked who uses a file: one function for each feature, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._finders: list[tuple[FindUses, bool]] = []
+        self._finders: list[tuple[FindUses, FindNewUses | None]] = []
 
-    def add(self, find: FindUses, *, is_quick: bool = True) -> FileUses:
-        """Ask *find* as well; *is_quick*: whether it can be asked while others wait for a lock."""
-        self._finders.append((find, is_quick))
+    def add(self, find: FindUses, *, since: FindNewUses | None = None) -> FileUses:
+        """Ask *find* as well; where that takes long, *since* tells what has come since somebody asked, while others wait for a lock."""
+        self._finders.append((find, since))
         return self
 
-    async def of(self, session: PlanarSession, file: PlanarFileMetadata, *, quick: bool = False) -> list[Reference]:
-        """Everything that is tied to *file*, whoever may know of it, first what needs it still; with *quick* only what is found quickly."""
+    async def of(self, session: PlanarSession, file: PlanarFileMetadata, *, since: datetime | None = None) -> list[Reference]:
+        """Everything that is tied to *file*, whoever may know of it, first what needs it still.
+
+        With *since*, when the same was asked before, that may leave out what was there then.
+        """
         found: dict[tuple[ReferenceKind, str, str], Reference] = {}
-        for find, is_quick in self._finders:
-            for each in await find(session, file) if is_quick or not quick else ():
+        for find, find_new in self._finders:
+            asked = find(session, file) if since is None or find_new is None else find_new(session, file, since)
+            for each in await asked:
                 # What one has told of is not told of again by another, unless it is another place of a row.
                 key = (each.kind, each.id, each.place if each.kind is ReferenceKind.ENTITY else "")
                 found.setdefault(key, each)

@@ -36,6 +36,13 @@ class Presentation:
         return {**handler(schema), PRESENTATION: {"inputType": self.input_type}}
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenEntity:
+    """Whose key a field holds: two classes may have one name, so the schema does not tell."""
+
+    cls: type[BaseModel]
+
+
 ReadOnly: Final = FieldMarker.READ_ONLY
 """Shown, and set by the program only: ``number: Annotated[str, ReadOnly] = ""``."""
 
@@ -71,7 +78,9 @@ def EntityField(entity: type[BaseModel], description: str | None = None, display
     elif not _has(entity, display_field):
         raise UnknownField(f"{entity.__name__} has no field {display_field!r} to display. It has: {', '.join(entity.model_fields)}.")
     presentation: dict[str, JsonValue] = {"inputType": "entity-select", "entity": entity.__name__, "displayField": display_field}
-    return Field(description=description, json_schema_extra={PRESENTATION: presentation})
+    field: Any = Field(description=description, json_schema_extra={PRESENTATION: presentation})
+    field.metadata.append(ChosenEntity(entity))
+    return field
 
 
 def _has(entity: type[BaseModel], name: str) -> bool:

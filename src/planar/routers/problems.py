@@ -13,13 +13,17 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from planar.db.errors import TablesBehind
+from planar.db.unfit_tables import lacks_declared
 from planar.errors import PlanarError
 from planar.logging import bind_log_fields, get_logger
 from planar.modeling.errors import Misfits
+from planar.modeling.metadata import PLANAR_APPLICATION_METADATA
 from planar.routers.validation import readable_errors
 
 logger = get_logger(__name__)
@@ -99,6 +103,9 @@ def _answer(error: Exception) -> Response:
             return problem(422, readable_errors(error.errors()), "validation_error")
         case HTTPException():
             return _http_problem(error)
+        case DBAPIError() if lacks_declared(error, PLANAR_APPLICATION_METADATA):
+            logger.exception("request failed", exc_info=error, code=TablesBehind.code)
+            return _answer(TablesBehind())
         case _:
             logger.exception("request failed", exc_info=error)
             return problem(500, _INTERNAL, _CODES[500])

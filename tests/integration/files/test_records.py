@@ -133,6 +133,40 @@ async def test_a_row_names_only_files_that_exist_and_that_its_sender_may_see(ope
         assert (await api.get(rows)).json()["total"] == 1
 
 
+class EitherWay(PlanarBaseEntity, table=True):
+    """An entity that declares one file as a file, and one by its id."""
+
+    whole: PlanarFile | None = file_field()
+    by_id: UUID | None = file_field()
+
+
+async def test_a_file_is_given_as_it_is_shown_or_as_its_upload_answered(open_files: OpenFiles) -> None:
+    async with open_files(prepare=lambda app: app.register_entity(EitherWay)) as api:
+        stored = await api.store()
+        held = {"whole": stored["id"], "by_id": stored["id"]}
+        for given in (held, {"whole": stored, "by_id": stored}, {name: {"id": stored["id"]} for name in held}):
+            made = (await api.post("/entities/EitherWay/instances", given)).json()
+            assert {name: made["data"][name] for name in held} == held
+            place = f"/planar/v1/entities/EitherWay/instances/{made['id']}"
+            shown = (await api.client.get(place)).json()["data"]
+            again = await api.client.put(place, json={name: shown[name] for name in held})
+            assert again.status_code == 200, again.text
+            assert {name: again.json()["data"][name] for name in held} == held
+        for wrong in ("no id", 5, [stored["id"]], {"id": "no id"}, {"name": "x"}):
+            for name in held:
+                answer = await api.post("/entities/EitherWay/instances", {name: wrong})
+                assert {".".join(place.split(".")[:2]) for place, _ in invalid(answer)} == {f"body.{name}"}, answer.text
+            answer = await api.client.patch(place, json={"whole": wrong})
+            assert answer.status_code == 422
+        assert invalid(await api.post("/entities/EitherWay/instances", {"whole": str(uuid4())})) == [("body.whole", "unknown_file")]
+        entity = (await api.get("/entities/EitherWay")).json()
+        for schema in (entity["json_schema"], entity["create_schema"], entity["replace_schema"]):
+            whole, by_id = schema["properties"]["whole"], schema["properties"]["by_id"]
+            assert {**whole, "title": ""} == {**by_id, "title": ""}
+            assert whole["anyOf"][0] == {"type": "string", "format": "uuid"}
+            assert whole["x-planar-presentation"] == {"inputType": "file"}
+
+
 async def test_a_deleted_file_is_gone_with_its_bytes(open_files: OpenFiles) -> None:
     async with open_files() as api:
         stored = await api.store()

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from planar.cli.errors import CommandFailed
-from planar.cli.options import ServeOptions, apply_serving, find_entry_file
+from planar.cli.options import ENTRY_NAMES, ServeOptions, apply_serving, find_entry_file
+from planar.config import environment
+from planar.config.environment import entry_option
 
 
 def options(**changes: object) -> ServeOptions:
@@ -22,6 +24,23 @@ def test_app_py_comes_before_main_py(home: Path) -> None:
     for name in ("main.py", "app.py"):
         (home / name).write_text("")
         assert find_entry_file(None, home) == home / name
+
+
+def test_the_file_is_named_to_a_command_that_would_not_find_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    assert environment.ENTRY_NAMES == ENTRY_NAMES
+    assert entry_option() == ""
+    (home / "sub dir").mkdir()
+    for name in ("main.py", "sub dir/service.py"):
+        (home / name).write_text("")
+    assert entry_option(home / "main.py") == ""
+    assert entry_option(home / "sub dir" / "service.py") == " --path 'sub dir/service.py'"
+    monkeypatch.chdir(home / "sub dir")
+    assert entry_option(home / "main.py") == f" --path {home / 'main.py'}"
+    monkeypatch.setenv("PLANAR_ENTRY_POINT", "service.py")
+    assert entry_option() == " --path service.py"
+    (home / "sub dir" / "app.py").write_text("")
+    assert entry_option(home / "sub dir" / "app.py") == ""
 
 
 def test_a_path_may_be_relative_or_absolute(home: Path) -> None:

@@ -3,12 +3,14 @@
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from sqlalchemy import MetaData
+from sqlalchemy import JSON, MetaData
 from sqlalchemy.orm import registry
 
 from planar import PlanarApp, sqlite_config
 from planar.entities import EntityRegistry
 from planar.entities.errors import EntityNameTaken, EntityNotFound, NotAnEntity, UnusableOptions
+from planar.files import PlanarFile
+from planar.modeling.column_types import JSONText
 from planar.modeling.entity_options import EntityOptions
 from planar.modeling.field_helpers import Hidden, ReadOnly, WriteOnce
 from planar.modeling.mixins import SoftDeleteMixin, TimestampMixin
@@ -162,3 +164,19 @@ def test_a_field_that_nobody_could_give_is_refused() -> None:
 
     with pytest.raises(UnusableOptions, match=r"Stuck.number must be given, and nobody may give it"):
         EntityRegistry().register(Stuck)
+
+
+def test_files_in_a_json_column_are_refused_with_what_to_do() -> None:
+    class Folder(base(), table=True):  # type: ignore[misc] - a base that is made on the spot
+        scans: list[PlanarFile] = Field(default_factory=list, sa_type=JSON)
+
+    class Sleeve(base(), table=True):  # type: ignore[misc] - a base that is made on the spot
+        scan: PlanarFile | None = Field(default=None, sa_type=JSONText)
+
+    class Names(base(), table=True):  # type: ignore[misc] - a base that is made on the spot
+        scans: list[str] = Field(default_factory=list, sa_type=JSON)
+
+    for cls, name in ((Folder, "Folder.scans"), (Sleeve, "Sleeve.scan")):
+        with pytest.raises(UnusableOptions, match=rf"{name} cannot hold a PlanarFile in a JSON column.*file_field\(\)"):
+            EntityRegistry().register(cls)
+    EntityRegistry().register(Names)

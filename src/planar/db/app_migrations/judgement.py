@@ -54,16 +54,18 @@ class Finding:
         return {"code": self.code, "summary": self.summary, "command": self.command}
 
 
-def judge(history: History, facts: Facts, *, allow_newer: bool = False, where: str = "") -> list[Finding]:
+def judge(history: History, facts: Facts, *, allow_newer: bool = False, where: str = "", entry: str = "") -> list[Finding]:
     """What does not fit, the first to mend first; nothing if the app can run on this database.
 
     Args:
         allow_newer: whether a revision that the code does not know is no finding.
         where: the options by which a command finds this database; a revision is written with the one that developers use.
+        entry: the option by which any command finds the app's file.
     """
+    where = entry + where
     if len(history.heads) > 1:
         told = f"There are {len(history.heads)} newest revisions, {' and '.join(history.heads)}, since two branches each added one."
-        return [Finding(SeveralHeads, told, MERGE)]
+        return [Finding(SeveralHeads, told, MERGE + entry)]
     unknown = history.unknown(facts.stored)
     if unknown and not allow_newer:
         return [_ahead(history, unknown, where)]
@@ -73,24 +75,26 @@ def judge(history: History, facts: Facts, *, allow_newer: bool = False, where: s
         return [Finding(TablesNotAdopted, told, ADOPT + where)]
     if pending:
         return [_behind(facts, [f"{each.id} ({each.message})" for each in pending], where)]
-    return _of_tables(facts, where)
+    return _of_tables(facts, where, entry)
 
 
-def first_revision(*, begun: bool, present: Sequence[str], missing: Sequence[str], where: str = "") -> str:
+def first_revision(*, begun: bool, present: Sequence[str], missing: Sequence[str], where: str = "", entry: str = "") -> str:
     """The commands by which an application that has no revision comes to one, and its database to the tables that are missing.
 
     Args:
         begun: whether it has a folder for revisions.
         present: its tables that exist; they are adopted.
         missing: its tables that do not.
-        where: as for `judge`.
+        where, entry: as for `judge`.
     """
-    first = FIRST if begun else f"{INIT}, {FIRST}"
+    where = entry + where
+    first = f"{FIRST}{entry}" if begun else f"{INIT}{entry}, {FIRST}{entry}"
     if not present:
         return f"{first}, then {UPGRADE}{where}"
     if not missing:
         return f"{first}, then {ADOPT}{where}"
-    return f"{first}, {ADOPT}{where}, all with the classes of {', '.join(present)} alone; then with the others: {REVISE}, {UPGRADE}{where}"
+    others = f"{REVISE}{entry}, {UPGRADE}{where}"
+    return f"{first}, {ADOPT}{where}, all with the classes of {', '.join(present)} alone; then with the others: {others}"
 
 
 def _ahead(history: History, unknown: Sequence[str], where: str) -> Finding:
@@ -107,8 +111,8 @@ def _behind(facts: Facts, pending: Sequence[str], where: str) -> Finding:
     return Finding(DatabaseBehind, f"The database has {have}; {count} not applied: {', '.join(pending)}.", UPGRADE + where)
 
 
-def _of_tables(facts: Facts, where: str) -> list[Finding]:
+def _of_tables(facts: Facts, where: str, entry: str) -> list[Finding]:
     told = [f"Table {table} is missing." for table in facts.missing] + list(facts.differences)
     if not told:
         return []
-    return [Finding(TableDiffers, f"{' '.join(told)} No revision says so.", f"{REVISE}, then {UPGRADE}{where}")]
+    return [Finding(TableDiffers, f"{' '.join(told)} No revision says so.", f"{REVISE}{entry}, then {UPGRADE}{where}")]

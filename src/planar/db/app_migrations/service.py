@@ -17,7 +17,7 @@ from planar.db.app_migrations.connecting import LOCK_SECONDS, migration_engine, 
 from planar.db.app_migrations.facts import read_facts
 from planar.db.app_migrations.history import BASE, FOREIGN_MARK, HEAD, History, is_used, read_history
 from planar.db.app_migrations.history_tables import tables_of_history
-from planar.db.app_migrations.judgement import ADOPT, REVISE, UPGRADE, Facts, Finding, judge
+from planar.db.app_migrations.judgement import ADOPT, INIT, REVISE, UPGRADE, Facts, Finding, judge
 from planar.db.app_migrations.labels import labels_of_history
 from planar.db.app_migrations.naming import file_name, revision_id
 from planar.db.app_migrations.revision_file import Body, revision_text
@@ -53,6 +53,8 @@ class Project:
     """How long a statement may wait for a lock on PostgreSQL."""
     where: str = ""
     """The options by which a command finds this database."""
+    entry: str = ""
+    """The option by which any command finds the app's file."""
 
     def history(self) -> History:
         """Its revisions.
@@ -62,12 +64,16 @@ class Project:
             HistoryBroken: they do not fit together.
         """
         if not is_used(self.folder):
-            raise NoMigrations(f"There are no migrations in {self.folder}. Begin with: planar db init")
+            raise NoMigrations(f"There are no migrations in {self.folder}. Begin with: {INIT}{self.entry}")
         return read_history(self.folder)
 
 
-def begin(folder: Path) -> None:
+def begin(folder: Path, entry: str = "") -> None:
     """Make the folder for revisions.
+
+    Args:
+        folder: which.
+        entry: the option by which any command finds the app's file.
 
     Raises:
         HistoryBroken: something else is there.
@@ -78,7 +84,7 @@ def begin(folder: Path) -> None:
             "to go on from those revisions, see docs/how-to/change-a-table.md."
         )
     if folder.is_dir() and any(folder.iterdir()):
-        raise HistoryBroken(f"{folder} exists and is not empty. It is ready for: {REVISE}")
+        raise HistoryBroken(f"{folder} exists and is not empty. It is ready for: {REVISE}{entry}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "README.md").write_text(README, encoding="utf-8")
 
@@ -124,7 +130,7 @@ async def _difference(project: Project, history: History) -> Body | None:
             await engine.dispose()
     async with migration_engine(project.url, lock_seconds=project.lock_seconds) as engine, engine.connect() as connection:
         if history.revisions:
-            _refuse_unless_at_head(history, await connection.run_sync(read_facts, project.metadata), project.where)
+            _refuse_unless_at_head(history, await connection.run_sync(read_facts, project.metadata), project)
             await connection.rollback()
         return await connection.run_sync(writing.difference, alembic, _known(project, history))
 
@@ -134,9 +140,9 @@ def _engine_of_first(project: Project) -> AsyncEngine | None:
     return sqlite_migration_engine(":memory:") if project.url.get_backend_name() == "sqlite" else None
 
 
-def _refuse_unless_at_head(history: History, facts: Facts, where: str) -> None:
+def _refuse_unless_at_head(history: History, facts: Facts, project: Project) -> None:
     refuse_unknown(history, facts.stored)
-    for finding in judge(history, facts, where=where):
+    for finding in judge(history, facts, where=project.where, entry=project.entry):
         if finding.error in (DatabaseBehind, TablesNotAdopted):
             raise finding.error(
                 f"{finding.summary} A revision is written by comparing a database that has all others. Run: {finding.command}"
@@ -175,7 +181,7 @@ async def upgrade(project: Project, target: str, told: Told, *, adopt: bool = Fa
         async with engine.connect() as connection:
             facts = await connection.run_sync(read_facts, project.metadata)
         if history.revisions and not facts.stored and facts.present:
-            await _adopt(engine, history, facts, adopt, project.where)
+            await _adopt(engine, history, facts, adopt, project.entry + project.where)
         await apply(engine, history, revision, told)
 
 
@@ -183,13 +189,13 @@ async def _adopt(engine: AsyncEngine, history: History, facts: Facts, adopt: boo
     if not adopt:
         raise TablesNotAdopted(
             f"The tables {', '.join(facts.present)} exist, but the database has no revision: they were made without one. "
-            f"If they are as the newest revision says, run: {ADOPT}{where}. If an older one made them: planar db stamp <revision>"
+            f"If they are as the newest revision says, run: {ADOPT}{where}. If an older one made them: planar db stamp <revision>{where}"
         )
     problems = [f"Table {table} is missing." for table in facts.missing] + list(facts.differences)
     if problems:
         raise TableDiffers(
             f"These tables cannot be adopted: {' '.join(problems)} If an older revision says what they are: "
-            f"planar db stamp <revision>, then {UPGRADE}"
+            f"planar db stamp <revision>{where}, then {UPGRADE}{where}"
         )
     await note(engine, history, history.head())
 
@@ -252,12 +258,12 @@ async def check(project: Project) -> list[Finding]:
     async with migration_engine(project.url) as engine, engine.connect() as connection:
         facts = await connection.run_sync(read_facts, project.metadata)
         await connection.rollback()
-        found = [each for each in judge(history, facts, where=project.where) if each.error is not TableDiffers]
+        found = [each for each in judge(history, facts, where=project.where, entry=project.entry) if each.error is not TableDiffers]
         if found:
             return found
         alembic = environment.Alembic(history.folder)
         told = await connection.run_sync(comparing.differences, alembic, _known(project, history))
-    return [Finding(TableDiffers, sentence, f"{REVISE}, then {UPGRADE}{project.where}") for sentence in told]
+    return [Finding(TableDiffers, sentence, f"{REVISE}{project.entry}, then {UPGRADE}{project.entry}{project.where}") for sentence in told]
 
 
 async def _stored(engine: AsyncEngine) -> tuple[str, ...]:

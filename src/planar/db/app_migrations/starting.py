@@ -33,6 +33,8 @@ class StartPolicy:
     """Whether it starts on a database with a revision that the code does not know, if the tables fit."""
     where: str = ""
     """The options by which a command finds this database."""
+    entry: str = ""
+    """The option by which any command finds the app's file."""
 
 
 async def prepare_application(engine: AsyncEngine, metadata: Sequence[MetaData], policy: StartPolicy) -> None:
@@ -53,7 +55,7 @@ async def prepare_application(engine: AsyncEngine, metadata: Sequence[MetaData],
     if not policy.is_strict and not facts.stored and not facts.present and len(history.heads) == 1:
         await _make_tables(engine, history)
         return
-    _act_on(judge(history, facts, allow_newer=policy.allow_newer, where=policy.where), history, facts, policy)
+    _act_on(judge(history, facts, allow_newer=policy.allow_newer, where=policy.where, entry=policy.entry), history, facts, policy)
 
 
 async def examine_application(engine: AsyncEngine, metadata: Sequence[MetaData], policy: StartPolicy) -> list[Finding] | None:
@@ -65,7 +67,8 @@ async def examine_application(engine: AsyncEngine, metadata: Sequence[MetaData],
     history = _history_of(policy)
     if history is None or not history.revisions:
         return None
-    return judge(history, await _facts_of(engine, metadata, history, policy), allow_newer=policy.allow_newer, where=policy.where)
+    facts = await _facts_of(engine, metadata, history, policy)
+    return judge(history, facts, allow_newer=policy.allow_newer, where=policy.where, entry=policy.entry)
 
 
 def how_missing_tables_come(policy: StartPolicy, present: Sequence[str], missing: Sequence[str]) -> str | None:
@@ -98,7 +101,7 @@ async def _go_without_revisions(engine: AsyncEngine, metadata: Sequence[MetaData
 
 
 def _first_revision(policy: StartPolicy, present: Sequence[str], missing: Sequence[str]) -> str:
-    return first_revision(begun=is_used(policy.folder), present=present, missing=missing, where=policy.where)
+    return first_revision(begun=is_used(policy.folder), present=present, missing=missing, where=policy.where, entry=policy.entry)
 
 
 def _history_of(policy: StartPolicy) -> History | None:

@@ -58,6 +58,24 @@ def test_a_command_names_the_settings_that_lead_to_the_database_except_where_dev
     assert [finding.command for finding in found] == [f"{UPGRADE} --env prod", f"{REVISE}, then {UPGRADE} --env prod"]
 
 
+def test_every_command_names_the_file_with_the_app_if_none_is_found_without() -> None:
+    entry = " --path sub/service.py"
+    forked = History(FOLDER, {name: Revision(name, (), "", FOLDER) for name in "ab"})
+    found = [
+        *judge(forked, Facts(()), entry=entry),
+        *judge(history("a"), Facts(("z",)), entry=entry),
+        *judge(history("a"), Facts(()), entry=entry),
+        *judge(history("a"), Facts((), present=("t",)), entry=entry),
+        *judge(history("a"), Facts(("a",), missing=("t",)), entry=entry),
+    ]
+    told = [finding.command for finding in found]
+    told += [first_revision(begun=False, present=present, missing=("c",), where=" --env prod", entry=entry) for present in ((), ("a",))]
+    assert len(told) == 7
+    for command in told:
+        assert command.count("planar db") == command.count(entry), command
+    assert told[5] == f"{INIT}{entry}, {FIRST}{entry}, then {UPGRADE}{entry} --env prod"
+
+
 def test_a_finding_tells_machines_its_code_and_its_command() -> None:
     found = judge(history("a"), Facts(()))[0].for_machines()
     assert (found["code"], found["command"]) == ("database_behind", UPGRADE)
