@@ -110,8 +110,14 @@ class VersionChooser:
         return await (self._for_run(frame, key) if pinned else self._for_step(frame, key))
 
     async def judgement(self, io: Judging, name: str, config_id: UUID, text: str | None = None, *, in_use: bool = False) -> Judgement[Any]:
-        """Whether a stored version fits the code, found once a process. *text* saves a look into the database."""
-        found = self._judged.get(config_id)
+        """Whether a stored version fits the code, found once a process. *text* saves a look into the database.
+
+        What was found for those who only look is not taken for true where it is *in_use*.
+
+        Raises:
+            NotJudgedNow: it cannot be found out now. The next to ask tries again.
+        """
+        found = self.known(config_id, in_use=in_use)
         if found is None:
             if text is None:
                 async with self._reading() as session:
@@ -119,19 +125,21 @@ class VersionChooser:
             if text is None:
                 raise ConfigNotFoundError(config_id, io.object_type)
             found = await io.judge(name, text, in_use=in_use)
-            self.learn(config_id, found, len(text))
+            self.learn(config_id, found, len(text), in_use=in_use)
         return found
 
-    def learn(self, config_id: UUID, found: Judgement[Any], characters: int) -> None:
+    def learn(self, config_id: UUID, found: Judgement[Any], characters: int, *, in_use: bool = False) -> None:
         """A version of so many characters was read and checked: remember that, unless the check itself failed."""
+        self._judged.drop((config_id, True))  # it was checked anew
         if found.is_final:
-            self._judged.put(config_id, found, characters)
+            self._judged.put((config_id, in_use), found, characters)
         else:
-            self._judged.drop(config_id)
+            self._judged.drop((config_id, in_use))
 
-    def known(self, config_id: UUID) -> Judgement[Any] | None:
+    def known(self, config_id: UUID, *, in_use: bool = False) -> Judgement[Any] | None:
         """What `judgement` would answer from memory."""
-        return self._judged.get(config_id)
+        found = self._judged.get((config_id, True))
+        return found if found is not None or in_use else self._judged.get((config_id, False))
 
     def forget(self, key: ObjectKey) -> None:
         """The active version of *key* may be another one now: the next to ask asks the database."""

@@ -12,7 +12,7 @@ from planar.engine.codec.hints import Unresolved
 from planar.engine.core.retry import RetryPolicy
 from planar.logging import get_logger
 from planar.rules.deciding import decide
-from planar.rules.errors import RuleSandboxBusy, UnusableRule
+from planar.rules.errors import RuleNotChecked, RuleSandboxBusy, UnusableRule
 from planar.rules.models import Rule
 from planar.rules.registration import RuleDefinition
 from planar.rules.values import serialize_for_rule_evaluation
@@ -26,8 +26,8 @@ logger = get_logger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
 
-_RETRY: Final = RetryPolicy(retry_on=(RuleSandboxBusy,))
-"""A decision comes out the same each time, but for a sandbox that was busy."""
+_RETRY: Final = RetryPolicy(retry_on=(RuleSandboxBusy, RuleNotChecked))
+"""A decision comes out the same each time, but for a sandbox that was busy or stood still."""
 _BY_POSITION: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
