@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
@@ -91,7 +91,8 @@ class VersionChooser:
             ActiveConfigBroken: the version does not fit the code.
             VersionNotPinned: (a RuntimeError) the latest version was asked for by workflow code.
         """
-        version = await self.version(ObjectKey(io.object_type, name), pinned=pinned)
+        key = ObjectKey(io.object_type, name)
+        version = await self.version(key, pinned=pinned)
         if version is None:
             return Chosen(0, DEFAULT_UUID, default() if callable(default) else default)
         found = await self.judgement(io, name, version.id, in_use=True)
@@ -100,7 +101,18 @@ class VersionChooser:
                 f"Version {version.version} of the {io.object_type} '{name}' does not fit the code: {found.diagnostics.summary()}. "
                 "Promote another version, or revert to the code's own."
             )
-        return Chosen(version.version, version.id, cast("T", found.data))
+        chosen = Chosen(version.version, version.id, cast("T", found.data))
+        known = self._active.get(key)
+        if known is not None and known.version is version:
+            known.chosen = chosen
+        return chosen
+
+    def at_hand(self, key: ObjectKey) -> Chosen[Any] | None:
+        """What `choose` would return, if that can be said without asking anybody: most often, outside of runs, for a stored version."""
+        if peek_frame() is not None or _writing_session() is not None:
+            return None
+        known = self._fresh(key)
+        return known.chosen if known is not None else None
 
     async def version(self, key: ObjectKey, *, pinned: bool = True) -> ActiveVersion | None:
         """The stored version to use here; None is the code's own."""
@@ -110,8 +122,14 @@ class VersionChooser:
         return await (self._for_run(frame, key) if pinned else self._for_step(frame, key))
 
     async def judgement(self, io: Judging, name: str, config_id: UUID, text: str | None = None, *, in_use: bool = False) -> Judgement[Any]:
-        """Whether a stored version fits the code, found once a process. *text* saves a look into the database."""
-        found = self._judged.get(config_id)
+        """Whether a stored version fits the code, found once a process. *text* saves a look into the database.
+
+        What was found for those who only look is not taken for true where it is *in_use*.
+
+        Raises:
+            NotJudgedNow: it cannot be found out now. The next to ask tries again.
+        """
+        found = self.known(config_id, in_use=in_use)
         if found is None:
             if text is None:
                 async with self._reading() as session:
@@ -119,19 +137,24 @@ class VersionChooser:
             if text is None:
                 raise ConfigNotFoundError(config_id, io.object_type)
             found = await io.judge(name, text, in_use=in_use)
-            self.learn(config_id, found, len(text))
+            self.learn(config_id, found, len(text), in_use=in_use)
         return found
 
-    def learn(self, config_id: UUID, found: Judgement[Any], characters: int) -> None:
+    def learn(self, config_id: UUID, found: Judgement[Any], characters: int, *, in_use: bool = False) -> None:
         """A version of so many characters was read and checked: remember that, unless the check itself failed."""
+        self._judged.drop((config_id, True))  # it was checked anew
+        for known in self._active.values():
+            if known.version is not None and known.version.id == config_id:
+                known.chosen = None
         if found.is_final:
-            self._judged.put(config_id, found, characters)
+            self._judged.put((config_id, in_use), found, characters)
         else:
-            self._judged.drop(config_id)
+            self._judged.drop((config_id, in_use))
 
-    def known(self, config_id: UUID) -> Judgement[Any] | None:
+    def known(self, config_id: UUID, *, in_use: bool = False) -> Judgement[Any] | None:
         """What `judgement` would answer from memory."""
-        return self._judged.get(config_id)
+        found = self._judged.get((config_id, True))
+        return found if found is not None or in_use else self._judged.get((config_id, False))
 
     def forget(self, key: ObjectKey) -> None:
         """The active version of *key* may be another one now: the next to ask asks the database."""
@@ -150,14 +173,18 @@ class VersionChooser:
         own = _writing_session()
         if own is not None:  # it may have promoted, which nobody else sees yet
             return await find_active(own, key.object_type, key.object_name)
-        known = self._active.get(key)
-        if known is not None and SYSTEM_CLOCK.monotonic() - known.since < self._fresh_seconds:
+        known = self._fresh(key)
+        if known is not None:
             return known.version
         asking = self._asking.get(key)
         if asking is None or asking.done():
             asking = self._asking[key] = asyncio.create_task(self._ask(key))
         # Others wait for the answer too, whatever becomes of this task.
         return await asyncio.shield(asking)
+
+    def _fresh(self, key: ObjectKey) -> _Known | None:
+        known = self._active.get(key)
+        return known if known is not None and SYSTEM_CLOCK.monotonic() - known.since < self._fresh_seconds else None
 
     async def _ask(self, key: ObjectKey) -> ActiveVersion | None:
         me, since = asyncio.current_task(), SYSTEM_CLOCK.monotonic()
@@ -216,10 +243,13 @@ class VersionChooser:
             yield session
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
+    """The active version of an object, when it was asked for, and what was chosen by it since, once it was judged."""
+
     version: ActiveVersion | None
     since: float
+    chosen: Chosen[Any] | None = None
 
 
 @dataclass(slots=True)
@@ -248,6 +278,10 @@ class Remembered(Generic[V]):
             self._weight += weight
         while len(self._held) > 1 and (len(self._held) > self.size or (self.most is not None and self._weight > self.most)):
             self.drop(next(iter(self._held)))
+
+    def values(self) -> Iterable[V]:
+        """All that is held."""
+        return self._held.values()
 
     def drop(self, key: Hashable) -> None:
         """Hold nothing under *key*."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Uuid, bindparam, select, text
+from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
 from planar.clock import utc_now
@@ -32,6 +33,8 @@ insert into {planar}object_configuration_use
 values (:id, :root_run_id, :run_id, :step_id, :object_type, :object_name, :config_id, :version, :pins, :used_at)
 on conflict (root_run_id, object_type, object_name) where pins do nothing
 """
+
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 
 _PARAMETERS: Final = [bindparam(column.name, type_=column.type) for column in USES.c]
 
@@ -59,10 +62,21 @@ class Asked:
         return self.root_id, self.key
 
 
-async def pinned_versions(session: PlanarSession, asked: Sequence[Asked]) -> list[ActiveVersion | None]:
+async def pinned_versions(
+    session: PlanarSession, asked: Sequence[Asked], lock_milliseconds: int | None = None
+) -> list[ActiveVersion | None]:
     """The version that each of *asked* gets: what is written down for the run at the top, else what is active, which is then written.
 
     Of several at once, here or in other processes, all get the first one's. A handful of statements, however many ask.
+
+    Args:
+        session: where to look and write.
+        asked: who asks for what.
+        lock_milliseconds: for how long to wait on PostgreSQL for somebody who has written the same and has not committed; by default
+            until the end of that transaction.
+
+    Raises:
+        DBAPIError: as `is_held` tells: it took longer.
     """
     found = await _written(session, asked)
     missing = {each.pin: each for each in reversed(asked) if each.pin not in found}
@@ -70,11 +84,19 @@ async def pinned_versions(session: PlanarSession, asked: Sequence[Asked]) -> lis
         active = {key: await find_active(session, key.object_type, key.object_name) for key in {each.key for each in missing.values()}}
         # In one order everywhere, so that two processes that write the same ones do not wait for each other.
         rows = [use_of(each, active[each.key], pins=True) for _, each in sorted(missing.items(), key=lambda item: _order(item[1]))]
+        connection = await session.connection()
         planar = "" if session.dialect.name == "sqlite" else "planar."
-        await (await session.connection()).execute(text(_PIN.format(planar=planar)).bindparams(*_PARAMETERS), rows)
+        if planar and lock_milliseconds is not None:
+            await connection.execute(text(f"set local lock_timeout = {lock_milliseconds:d}"))
+        await connection.execute(text(_PIN.format(planar=planar)).bindparams(*_PARAMETERS), rows)
         # Somebody else may have been first, and has committed: on PostgreSQL the insert has waited for that.
         found |= await _written(session, list(missing.values()))
     return [found[each.pin] for each in asked]
+
+
+def is_held(error: BaseException) -> bool:
+    """Whether *error* says that somebody has written the same and takes too long to commit."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
 
 def use_of(asked: Asked, version: ActiveVersion | None, *, pins: bool) -> dict[str, Any]:

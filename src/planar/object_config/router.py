@@ -50,6 +50,7 @@ _MISFIT: Final[dict[int | str, dict[str, Any]]] = {
 }
 _BODY: Final = problems({413: "The body is larger than this app allows."})
 _NO_VERSION: Final = problems({404: "There is no such version."})
+_NOT_NOW: Final = problems({503: "Whether the version fits the code cannot be found out now; nothing was changed: try again."})
 
 OBJECT_CONFIG_ROUTES: Final = RouteTable(prefix="/object-configurations", tags=["Object Configuration"], responses=_MISFIT)
 
@@ -64,6 +65,7 @@ def create_object_config_router() -> APIRouter:
     dependencies=[requires(ObjectConfigAction.PROMOTE)],
     responses={
         **_BODY,
+        **_NOT_NOW,
         **problems({404: "There is no such object, or no such version.", 409: "The version belongs to another object."}),
         400: {"model": RefusedConfiguration | Problem, "description": "The version does not fit the code, or the body is not text."},
     },
@@ -107,6 +109,7 @@ async def list_configurations(
     dependencies=[requires(ObjectConfigAction.UPDATE)],
     responses={
         **_BODY,
+        **_NOT_NOW,
         **problems({400: "The body is not text.", 404: "There is no such object."}),
         422: {"model": Problem | ValidationProblem, "description": "The request does not fit, or its data is no such object."},
     },
@@ -159,7 +162,9 @@ async def list_promotions(
     return PromotionList(items=[Promotion.model_validate(row) for row in found], total=count, limit=limit)
 
 
-@OBJECT_CONFIG_ROUTES.post("/{config_id}/validate", dependencies=[requires(ObjectConfigAction.UPDATE)], responses=_NO_VERSION)
+@OBJECT_CONFIG_ROUTES.post(
+    "/{config_id}/validate", dependencies=[requires(ObjectConfigAction.UPDATE)], responses={**_NO_VERSION, **_NOT_NOW}
+)
 async def validate_configuration(config_id: ConfigId) -> ConfigurationVersion:
     """Check a version anew against the code as it is now, and keep what was found."""
     return _whole(await service.check(config_id))

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
@@ -32,8 +31,7 @@ LARGE_INPUT: Final = 64 * 1024
 """Inputs of more characters are never evaluated in place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """What came out, how long the engine took (in its words), and what each node did, if that was asked for."""
 
     result: Any
@@ -99,11 +97,10 @@ class CompiledGraph:
         return Evaluation(with_digits(answer.get("result")), answer.get("performance", ""), without_digits(answer.get("trace")))
 
     def _here(self, context: str, *, trace: bool) -> dict[str, Any]:
-        options = {"trace": trace}
         try:
             if self._engine is None:
                 self._engine = lazy.zen().ZenEngine({"loader": {"type": "static", "content": self.documents}})
-            return self._engine.evaluate(self.entry, context, options)
+            return self._engine.evaluate(self.entry, context, {"trace": trace})
         except Exception as error:
             raise failed_evaluation(self.what, str(error), self.graph) from None
 
@@ -136,16 +133,33 @@ class CompiledGraphs:
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
         self._by_key: OrderedDict[Hashable, CompiledGraph] = OrderedDict()
+        self._ready: dict[Hashable, tuple[tuple[object, object], CompiledGraph]] = {}
+
+    def ready(self, key: Hashable, of: tuple[object, object]) -> CompiledGraph | None:
+        """The one that was kept last under *key*, if it is of these very objects: for what decides again and again by one version."""
+        kept = self._ready.get(key)
+        if kept is None or kept[0][0] is not of[0] or kept[0][1] is not of[1]:
+            return None
+        return kept[1]
+
+    def keep_ready(self, key: Hashable, of: tuple[object, object], graph: CompiledGraph) -> None:
+        """Have *graph* at hand under *key*, which is an object's: there are few of them."""
+        self._ready[key] = (of, graph)
+
+    def find(self, key: Hashable) -> CompiledGraph | None:
+        """The one under *key*, if there is one."""
+        found = self._by_key.get(key)
+        if found is not None:
+            self._by_key.move_to_end(key)
+        return found
 
     def get(self, key: Hashable, make: Callable[[], CompiledGraph]) -> CompiledGraph:
         """The one under *key*, made now if there is none."""
-        found = self._by_key.get(key)
+        found = self.find(key)
         if found is None:
             found = self._by_key[key] = make()
             while len(self._by_key) > self._kept:
                 self._by_key.popitem(last=False)
-        else:
-            self._by_key.move_to_end(key)
         return found
 
     def __len__(self) -> int:

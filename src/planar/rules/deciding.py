@@ -41,11 +41,15 @@ async def decide(definition: RuleDefinition, value: Any, body: Callable[[], Awai
     chooser = services.find(VersionChooser) if services is not None else None
     if services is None or chooser is None:
         return await body()
-    _check_name(services, definition)
-    chosen = await chooser.choose(rule_configuration, definition.name, _CODE)
-    if chosen.is_default:
-        return await body()
-    graph = await compiled(services, definition, chosen)
+    graphs = services.find(CompiledGraphs)
+    chosen = chooser.at_hand(definition.key)
+    graph = graphs.ready(definition.key, (definition, chosen)) if graphs is not None and chosen is not None else None
+    if graph is None:
+        _check_name(services, definition)
+        chosen = chosen or await chooser.choose(rule_configuration, definition.name, _CODE)
+        if chosen.is_default:
+            return await body()
+        graph = await compiled(services, definition, chosen)
     evaluation = await graph.evaluate(context_text(value))
     return fit_result(definition.output, evaluation.result, graph.what)
 
@@ -61,15 +65,16 @@ def _check_name(services: Services, definition: RuleDefinition) -> None:
 
 async def compiled(services: Services, definition: RuleDefinition, chosen: Chosen[RuleEngineConfig]) -> CompiledGraph:
     """The graph of a version, with the versions of nested rules that are used here, compiled once."""
+    graphs = services.find(CompiledGraphs)
+    alone = (definition.name, definition.output, chosen.config_id.int)
+    found = graphs.find(alone) if graphs is not None else None
+    if graphs is not None and found is not None:
+        # What a version holds never changes, so it asks no other rule.
+        graphs.keep_ready(definition.key, (definition, chosen), found)
+        return found
     what = f"Rule '{definition.name}' version {chosen.version}"
     nested = await nested_versions(what, definition.name, chosen.data.jdm)
-    key: Hashable = (
-        definition.name,
-        definition.output,
-        chosen.config_id,
-        tuple((name, version.config_id) for name, version in nested.items()),
-    )
-    graphs = services.find(CompiledGraphs)
+    key: Hashable = (*alone, tuple((name, version.config_id) for name, version in nested.items())) if nested else alone
 
     def make() -> CompiledGraph:
         inner = {name: version.data.jdm for name, version in nested.items()}

@@ -12,7 +12,7 @@ from planar.engine.codec.hints import Unresolved
 from planar.engine.core.retry import RetryPolicy
 from planar.logging import get_logger
 from planar.rules.deciding import decide
-from planar.rules.errors import RuleSandboxBusy, UnusableRule
+from planar.rules.errors import RuleNotChecked, RuleSandboxBusy, UnusableRule
 from planar.rules.models import Rule
 from planar.rules.registration import RuleDefinition
 from planar.rules.values import serialize_for_rule_evaluation
@@ -26,8 +26,8 @@ logger = get_logger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
 
-_RETRY: Final = RetryPolicy(retry_on=(RuleSandboxBusy,))
-"""A decision comes out the same each time, but for a sandbox that was busy."""
+_RETRY: Final = RetryPolicy(retry_on=(RuleSandboxBusy, RuleNotChecked))
+"""A decision comes out the same each time, but for a sandbox that was busy or stood still."""
 _BY_POSITION: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -37,6 +37,8 @@ class RuleWrapper(StepWrapper[P, R]):
     def __init__(self, function: Callable[P, Any], description: str) -> None:
         super().__init__(function, StepOptions(_RETRY, False, StepType.RULE, function.__name__), return_type=None)
         self.definition = self._defined(function, description)
+        (parameter,) = self.codec.signature.parameters.values()
+        self._by_place = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
         self._body = self._awaitable
         self._awaitable = self._decide
 
@@ -53,8 +55,10 @@ class RuleWrapper(StepWrapper[P, R]):
         return cast("BaseModel", await (body(**{parameter.name: value}) if by_name else body(value)))
 
     async def _decide(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        bound = self.codec.signature.bind(*args, **kwargs)
-        (value,) = bound.arguments.values()
+        if len(args) == 1 and not kwargs and self._by_place:
+            (value,) = args  # binding it takes as long as a small table takes to decide
+        else:
+            (value,) = self.codec.signature.bind(*args, **kwargs).arguments.values()
         return cast("R", await decide(self.definition, value, lambda: self._body(*args, **kwargs)))
 
     def _defined(self, function: Callable[..., Any], description: str) -> RuleDefinition:

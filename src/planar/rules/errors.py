@@ -16,7 +16,8 @@
         └── RuleSandboxError
             ├── RuleTimeout         422  a script took longer than it may
             ├── RuleCrashed         422  a script took more memory than it may, or ended its process
-            └── RuleSandboxBusy     503  too many scripts wait for their turn
+            ├── RuleSandboxBusy     503  too many scripts wait for their turn
+            └── RuleNotChecked      503  whether a graph's scripts can be read cannot be found out now: try again
 """
 
 from __future__ import annotations
@@ -142,4 +143,11 @@ class RuleSandboxBusy(RuleSandboxError, NotJudgedNow):
     """Too many scripts wait for their turn. Try again later."""
 
     code = "rule_sandbox_busy"
+    status = 503
+
+
+class RuleNotChecked(RuleSandboxError, NotJudgedNow):
+    """Whether the scripts of a graph can be read cannot be found out now. Try again later."""
+
+    code = "rule_not_checked"
     status = 503

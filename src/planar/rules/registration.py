@@ -10,6 +10,8 @@ from typing import Any, Final, Protocol
 from pydantic import BaseModel
 
 from planar.engine.codec import CallCodec
+from planar.object_config.models import ConfigurableObjectType
+from planar.object_config.storing import ObjectKey
 from planar.rules.errors import RuleNameTaken, RuleNotFound
 from planar.rules.graph import schema_of
 from planar.rules.models import Rule, RuleEngineConfig
@@ -45,6 +47,11 @@ class RuleDefinition:
     def output(self) -> type[BaseModel]:
         """What it gives."""
         return self.rule.output
+
+    @cached_property
+    def key(self) -> ObjectKey:
+        """Under which its versions are stored."""
+        return ObjectKey(ConfigurableObjectType.RULE.value, self.rule.name)
 
     @cached_property
     def config(self) -> RuleEngineConfig:

@@ -54,7 +54,7 @@ _BAD_DRAFT: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": Problem | ValidationProblem, "description": "The body does not fit, or the graph asks a rule that has no graph."}
 }
 _NO_JSON: Final = problems({400: "The body is not JSON."})
-_BUSY: Final = problems({503: "Too many scripts wait for their turn."})
+_BUSY: Final = problems({503: "Too many scripts wait for their turn, or they cannot be checked now: try again."})
 
 
 def create_rule_router() -> APIRouter:

@@ -28,6 +28,7 @@ MAX_DIGITS: Final = 28
 """How many digits it keeps for certain, and how many behind the point at most."""
 
 _PLAIN: Final = (str, bool, type(None))
+_SMALL: Final = 2**63
 
 
 def serialize_for_rule_evaluation(value: Any) -> Any:
@@ -45,8 +46,9 @@ def context_text(value: Any) -> str:
     Raises:
         RuleInputUnusable: (a ValueError) something in it has no such form.
     """
+    known = value.model_dump(by_alias=True) if isinstance(value, BaseModel) else value
     try:
-        return orjson.dumps(_plain(value, ""), default=_fragment).decode()
+        return orjson.dumps(_plain(known, ""), default=_fragment).decode()
     except orjson.JSONEncodeError as error:  # half a character
         raise RuleInputUnusable(f"The input has no form in JSON: {error}.") from None
 
@@ -54,6 +56,8 @@ def context_text(value: Any) -> str:
 def _plain(value: Any, place: str, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise RuleInputUnusable(f"Values are nested more than {MAX_DEPTH} deep at {place[:80]}…, which graphs cannot read.")
+    if type(value) is dict:  # most often by far, and told from a mapping at no cost
+        return _object(cast("dict[Any, Any]", value), place, depth)
     # bool and IntEnum are ints, str enums are strs: the order matters.
     if isinstance(value, Enum):
         return _plain(value.value, place, depth)
@@ -70,14 +74,24 @@ def _plain(value: Any, place: str, depth: int = 0) -> Any:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, Mapping):
-        items = cast("Mapping[Any, Any]", value).items()
-        return {_key(name, place): _plain(item, f"{place}.{name}" if place else str(name), depth + 1) for name, item in items}
+        return _object(cast("Mapping[Any, Any]", value), place, depth)
     if isinstance(value, list | tuple):
         return [_plain(item, f"{place}[{number}]", depth + 1) for number, item in enumerate(cast("list[Any]", value))]
     if isinstance(value, AbstractSet):
         members = [_plain(item, f"{place}[…]", depth + 1) for item in cast("AbstractSet[Any]", value)]
         return sorted(members, key=lambda item: orjson.dumps(item, default=_fragment))
     return _other(value, place)
+
+
+def _object(value: Mapping[Any, Any], place: str, depth: int) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, item in value.items():
+        kind = type(item)
+        if type(name) is str and (kind in _PLAIN or ((kind is int or kind is float) and -_SMALL < item < _SMALL)):
+            plain[name] = item  # as most values of most decisions are
+        else:
+            plain[_key(name, place)] = _plain(item, f"{place}.{name}" if place else str(name), depth + 1)
+    return plain
 
 
 def _key(name: Any, place: str) -> str:

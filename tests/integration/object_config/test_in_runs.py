@@ -15,6 +15,7 @@ from planar.db.session import get_session
 from planar.object_config import DEFAULT_UUID, VersionChooser, chosen_version, pinner
 from planar.object_config.uses import versions_used
 from planar.workflows import gather, step, wait_for_event, workflow
+from tests import stores
 from tests.integration.http.conftest import Api
 from tests.integration.object_config.conftest import OpenApi
 from tests.integration.object_config.world import LIMITS, Limits, have_limits
@@ -104,6 +105,40 @@ async def writing_first(key: str) -> list[int]:
     return [*used, await use()]
 
 
+class Moments:
+    """When a step has used it, and when that step may go on."""
+
+    def __init__(self) -> None:
+        self.held, self.go_on = asyncio.Event(), asyncio.Event()
+
+
+_now: list[Moments] = []
+
+
+@step()
+async def slow_use(config_id: UUID | None) -> int:
+    """Write, use it, and go on for long."""
+    if config_id is None:
+        await LIMITS.draft("prices", Limits())
+    else:
+        await LIMITS.promote_config(config_id)
+    used = await use_it("limits")
+    _now[0].held.set()
+    await _now[0].go_on.wait()
+    return used
+
+
+@step()
+async def use_while_held() -> int:
+    await _now[0].held.wait()
+    return await use_it("limits")
+
+
+@workflow()
+async def beside_a_slow_one(config_id: UUID | None) -> list[int]:
+    return list(await gather(slow_use(config_id), use_while_held()))
+
+
 ALL = (in_workflow_code, writing_first, child, other_child, twice, parent_of_two, promoting, latest_in_workflow_code)
 
 
@@ -188,16 +223,37 @@ async def test_workflow_code_and_a_step_that_has_written_are_told_the_same_versi
 async def test_what_is_wrong_with_one_that_asks_is_no_others_fault(open_api: OpenApi, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pinner.pinned_versions
 
-    async def fails_for_prices(session: Any, asked: Any) -> Any:
+    async def fails_for_prices(session: Any, asked: Any, *options: Any) -> Any:
         if any(each.key.object_name == "prices" for each in asked):
             raise RuntimeError("not for prices")
-        return await whole(session, asked)
+        return await whole(session, asked, *options)
 
     monkeypatch.setattr(pinner, "pinned_versions", fails_for_prices)
     async with open_api((one_use,), prepare=have_limits) as api:
         names = ["limits", "prices", "limits", "greeting"] * 4
         runs = await asyncio.gather(*(api.finish("one_use", which=name) for name in names))
         assert [run["status"] for run in runs] == ["failed" if name == "prices" else "succeeded" for name in names]
+
+
+@stores.only(stores.POSTGRESQL)  # who has written on SQLite holds the only write lock
+@pytest.mark.parametrize("promote", [False, True])
+async def test_a_slow_step_that_has_written_its_version_down_keeps_no_other_run_waiting(open_api: OpenApi, promote: bool) -> None:
+    _now[:] = [moments := Moments()]
+    async with open_api((beside_a_slow_one, one_use), prepare=have_limits) as api:
+        saved = await within(api, lambda: LIMITS.write_config("limits", Limits(ceiling=1)))
+        slow = await api.start("beside_a_slow_one", config_id=str(saved.id) if promote else None)
+        async with asyncio.timeout(20):
+            await moments.held.wait()
+            waiting = api.app.services.get(VersionChooser)._pinner
+            while not waiting._held:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+            for name in ("limits", "prices"):
+                assert (await api.finish("one_use", which=name))["result"] == 0
+        assert waiting._held, "its sibling still waits"
+        moments.go_on.set()
+        used = 1 if promote else 0
+        assert (await api.until(slow, "succeeded"))["result"] == [used, used]
+        assert not waiting._held
 
 
 async def test_children_that_use_it_first_at_the_same_time_agree(open_api: OpenApi) -> None:

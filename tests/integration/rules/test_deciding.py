@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
+from planar.db.session import get_session
+from planar.object_config.choosing import VersionChooser
 from planar.rules.errors import RuleEvaluationFailed, RuleResultMisfit
 from planar.rules.graph import starting_graph
+from planar.rules.rule_configuration import rule_configuration
 from planar.workflows.waiting import emit_event
 from tests.integration.rules.conftest import OpenRules
 from tests.integration.rules.world import (
@@ -129,3 +133,49 @@ async def test_a_run_that_another_process_takes_up_keeps_its_decision_and_its_ve
         assert (await api.until(run_id, "succeeded"))["result"] == [False, False]
         steps = (await api.get(f"/workflows/pay_twice/runs/{run_id}/steps", step_type="rule")).json()["items"]
         assert [step["meta"]["rule"]["config_id"] for step in steps] == [first, first]
+
+
+async def test_a_version_is_at_hand_after_its_first_use_until_another_may_decide(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        chooser, key = api.app.services.get(VersionChooser), approve.definition.key
+        chooser._fresh_seconds = 3600
+
+        async def decided() -> tuple[bool, int | None]:
+            result = await approve(Expense(amount=Decimal(500)))
+            known = chooser.at_hand(key)
+            return result.approved, None if known is None else known.version
+
+        assert await api.ask(decided) == (False, None), "the code's own is not kept at hand"
+        first = await api.use(APPROVE_ALL)
+        assert [await api.ask(decided), await api.ask(decided)] == [(True, 1), (True, 1)]
+        await api.use(table({"approved": "false", "limit": "0"}))
+        assert [await api.ask(decided), await api.ask(decided)] == [(False, 2), (False, 2)]
+        await api.promote(first)
+        assert await api.ask(decided) == (True, 1)
+        await api.post(f"/object-configurations/{first}/validate", {})
+        assert chooser.at_hand(key) is None, "it was checked anew"
+        assert await api.ask(decided) == (True, 1)
+        chooser._fresh_seconds = 0
+        assert await api.ask(decided) == (True, None), "the database is asked again"
+
+
+async def test_what_is_at_hand_is_not_used_in_a_run_nor_in_a_session_that_has_written(open_rules: OpenRules) -> None:
+    async with open_rules() as api:
+        chooser, key = api.app.services.get(VersionChooser), approve.definition.key
+        chooser._fresh_seconds = 3600
+        await api.use(APPROVE_ALL)
+        waiting = await api.start("pay_twice", amount=500, wait=True)
+        await api.until(waiting, "suspended")
+        second = await api.save(table({"approved": "false", "limit": "0"}))
+
+        async def promoted_here() -> list[bool]:
+            async with get_session().begin():
+                before = (await approve(Expense(amount=Decimal(500)))).approved
+                assert chooser.at_hand(key) is not None
+                await rule_configuration.promote_config(UUID(second.json()["saved_id"]), "approve")
+                assert chooser.at_hand(key) is None
+                return [before, (await approve(Expense(amount=Decimal(500)))).approved]
+
+        assert await api.ask(promoted_here) == [True, False]
+        assert (await api.post("/workflows/events/emit", {"event_key": "go", "payload": {}})).status_code == 200
+        assert (await api.until(waiting, "succeeded"))["result"] == [True, True]

@@ -103,17 +103,20 @@ class ScriptProcess:
             return process
         self._known.clear()
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            str(PROGRAM),
-            str(self._memory),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**environment, "TOKIO_WORKER_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
-            start_new_session=True,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                str(PROGRAM),
+                str(self._memory),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={**environment, "TOKIO_WORKER_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RuleCrashed(f"The process for scripts could not start: {error.strerror or type(error).__name__}.") from error
         self._process = process
         try:
             async with asyncio.timeout(START_SECONDS):
