@@ -106,8 +106,9 @@ async def _newest(session: PlanarSession, query: Any, names: Collection[str]) ->
 
 
 def _with(row: Any, data: str | None) -> StoredVersion:
-    values = {column.name: getattr(row, column.name) for column in _LIGHT}
-    return StoredVersion(**{**values, "state": ConfigState(values["state"])}, data=data)
+    values: dict[str, Any] = {column.name: getattr(row, column.name) for column in _LIGHT}
+    values["state"] = ConfigState(values["state"])
+    return StoredVersion(**values, data=data)
 
 
 def newest_query(object_type: str, names: Collection[str], limit: int, columns: Iterable[Any] = VERSIONS.c) -> Any:
