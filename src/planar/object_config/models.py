@@ -57,7 +57,7 @@ class ObjectConfigurationBase(BaseModel, Generic[T]):
     """One version of an object, as code and the API see it. The code's own has the id `DEFAULT_UUID` and version 0.
 
     ``data`` is None if the stored text does not fit the code any more, or was not asked for; then ``is_broken`` and ``diagnostics`` say
-    so.
+    so. ``data_left_out``: there was no room for it in a list that shows many; the version alone has it.
     """
 
     model_config = ConfigDict(defer_build=True)
@@ -68,6 +68,7 @@ class ObjectConfigurationBase(BaseModel, Generic[T]):
     created_at: datetime
     version: int
     data: T | None
+    data_left_out: bool = False
     active: bool
     state: ConfigState
     is_broken: bool = False

@@ -73,13 +73,25 @@ class ObjectConfigurationIO(Generic[T]):
         """
         return (await self.read_many_with_default({object_name: default_config}))[object_name]
 
-    async def read_many_with_default(self, defaults: Mapping[str, T]) -> dict[str, list[ObjectConfigurationBase[T]]]:
-        """As `read_configs_with_default` for several objects, by name: *defaults* are the code's own. One statement for all of them."""
-        found = await reading.newest_versions(get_session(), self.object_type, defaults.keys(), READ_AT_ONCE)
+    async def read_many_with_default(
+        self, defaults: Mapping[str, T], characters: int | None = None
+    ) -> dict[str, list[ObjectConfigurationBase[T]]]:
+        """As `read_configs_with_default` for several objects, by name. One statement for all of them, or two.
+
+        Args:
+            defaults: the code's own, by name.
+            characters: how much of their data to read, as text, in the order of the answer; of further ones it is left out. By default
+                all.
+        """
+        session, names = get_session(), defaults.keys()
+        if characters is None:
+            found = await reading.newest_versions(session, self.object_type, names, READ_AT_ONCE)
+        else:
+            found = await reading.newest_within(session, self.object_type, names, READ_AT_ONCE, characters)
         shown: dict[str, list[ObjectConfigurationBase[T]]] = {}
         for name, stored in found.items():
             own = self.default_version(name, defaults[name], active=not any(each.active for each in stored))
-            shown[name] = [*[await self.shown(each) for each in stored], own]
+            shown[name] = [*[self._left_out(each) if each.data is None else await self.shown(each) for each in stored], own]
         return shown
 
     async def write_config(self, object_name: str, config: T, comment: str | None = None) -> ObjectConfigurationBase[T]:
@@ -298,6 +310,13 @@ class ObjectConfigurationIO(Generic[T]):
     async def _plain(self, which: T | UUID) -> Any:
         text = (await self.stored(which)).data or "" if isinstance(which, UUID) else text_of(which)
         return plain_of(text)
+
+    def _left_out(self, stored: StoredVersion) -> ObjectConfigurationBase[T]:
+        known = current_services().get(VersionChooser).known(stored.id)
+        shown = self._as_shown(stored, Judgement(None, ConfigDiagnostics[T](is_valid=True)))
+        return shown.model_copy(
+            update={"data_left_out": True, "is_broken": known is not None and known.is_broken, "diagnostics": None},
+        )
 
     def _as_shown(self, stored: StoredVersion, found: Judgement[T]) -> ObjectConfigurationBase[T]:
         return ObjectConfigurationBase[Any](

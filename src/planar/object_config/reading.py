@@ -77,17 +77,41 @@ async def find_active(session: PlanarSession, object_type: str, object_name: str
 
 async def newest_versions(session: PlanarSession, object_type: str, names: Collection[str], limit: int) -> dict[str, list[StoredVersion]]:
     """The newest *limit* versions of each of several objects, newest first, and the active one after them if it is older. One statement."""
-    if not names:
-        return {}
-    found: dict[str, list[StoredVersion]] = {name: [] for name in names}
-    for row in await rows(session, newest_query(object_type, names, limit)):
-        found[row.object_name].append(version_of(row))
+    found = await _newest(session, newest_query(object_type, names, limit), names) if names else {}
+    return {name: [version_of(row) for row in versions] for name, versions in found.items()}
+
+
+async def newest_within(
+    session: PlanarSession, object_type: str, names: Collection[str], limit: int, characters: int
+) -> dict[str, list[StoredVersion]]:
+    """As `newest_versions`, with the data of as many, in that order, as have *characters* together; more is not even read."""
+    columns = (*_LIGHT, func.length(VERSIONS.c.data).label("characters"))
+    found = await _newest(session, newest_query(object_type, names, limit, columns), names) if names else {}
+    shown: list[UUID] = []
+    for row in (row for versions in found.values() for row in versions):
+        if row.characters <= characters:
+            shown.append(row.id)
+            characters -= row.characters
+    texts = await data_of(session, shown)
+    return {name: [_with(row, texts.get(row.id)) for row in versions] for name, versions in found.items()}
+
+
+async def _newest(session: PlanarSession, query: Any, names: Collection[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    for row in await rows(session, query):
+        found[row.object_name].append(row)
     for versions in found.values():
-        versions.sort(key=lambda each: each.version, reverse=True)
+        versions.sort(key=lambda row: row.version, reverse=True)
     return found
 
 
-def newest_query(object_type: str, names: Collection[str], limit: int) -> Any:
+def _with(row: Any, data: str | None) -> StoredVersion:
+    values: dict[str, Any] = {column.name: getattr(row, column.name) for column in _LIGHT}
+    values["state"] = ConfigState(values["state"])
+    return StoredVersion(**values, data=data)
+
+
+def newest_query(object_type: str, names: Collection[str], limit: int, columns: Iterable[Any] = VERSIONS.c) -> Any:
     """The statement of `newest_versions`: for each object it looks for the version to begin with, and reads on from there."""
     each = VERSIONS.alias("each_version")
     lowest = (
@@ -103,7 +127,12 @@ def newest_query(object_type: str, names: Collection[str], limit: int) -> Any:
         .where(OBJECTS.c.object_type == object_type, OBJECTS.c.object_name.in_(names))
         .cte("since")
     )
-    newest = select(*VERSIONS.c).join(since, VERSIONS.c.object_name == since.c.name).where(VERSIONS.c.object_type == object_type)
+    newest = (
+        select(*columns)
+        .select_from(VERSIONS)
+        .join(since, VERSIONS.c.object_name == since.c.name)
+        .where(VERSIONS.c.object_type == object_type)
+    )
     return union_all(newest.where(VERSIONS.c.version >= since.c.lowest), newest.where(IS_ACTIVE, VERSIONS.c.version < since.c.lowest))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from planar.clock import SYSTEM_CLOCK, utc_now
 from planar.context import current_services
 from planar.db.planar_session import PlanarSession
 from planar.db.session import get_session
+from planar.errors import PlanarError
 from planar.logging import get_logger
 from planar.rules.cases import RuleTestCase
 from planar.rules.compiled import CompiledGraph
@@ -174,8 +176,8 @@ async def run_cases(
                 stopped = error
             outcomes.append(_failed(case, refusal_of(error)))
         except Exception as error:  # of a validator or a serializer of the app's own models
-            logger.warning("a test case of a rule could not be run", rule=definition.name, case=case.name, error=repr(error))
-            outcomes.append(_failed(case, Refusal(code=RuleError.code, message=f"It could not be run: {type(error).__name__}: {error}")))
+            logger.warning("a test case of a rule could not be run", rule=definition.name, case=case.name, exc_info=error)
+            outcomes.append(_failed(case, Refusal(code=RuleError.code, message=f"It could not be run: {_told(error)}")))
     passed = sum(outcome.passed for outcome in outcomes)
     rows = coverage.nodes() if coverage is not None else []
     return CaseReport(total=len(outcomes), passed=passed, failed=len(outcomes) - passed, outcomes=outcomes, coverage=rows)
@@ -204,7 +206,16 @@ async def _by_code(definition: RuleDefinition, value: BaseModel) -> BaseModel:
     try:
         return await definition.function.body(value)
     except Exception as error:  # whatever it raises, the other cases go on
-        raise RuleEvaluationFailed(f"The function failed: {type(error).__name__}: {error}", reason=str(error)) from error
+        logger.warning("the function of a rule failed in a test case", rule=definition.name, exc_info=error)
+        told = _told(error)
+        raise RuleEvaluationFailed(f"The function failed: {told}", reason=told) from error
+
+
+def _told(error: Exception) -> str:
+    """What may be shown of an error of the app's code, whose words may hold anything, SQL and paths included. The log has it whole."""
+    if isinstance(error, PlanarError) and error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        return error.message
+    return f"{type(error).__name__}; the log says more."
 
 
 def _failed(case: RuleTestCase, error: Refusal) -> CaseOutcome:

@@ -55,8 +55,9 @@ class RuleWrapper(StepWrapper[P, R]):
         return cast("BaseModel", await (body(**{parameter.name: value}) if by_name else body(value)))
 
     async def _decide(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if len(args) == 1 and not kwargs and self._by_place:
-            (value,) = args  # binding it takes as long as a small table takes to decide
+        given = cast("tuple[Any, ...]", args)
+        if len(given) == 1 and not kwargs and self._by_place:
+            (value,) = given  # binding it takes as long as a small table takes to decide
         else:
             (value,) = self.codec.signature.bind(*args, **kwargs).arguments.values()
         return cast("R", await decide(self.definition, value, lambda: self._body(*args, **kwargs)))

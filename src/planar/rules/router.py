@@ -66,8 +66,8 @@ def create_rule_router() -> APIRouter:
 async def list_rules(
     request: Request, response: Response, limit: Limit = 100, after: AfterName = None, include: Include = None
 ) -> list[RuleVersions]:
-    """The rules of the app, by name; with `include=payload` their versions, of 100 at most. `X-Total-Count` has the total, `Link` the
-    next page."""
+    """The rules of the app, by name; with `include=payload` their versions, of 100 at most, whose graphs have 8,000,000 characters
+    together: of further ones `data` is null and `data_left_out` true. `X-Total-Count` has the total, `Link` the next page."""
     limit = min(limit, MOST_WITH_PAYLOAD) if include else limit
     found, total, has_more = await service.list_rules(limit, after, payload=bool(include))
     response.headers["X-Total-Count"] = str(total)

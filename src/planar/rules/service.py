@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from planar.context import current_services
@@ -31,6 +31,9 @@ from planar.security.resources import RuleResource
 
 Version = ObjectConfigurationBase[RuleEngineConfig]
 
+MOST_CHARACTERS: Final = 8_000_000
+"""Of graphs together, in a page of rules with their versions."""
+
 
 def registry() -> RuleRegistry:
     """The rules of the running app."""
@@ -55,7 +58,7 @@ async def list_rules(limit: int, after: str | None, *, payload: bool) -> tuple[l
     versions: Mapping[str, Sequence[Version]] = {}
     if payload:
         seen = filter_allowed(page, RuleAction.VIEW_DETAILS, lambda definition: RuleResource(definition.name))
-        versions = await rule_configuration.read_many_with_default({each.name: each.config for each in seen})
+        versions = await rule_configuration.read_many_with_default({each.name: each.config for each in seen}, MOST_CHARACTERS)
     return [described(each, versions.get(each.name, [])) for each in page], len(allowed), len(beyond) > limit
 
 

@@ -86,7 +86,7 @@ def _plain(value: Any, place: str, depth: int = 0) -> Any:
 def _object(value: Mapping[Any, Any], place: str, depth: int) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, item in value.items():
-        kind = type(item)
+        kind = type(item)  # pyright: ignore[reportUnknownVariableType] - of a value of any type
         if type(name) is str and (kind in _PLAIN or ((kind is int or kind is float) and -_SMALL < item < _SMALL)):
             plain[name] = item  # as most values of most decisions are
         else:

@@ -12,9 +12,11 @@ from sqlalchemy import update
 from planar import PlanarApp
 from planar.db.session import get_session
 from planar.object_config.choosing import VersionChooser
+from planar.object_config.models import DEFAULT_UUID
 from planar.object_config.statements import VERSIONS
-from planar.rules import case_service, replaying, rule
-from planar.rules.errors import RuleNameTaken, RuleSandboxBusy, RuleTimeout
+from planar.rules import case_service, replaying, rule, service
+from planar.rules.decorator import RuleWrapper
+from planar.rules.errors import RuleNameTaken, RuleNotFound, RuleSandboxBusy, RuleTimeout
 from planar.rules.models import RuleEngineConfig
 from planar.rules.rule_configuration import rule_configuration
 from planar.rules.sandbox.pool import ScriptPool
@@ -475,3 +477,46 @@ async def test_a_graph_with_half_a_character_is_refused_on_every_route(open_rule
         ):
             answer = await api.post(path, body)
             assert answer.status_code == 422, (path, answer.text)
+
+
+async def test_a_page_of_rules_has_a_bounded_weight_and_says_what_it_leaves_out(
+    open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_rules() as api:
+        await api.use(SMALL)
+        for rule in ("approve", "approve_later"):
+            await api.save(SMALL, rule)
+        shown = (await api.get("/rules/", include="payload")).json()
+        assert not any(config["data_left_out"] for each in shown for config in each["configs"])
+
+        (length,) = {row[0] for row in await api.databases.ask("select length(data) from {planar}object_configuration")}
+        monkeypatch.setattr(service, "MOST_CHARACTERS", 2 * length)
+        api.app.services.get(VersionChooser).forget_all()
+        shown = (await api.get("/rules/", include="payload")).json()
+        told = {each["name"]: [(c["version"], c["data"] is None, c["data_left_out"]) for c in each["configs"]] for each in shown}
+        assert told["approve"] == [(2, False, False), (1, False, False), (0, False, False)]
+        assert told["approve_later"] == [(1, True, True), (0, False, False)]
+        (left_out,) = [config for each in shown for config in each["configs"] if config["data_left_out"]]
+        assert (left_out["is_broken"], left_out["state"]) == (False, "validated")
+        assert (await api.get("/rules/approve_later")).json()["configs"][0]["data"] is not None
+
+
+async def test_what_the_apps_code_raises_in_a_test_case_is_told_by_its_class_only(
+    open_rules: OpenRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "insert into /etc/passwd"
+    failures: list[Exception] = [ValueError(secret), RuleNotFound("There is no such customer.")]
+
+    async def body(_: object, value: object) -> Approval:
+        raise failures[0]
+
+    async with open_rules() as api:
+        case = {"name": "one", "input": {"amount": 5}, "expected": {"approved": True}}
+        await api.post("/rules/approve/test-cases", case)
+        monkeypatch.setattr(RuleWrapper, "body", body)
+        run = f"/rules/approve/test-cases/run?config_id={DEFAULT_UUID}"
+        for told in ("The function failed: ValueError; the log says more.", "The function failed: There is no such customer."):
+            answer = await api.client.post(f"/planar/v1{run}")
+            assert answer.json()["outcomes"][0]["error"]["message"] == told, answer.text
+            assert secret not in answer.text
+            failures.pop(0)
