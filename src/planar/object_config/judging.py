@@ -61,7 +61,7 @@ async def checked_by(check: Check, object_name: str, data: T) -> Judgement[T]:
         raise
     except Exception as error:
         logger.warning("a configuration could not be checked", object=object_name, exc_info=error)
-        issue = ConfigDiagnosticIssue(error_code=DiffErrorCode.NOT_CHECKED, message=f"It could not be checked: {type(error).__name__}.")
+        issue = ConfigDiagnosticIssue(error_code=DiffErrorCode.NOT_CHECKED, message=f"It could not be checked: {type(error).__name__}")
         return Judgement(data, ConfigDiagnostics(is_valid=False, issues=[issue]), is_final=False)
     return Judgement(data, diagnostics)
 
