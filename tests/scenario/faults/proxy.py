@@ -82,19 +82,25 @@ class Proxy:
             return
         pair = (writer, to_server)
         self._writers.add(pair)
+        pumps = [asyncio.ensure_future(self._pump(reader, to_server)), asyncio.ensure_future(self._pump(from_server, writer))]
         try:
-            await asyncio.gather(self._pump(reader, to_server), self._pump(from_server, writer))
+            # What is said into a way that was closed resets the connection, on both sides: nobody waits for ever for an answer.
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             self._writers.discard(pair)
             writer.transport.abort()
             to_server.transport.abort()
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, RuntimeError):
-            while data := await reader.read(1 << 16):
-                if self.delay:
-                    await asyncio.sleep(self.delay)
-                await self._open.wait()
-                writer.write(data)
-                await writer.drain()
-            writer.write_eof()
+        while data := await reader.read(1 << 16):
+            if self.delay:
+                await asyncio.sleep(self.delay)
+            await self._open.wait()
+            if writer.transport.is_closing():
+                raise ConnectionResetError
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
