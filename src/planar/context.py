@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from planar.errors import PlanarError
@@ -37,7 +37,9 @@ class Services:
 
     def find(self, kind: type[T]) -> T | None:
         """The service registered under *kind*, or None."""
-        return cast("T | None", self._by_type.get(kind))
+        # Not by `cast`, which is a call: this is asked for each call of a workflow.
+        service: Any = self._by_type.get(kind)
+        return service
 
     def remove(self, kind: type) -> None:
         """Find nothing under *kind* any more."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -66,7 +65,7 @@ async def test_several_runs_are_loaded_as_each_is_and_unknown_ones_left_out(stor
     await store.submit(StartRun(pending))
     held = await begin(store, clock)
     await store.submit(held.end(RunStatus.FAILED, None, "{}"))
-    ended = replace(held.run, status=RunStatus.FAILED, error="{}")
+    ended = held.run._replace(status=RunStatus.FAILED, error="{}")
     unknown = [uuid7() for _ in range(40_000)]
     assert await store.load_runs([*unknown, pending.id, held.run.id]) == {pending.id: pending, held.run.id: ended}
     assert await store.load_runs([]) == {}
@@ -74,7 +73,7 @@ async def test_several_runs_are_loaded_as_each_is_and_unknown_ones_left_out(stor
 
 async def test_starting_twice_with_one_id_is_one_run(store: Store, clock: HandClock) -> None:
     run = new_run(clock)
-    first, second = store.submit(StartRun(run)), store.submit(StartRun(replace(run, args="[2]")))
+    first, second = store.submit(StartRun(run)), store.submit(StartRun(run._replace(args="[2]")))
     assert (await first).created
     assert await second == Started(run.id, created=False)
     assert await store.load_run(run.id) == run
@@ -140,7 +139,7 @@ async def test_a_step_is_loaded_as_it_was_saved(store: Store, clock: HandClock) 
     )
     now = clock.move(seconds=3)
     await store.submit(held.save(record))
-    assert await steps(store, held.run) == {"2.1": replace(record, updated_at=now)}
+    assert await steps(store, held.run) == {"2.1": record._replace(updated_at=now)}
 
 
 async def test_a_step_that_has_ended_is_saved_once(store: Store, clock: HandClock) -> None:
@@ -167,11 +166,11 @@ async def test_a_mark_becomes_the_record_and_keeps_when_it_began(store: Store, c
     await store.submit(held.save(mark(args="[1]")))
     retrying = mark(status=StepStatus.FAILED, args="[1]", error="{}", retry_count=1, wakeup_at=clock.move(seconds=5))
     await store.submit(held.save(retrying))
-    assert await steps(store, held.run) == {"1": replace(retrying, created_at=began, updated_at=clock.now())}
+    assert await steps(store, held.run) == {"1": retrying._replace(created_at=began, updated_at=clock.now())}
     ended = done(args="[1]", retry_count=1)
     now = clock.move(seconds=5)
     await store.submit(held.save(ended))
-    assert await steps(store, held.run) == {"1": replace(ended, created_at=began, updated_at=now)}
+    assert await steps(store, held.run) == {"1": ended._replace(created_at=began, updated_at=now)}
 
 
 async def test_what_a_mark_said_of_the_step_itself_stays(store: Store, clock: HandClock) -> None:
@@ -322,7 +321,7 @@ async def test_a_refused_entry_can_be_first_last_or_alone(store: Store, clock: H
 async def test_an_end_is_kept(store: Store, clock: HandClock, how: RunStatus, result: str | None, error: str | None) -> None:
     held = await begin(store, clock)
     await store.submit(held.end(how, result, error))
-    assert await store.load_run(held.run.id) == replace(held.run, status=how, result=result, error=error)
+    assert await store.load_run(held.run.id) == held.run._replace(status=how, result=result, error=error)
     clock.move(days=1)
     assert await claimed(store) == []
 
@@ -390,8 +389,8 @@ async def test_any_text_comes_back_as_it_was(store: Store, clock: HandClock, tex
     await store.submit(held.save(record))
     emitted = await store.submit(Emit(new_event(clock, key=text, payload=text)))
     await store.submit(held.end(RunStatus.FAILED, result=text, error=text))
-    assert await store.load_run(run.id) == replace(run, status=RunStatus.FAILED, result=text, error=text)
-    assert await steps(store, run) == {"1": replace(record, created_at=clock.now(), updated_at=clock.now())}
+    assert await store.load_run(run.id) == run._replace(status=RunStatus.FAILED, result=text, error=text)
+    assert await steps(store, run) == {"1": record._replace(created_at=clock.now(), updated_at=clock.now())}
     (found,) = await store.look([wait_for(run, text)])
     assert found == emitted.event
     assert found is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -37,7 +36,7 @@ async def test_an_unknown_run_cannot_be_cancelled(store: Store) -> None:
 async def test_a_run_that_nobody_began_ends_at_once(store: Store, clock: HandClock) -> None:
     run = await pending(store, clock)
     assert await cancel(store, run) == AT_ONCE
-    assert await store.load_run(run.id) == replace(run, status=RunStatus.CANCELLED, error=ERROR)
+    assert await store.load_run(run.id) == run._replace(status=RunStatus.CANCELLED, error=ERROR)
     assert await claimed(store) == []
 
 
@@ -46,7 +45,7 @@ async def test_a_sleeping_run_ends_at_once_and_waits_for_nothing_any_more(store:
     await store.submit(held.save(done()))
     await store.submit(held.sleep_for_event()._replace(due_at=clock.now() + timedelta(hours=1)))
     assert await cancel(store, held.run) == AT_ONCE
-    assert await store.load_run(held.run.id) == replace(held.run, status=RunStatus.CANCELLED, error=ERROR)
+    assert await store.load_run(held.run.id) == held.run._replace(status=RunStatus.CANCELLED, error=ERROR)
     assert (await store.submit(Emit(new_event(clock)))).woken == 0
     clock.move(days=1)
     assert await claim(store, uuid7()) == Claims((), next_due=None)
@@ -191,7 +190,7 @@ async def test_a_request_that_belongs_to_a_record_ends_the_run_and_its_children(
     await store.submit(child.sleep_for_event())
     heard = Heard(store)
     assert await store.submit(held.save(done(), cancel=Cancel(child.run.id, "given up", ERROR))) == AT_ONCE
-    assert await store.load_run(child.run.id) == replace(child.run, status=RunStatus.CANCELLED, error=ERROR)
+    assert await store.load_run(child.run.id) == child.run._replace(status=RunStatus.CANCELLED, error=ERROR)
     assert await status(store, grandchild) is RunStatus.CANCELLED
     assert await status(store, held.run) is RunStatus.PENDING
     assert [set(news.ended) for news in heard.own] == [{child.run.id, grandchild.id}]

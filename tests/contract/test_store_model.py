@@ -10,7 +10,6 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -126,7 +125,7 @@ class Player:
 
     def new_run(self) -> Run:
         if self.runs and self.random.random() < 0.1:
-            return replace(self.random.choice(self.runs), args="[2]")
+            return self.random.choice(self.runs)._replace(args="[2]")
         run = new_run(
             self.clock,
             id=self.uuid(),
@@ -149,14 +148,14 @@ class Player:
         if start is None and self.random.random() < 0.15:
             emit = Emit(self.event())
         cancel = self.maybe(self.cancel(), 0.1) if start is None and emit is None else None
-        return SaveStep(self.holder(), replace(record, result=bad), start=start, emit=emit, cancel=cancel)
+        return SaveStep(self.holder(), record._replace(result=bad), start=start, emit=emit, cancel=cancel)
 
     def cancel(self) -> Cancel:
         return Cancel(self.some_run(), self.random.choice(["enough", "too late"]), '{"type":"C"}')
 
     def event(self) -> Event:
         if self.events and self.random.random() < 0.15:
-            return replace(self.random.choice(self.events), payload='"again"')
+            return self.random.choice(self.events)._replace(payload='"again"')
         event = new_event(
             self.clock,
             self.random.choice(KEYS),
@@ -256,7 +255,7 @@ class Side:
     def _common_event(self, event: Event) -> Event:
         if event.seq not in self._seqs:
             self._seqs = sorted([*self._seqs, event.seq])
-        return replace(event, seq=self._seqs.index(event.seq) + 1)
+        return event._replace(seq=self._seqs.index(event.seq) + 1)
 
 
 def merged(news: list[News]) -> News:

@@ -258,7 +258,7 @@ async def test_a_record_in_a_session_and_a_mark_in_the_lane_do_not_meet(here: Pr
     held = await begin(here.store, clock)
     async with here.manager.get_session(label="step") as session:
         await write(session)
-        late = here.store.submit(held.save(replace(done(), seq=None)))
+        late = here.store.submit(held.save(done()._replace(seq=None)))
         await here.store.submit_in(session, [held.save(done())])
         await session.commit()
     with pytest.raises(StaleEpoch):

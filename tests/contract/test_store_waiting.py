@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -78,7 +77,7 @@ async def test_an_event_of_another_process_just_after_the_wait_wakes_it(world: W
             found = await claim(here, held.holder.worker_id)
             assert [each.run.id for each in found.claims] == [held.run.id]
             held = held.taken_by(held.holder.worker_id, found.claims[0].epoch)
-        held = Held(replace(held.run, created_at=clock.move(seconds=1)), held.holder)
+        held = Held(held.run._replace(created_at=clock.move(seconds=1)), held.holder)
 
 
 async def test_an_event_long_after_the_wait_wakes_it(store: Store, clock: HandClock) -> None:
@@ -203,9 +202,9 @@ async def test_emitting_twice_with_one_id_is_one_event(store: Store, clock: Hand
     held = await begin(store, clock)
     event = new_event(clock, payload='"first"')
     first = await store.submit(Emit(event))
-    assert first == Emitted(replace(event, seq=first.event.seq), woken=0, created=True)
+    assert first == Emitted(event._replace(seq=first.event.seq), woken=0, created=True)
     await store.submit(held.sleep_for_event()._replace(waits=(wait_for(held.run, after=first.event.seq),)))
-    again = await store.submit(Emit(replace(event, payload='"second"')))
+    again = await store.submit(Emit(event._replace(payload='"second"')))
     assert again == Emitted(first.event, woken=0, created=False)
     assert await claimed(store) == []
 

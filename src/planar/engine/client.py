@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -125,7 +124,7 @@ class Client:
         """Put the start of *run* in the lane; a worker of this process begins the run at once."""
         mine = self._worker.reserve(run.workflow) if self._worker is not None and run.idempotency_key is None else None
         inserting = self.store.submit(StartRun(run, mine))
-        if self.notices:
+        if self.notices.listeners:
             inserting.add_done_callback(partial(self._tell_started, run))
         if mine is not None and self._worker is not None:
             self._worker.adopt(Claim(run, epoch=1), inserting)
@@ -163,7 +162,7 @@ class Client:
 
     def _started(self, run_id: UUID, end: asyncio.Future[Ending], inserting: asyncio.Future[Started]) -> None:
         self._starting.discard(run_id)
-        if run_id in self._unlooked:
+        if self._unlooked and run_id in self._unlooked:
             self._unlooked.discard(run_id)
             self._look_soon()
         error = asyncio.CancelledError() if inserting.cancelled() else inserting.exception()
@@ -319,13 +318,11 @@ class _Hearing:
 async def _written_scope() -> SessionScope | None:
     """The session of this task if its open transaction has written: the writer rests meanwhile, so what we write goes with it."""
     scope = current_scope()
-    if scope is None or scope.session is None or not await scope.flush():
-        return None
-    return scope
+    return scope if scope is not None and scope.session is not None and await scope.flush() else None
 
 
 def _with_ending(run: Run, ending: Ending) -> Run:
-    return replace(run, status=ending.status, result=ending.result, error=ending.error)
+    return run._replace(status=ending.status, result=ending.result, error=ending.error)
 
 
 def _not_found(run_id: UUID) -> RunNotFound:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from uuid import UUID
 
 from planar.engine.core.lifecycle import Ending
@@ -50,7 +49,7 @@ class Endings:
             task.cancel()
 
     def _hear(self, news: News) -> None:
-        if not news.endings or not self._notices:
+        if not news.endings or not self._notices.listeners:
             return
         known = {run_id: run for run_id in news.endings if (run := self._find(run_id)) is not None}
         # After whoever waits for records of the same commit: steps are told before the end of their run.
@@ -73,4 +72,4 @@ class Endings:
     def _tell(self, runs: dict[UUID, Run], endings: dict[UUID, Ending]) -> None:
         for run_id, run in runs.items():
             status, result, error = endings[run_id]
-            self._notices.publish(_KINDS[status], replace(run, status=status, result=result, error=error))
+            self._notices.publish(_KINDS[status], run._replace(status=status, result=result, error=error))

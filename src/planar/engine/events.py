@@ -43,23 +43,20 @@ class Notices:
     """The listeners of one app. Slim values go out; whoever needs rows builds them."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
-
-    def __bool__(self) -> bool:
-        """Whether anybody listens: without listeners nothing is built."""
-        return bool(self._listeners)
+        self.listeners: list[Listener] = []
+        """Who listens. Without anybody nothing is built."""
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call *listener* with each notice; the answer ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener) if listener in self.listeners else None
 
     def publish(self, kind: NoticeKind, run: Run, step: StepRecord | None = None) -> None:
         """Tell everybody. A listener that fails is logged and hurts nobody."""
-        if not self._listeners:
+        if not self.listeners:
             return
         notice = Notice(kind, run, step)
-        for listener in list(self._listeners):
+        for listener in list(self.listeners):
             try:
                 listener(notice)
             except Exception:

@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from planar.engine.config import WorkerConfig
@@ -109,8 +108,8 @@ class LiveRuns:
             # Known when it was claimed, and not any more: it waits for somebody who knows it.
             self._unheld.hand_back(self._unheld.holder(claim))
             return None
-        if claim.cancel_reason is None and claim.run.id in self.asked:
-            claim = replace(claim, cancel_reason=self.asked[claim.run.id])
+        if self.asked and claim.cancel_reason is None and claim.run.id in self.asked:
+            claim = claim._replace(cancel_reason=self.asked[claim.run.id])
         if claim.recoveries > self.config.max_recoveries:
             self._unheld.give_up(claim)
             return None
@@ -150,7 +149,8 @@ class LiveRuns:
         self.watched.pop(live, None)
         if self._live.get(live.id) is live:
             del self._live[live.id]
-        self.woke(live)
+        if self._sleeping:
+            self.woke(live)
         self._lookout.note_room()
         if task.cancelled():
             # Before its code had begun.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from planar.context import bind_services
-from planar.engine.catalog import Catalogue
+from planar.engine.catalog import Catalogue, Registry
 from planar.workflows import WorkflowWrapper, step, workflow
 from planar.workflows.exceptions import WorkflowNotRegistered
 from tests.integration.engine.conftest import Opener, client, until, until_status
@@ -57,15 +57,12 @@ async def doubled(number: int) -> int:
 
 
 async def test_a_run_of_an_unknown_workflow_waits_for_a_worker_that_knows_it(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    from planar.engine import catalog
-
     async with open_app(doubled) as app:
-        app.worker._stopping = True  # this worker takes nothing more
+        await app.worker.stop()  # nobody takes it here
         run = await doubled.start(4)
     with monkeypatch.context() as patched:
-        patched.setattr(catalog, "CATALOGUE", Catalogue())
+        patched.setattr(Registry.__init__, "__defaults__", (Catalogue(),))
         async with open_app() as app:
-            app.registry._catalogue = Catalogue()
             row = await until_status(run.id, "pending")
             assert row.reason == "ready"
             with pytest.raises(WorkflowNotRegistered):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -110,7 +109,7 @@ async def test_runs_that_end_elsewhere_are_looked_up_all_at_once(open_app: Opene
         async def counted(run_ids: Iterable[UUID]) -> dict[UUID, Run]:
             looks.append(list(run_ids))
             found = await load_runs(looks[-1])
-            return {run_id: replace(found[run_id], status=RunStatus.SUCCEEDED, result='"elsewhere"') for run_id in found}
+            return {run_id: found[run_id]._replace(status=RunStatus.SUCCEEDED, result='"elsewhere"') for run_id in found}
 
         waiters = [asyncio.create_task(sleeping.wait_for_completion(run_id)) for run_id in runs]
 

@@ -247,7 +247,7 @@ async def test_nobody_is_told_after_the_block(open_app: Opener) -> None:
             await greeting("bo")
             await until(_answer(lambda: len([each for each in other if each.kind is Notification.WORKFLOW_SUCCEEDED]) == 2))
         assert len(heard) == before
-        assert not app.notices  # and while nobody listens, nothing is built
+        assert not app.notices.listeners  # and while nobody listens, nothing is built
 
 
 async def test_the_apps_own_callback_hears_of_every_life_of_the_app(databases: Databases) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -426,7 +425,7 @@ async def test_whoever_waits_for_a_run_hears_of_its_end_though_a_look_failed(ope
             if len(CALLS) == 1:
                 raise sqlite3.OperationalError("disk I/O error")
             loaded = await load_runs(run_ids)
-            return {each: replace(loaded[each], status=RunStatus.SUCCEEDED, result='"elsewhere"') for each in loaded}
+            return {each: loaded[each]._replace(status=RunStatus.SUCCEEDED, result='"elsewhere"') for each in loaded}
 
         async def waits() -> bool:
             return bool(client()._waiting)

@@ -92,7 +92,7 @@ async def test_the_app_is_afterwards_what_it_was_before(app: PlanarApp) -> None:
         assert app.services.get(DatabaseManager) is manager
         assert app.services.get(Clock) is SYSTEM_CLOCK
         assert app.tracer is tracer
-        assert not app.notices
+        assert not app.notices.listeners
         with pytest.raises(ServiceNotFound):
             current_services()
         with pytest.raises(RuntimeError, match="not running"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from planar.engine.core.model import Run, RunStatus, StepRecord, StepStatus
@@ -30,7 +30,7 @@ def replay(history: History, run: Run, records: Iterable[StepRecord]) -> Replaye
 
     def fill(database: MemoryDatabase) -> None:
         database.runs = {each.id: each for each in history.runs}
-        database.runs[run.id] = replace(run, status=RunStatus.PENDING, result=None, error=None)
+        database.runs[run.id] = run._replace(status=RunStatus.PENDING, result=None, error=None)
         database.steps = {id: {record.path: record for record in steps} for id, steps in history.steps.items()}
         database.steps[run.id] = dict(known)
         database.events = list(history.events)
@@ -59,7 +59,7 @@ def first_ended(records: Iterable[StepRecord], number: int) -> list[StepRecord]:
     ended = sorted((record for record in all_records if record.seq is not None), key=lambda record: record.seq or 0)
     known, open_ones = ended[:number], ended[number:]
     marks = [
-        replace(record, seq=None, status=StepStatus.RUNNING, result=None, error=None)
+        record._replace(seq=None, status=StepStatus.RUNNING, result=None, error=None)
         for record in open_ones
         if record.retry_count and any(is_inside(each.path, record.path) for each in known)
     ]

@@ -10,7 +10,7 @@ import asyncio
 import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count, pairwise
 from pathlib import Path
 from tempfile import mkdtemp
@@ -90,7 +90,7 @@ def client() -> Client:
 
 async def start(label: str, workflow: WorkflowWrapper[..., Any], *args: Any) -> UUID:
     """Start the run *label*, unless a process that died has done so."""
-    run = replace(client().new_run(workflow.definition, args, {}), id=run_id(label))
+    run = client().new_run(workflow.definition, args, {})._replace(id=run_id(label))
     if await client().store.load_run(run.id) is None:
         await client().start(run)
     return run.id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,7 +59,7 @@ def retries_counted_in_memory(patch: pytest.MonkeyPatch) -> None:
     sleep = MemoryEntries._sleep
 
     def forgetful(self: MemoryEntries, entry: Sleep, news: News) -> Any:
-        return sleep(self, entry._replace(marks=tuple(replace(mark, retry_count=0) for mark in entry.marks)), news)
+        return sleep(self, entry._replace(marks=tuple(mark._replace(retry_count=0) for mark in entry.marks)), news)
 
     patch.setattr(MemoryEntries, "_sleep", forgetful)
 

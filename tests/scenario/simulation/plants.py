@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -133,7 +132,7 @@ def retry_count_kept_in_memory() -> AbstractContextManager[Any]:
     """How often a step was tried again is not part of what is written."""
 
     def write_step(self: MemoryEntries, run_id: UUID, record: StepRecord) -> bool:
-        return _write_step(self, run_id, replace(record, retry_count=0))
+        return _write_step(self, run_id, record._replace(retry_count=0))
 
     return patch.object(MemoryEntries, "_write_step", write_step)
 

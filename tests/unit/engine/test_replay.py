@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,7 +32,7 @@ def ended(path: str, seq: int, identity: StepIdentity = CHARGE, status: StepStat
 
 
 def begun(path: str, identity: StepIdentity = CHARGE, **fields: Any) -> StepRecord:
-    return replace(ended(path, 1, identity, StepStatus.RUNNING, **fields), seq=None)
+    return ended(path, 1, identity, StepStatus.RUNNING, **fields)._replace(seq=None)
 
 
 def call(journal: Journal, path: str, identity: StepIdentity = CHARGE, args: str | None = "[]", kwargs: str | None = "{}") -> Decision:
@@ -54,7 +53,7 @@ def test_a_step_that_had_only_begun_runs_again_and_knows_its_mark() -> None:
 
 @pytest.mark.parametrize("status", [StepStatus.RUNNING, StepStatus.FAILED])
 def test_a_record_without_a_place_in_the_order_is_not_final_whatever_its_status(status: StepStatus) -> None:
-    mark = replace(begun("1"), status=status)
+    mark = begun("1")._replace(status=status)
     assert call(Journal([mark]), "1") == Execute(mark)
 
 

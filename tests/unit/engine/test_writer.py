@@ -15,7 +15,7 @@ import pytest
 from planar.engine.errors import StaleEpoch
 from planar.engine.store import writer as writer_module
 from planar.engine.store.port import Entry, News, RegisterWorker, RetireWorker
-from planar.engine.store.writer import Turn, Writer
+from planar.engine.store.writer import Execute, Turn, Writer
 from planar.errors import InternalError
 from tests.contract.store_world import until
 
@@ -43,16 +43,16 @@ class Notebook:
         connection.set_trace_callback(self._trace)
         return connection
 
-    def apply(self, connection: sqlite3.Connection, entry: Entry, news: News) -> Any:
+    def apply(self, execute: Execute, entry: Entry, news: News) -> Any:
         assert isinstance(entry, RegisterWorker | RetireWorker)
         if entry.worker_id == STALE:
             raise StaleEpoch("not yours")
-        connection.execute("insert into note values (?)", (entry.worker_id.hex,))
+        execute("insert into note values (?)", (entry.worker_id.hex,))
         news.due = True
         if entry.worker_id == POISON:
             raise ValueError("cannot be stored")
         if entry.worker_id == KILLS_THE_TRANSACTION:
-            connection.execute("rollback")
+            execute("rollback", ())
             raise sqlite3.OperationalError("disk I/O error")
         self._group += 1
         return entry.worker_id

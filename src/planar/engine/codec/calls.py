@@ -81,7 +81,7 @@ class CallCodec:
             ResultNotStorable: the value has no stored form, or does not fit the annotation.
         """
         form = self._result
-        kind = cast("type[Any]", type(value))
+        kind: type[Any] = type(value)
         try:
             text = text_of(value if kind in form.exact else form.dump(value))
             if kind in form.same and len(text) < _LONG:

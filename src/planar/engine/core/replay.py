@@ -63,16 +63,24 @@ class Journal:
 
     def __init__(self, records: Iterable[StepRecord] = ()) -> None:
         self._by_path = {record.path: record for record in records}
-        ended = [record for record in self._by_path.values() if record.seq is not None and not self._is_in_ended_step(record.path)]
-        self._order = sorted(ended, key=lambda record: record.seq or 0)
+        self._order: list[StepRecord] = []
+        """What has ended, in the order of recording."""
         self._position = 0
         self._closed: set[str] = set()
         self._passed: set[str] = set()
         self._inner: dict[str, StepRecord] = {}
-        for record in self._by_path.values():
+        self.last_seq = self.last_step_id = 0
+        if self._by_path:
+            self._read()
+
+    def _read(self) -> None:
+        known = self._by_path.values()
+        ended = [record for record in known if record.seq is not None and not self._is_in_ended_step(record.path)]
+        self._order = sorted(ended, key=lambda record: record.seq or 0)
+        for record in known:
             self._note_inner(record)
-        self.last_seq = max((record.seq or 0 for record in self._by_path.values()), default=0)
-        self.last_step_id = max((record.step_id for record in self._by_path.values()), default=0)
+        self.last_seq = max(record.seq or 0 for record in known)
+        self.last_step_id = max(record.step_id for record in known)
 
     def __len__(self) -> int:
         return len(self._by_path)
@@ -95,8 +103,9 @@ class Journal:
 
     def next(self) -> StepRecord | None:
         """The record whose turn it is to be handed out; None once the history is used up."""
-        while self._position < len(self._order):
-            record = self._order[self._position]
+        order = self._order
+        while self._position < len(order):
+            record = order[self._position]
             if not self._is_closed(record.path):
                 return record
             self._position += 1
@@ -104,7 +113,7 @@ class Journal:
 
     def step_id_around(self, path: str) -> int | None:
         """The number that the step at *path* had, if only what it called is recorded: it had no mark yet when its worker died."""
-        nested = self.next()
+        nested = self.next() if self._by_path else None
         return nested.parent_step_id if nested is not None and next(enclosing(nested.path), None) == path else None
 
     def close(self, path: str) -> None:
@@ -124,7 +133,7 @@ class Journal:
     def leftover(self) -> StepRecord | None:
         """A record that the code never asked for, when its function has ended."""
         ended = self.next()
-        if ended is not None:
+        if ended is not None or not self._by_path:
             return ended
         marks = (record for record in self._by_path.values() if record.seq is None)
         return next((mark for mark in marks if not self._is_closed(mark.path) and not self._is_in_ended_step(mark.path)), None)
@@ -152,6 +161,8 @@ def is_inside(path: str, outer: str) -> bool:
 
 def decide(journal: Journal, path: str, identity: StepIdentity, args: str | None, kwargs: str | None) -> Decision:
     """What to do about the call of *identity* at *path* with the arguments *args* and *kwargs* (JSON texts)."""
+    if not journal:
+        return Execute(None)
     record = journal.get(path)
     turn = journal.next()
     if record is not None:

@@ -195,7 +195,7 @@ class Parking:
             live.detach()
             return
         for seat in seats:
-            if not seat.is_marked and live.parts.notices:
+            if not seat.is_marked and live.parts.notices.listeners:
                 for mark in seat.step.marks():
                     live.tell(mark)
             seat.is_marked = True

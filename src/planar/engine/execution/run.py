@@ -48,6 +48,7 @@ class LiveRun:
     def __init__(self, parts: Parts, claim: Claim, definition: Definition, records: Iterable[StepRecord]) -> None:
         self.parts = parts
         self.run = claim.run
+        self.id: UUID = claim.run.id
         self.definition = definition
         self.holder = Holder(self.run.id, parts.worker_id, claim.epoch)
         """The fence of what this run writes."""
@@ -75,11 +76,6 @@ class LiveRun:
         self._unfinished: dict[asyncio.Future[Any], str] = {}
         """The records of ended steps that may not be on disk yet, and their paths."""
         self._helpers: set[asyncio.Task[Any]] = set()
-
-    @property
-    def id(self) -> UUID:
-        """The run's id."""
-        return self.run.id
 
     @property
     def epoch(self) -> int:
@@ -259,7 +255,7 @@ class LiveRun:
         self._pending.append(future)
         if record.seq is not None:
             self._unfinished[future] = record.path
-        if self.parts.notices:
+        if self.parts.notices.listeners:
             future.add_done_callback(lambda done: self._tell(done, record))
         return future
 
@@ -270,7 +266,7 @@ class LiveRun:
     def mark(self, record: StepRecord) -> None:
         """Put a mark in the lane. Nobody waits for it, and it may be refused: the step may have ended meanwhile."""
         future = self.parts.store.submit(SaveStep(self.holder, record))
-        if self.parts.notices:
+        if self.parts.notices.listeners:
             future.add_done_callback(lambda done: self._tell(done, record))
 
     def tell(self, record: StepRecord) -> None:
@@ -309,7 +305,7 @@ class LiveRun:
         Raises:
             RunDetached: a record was refused, because another worker holds the run.
         """
-        unfinished = self.unfinished()
+        unfinished = self.unfinished() if self._pending else None
         if unfinished is not None:
             # The record goes its way even if this run is cancelled meanwhile.
             await settled(unfinished)

@@ -19,8 +19,9 @@ async def settled(future: asyncio.Future[Any]) -> None:
     future.add_done_callback(wake)
     try:
         await waiting
-    finally:
+    except BaseException:
         future.remove_done_callback(wake)
+        raise
 
 
 async def outlast(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:

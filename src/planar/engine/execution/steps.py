@@ -55,7 +55,8 @@ PATIENCE = 5.0
 async def perform(frame: Frame, call: StepCall) -> Any:
     """Call a step from *frame*; its result is always the restored one, its error always the restored error."""
     live: LiveRun = frame.run
-    rest(live, frame)
+    if live.turns.several:
+        rest(live, frame)
     try:
         return await _perform(live, frame, call)
     finally:
@@ -78,7 +79,8 @@ def go_on(live: LiveRun, frame: Frame) -> None:
 
 async def _perform(live: LiveRun, frame: Frame, call: StepCall) -> Any:
     path = frame.next_path()
-    check_place(frame, call)
+    if frame.step_id is not None:
+        check_place(frame, call)
     decision = await live.decide(frame, path, call.identity, call.args, call.kwargs)
     match decision:
         case Execute(mark):
@@ -230,7 +232,8 @@ async def enter(step: OpenStep) -> None:
 async def record_at_once(frame: Frame, call: StepCall, prepare: Callable[[], tuple[Any, dict[str, Any]]]) -> Any:
     """Call a step that has no body, from workflow code. *prepare* says its result and what is written with its record (a start)."""
     live: LiveRun = frame.run
-    rest(live, frame)
+    if live.turns.several:
+        rest(live, frame)
     try:
         path = frame.next_path()
         decision = await live.decide(frame, path, call.identity, call.args, call.kwargs)

@@ -40,7 +40,7 @@ class WorkerLease:
 
     def has_run_out(self) -> bool:
         """Whether others may have taken this worker for dead."""
-        return self.ends < SYSTEM_CLOCK.monotonic()
+        return self.ends != float("inf") and self.ends < SYSTEM_CLOCK.monotonic()
 
     async def holds(self, term: int) -> bool:
         """Wait until the lease is good again; whether what was claimed in *term* may still be this worker's."""

@@ -24,8 +24,10 @@ OTHER_STEP_COLUMNS = "parent_step_id, display_name, error, wakeup_at, child_id, 
 
 _KINDS = {kind.value: kind for kind in StepKind}
 _STATUSES = {status.value: status for status in StepStatus}
-_STAMP_LENGTH = len("2026-01-02 03:04:05.000006")
 _OFFSET = "+00:00"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_newest: tuple[int, int, str] = (0, 0, "1970-01-01 00:00:00")
+"""The day and the second of the last stamp, and their text. Replaced as a whole: threads share it."""
 
 EVENT_COLUMNS = "seq, id, event_key, workflow_id, payload, timestamp, idempotency_key"
 
@@ -48,7 +50,14 @@ def stamp(moment: datetime | None) -> str | None:
         if moment.tzinfo is None:
             raise ValueError(f"{moment} has no time zone; for UTC, make it with datetime(..., tzinfo=UTC).")
         moment = moment.astimezone(UTC)
-    return moment.isoformat(" ", "microseconds")[:_STAMP_LENGTH]
+    global _newest
+    since = moment - _EPOCH
+    days, seconds, text = _newest
+    if since.seconds != seconds or since.days != days:
+        # The text of a time takes longer to make than all else of a row, and most stamps are of the second that is.
+        text = moment.isoformat(" ", "seconds")[: -len(_OFFSET)]
+        _newest = since.days, since.seconds, text
+    return f"{text}.{since.microseconds:06}"
 
 
 def moment(text: str | None) -> datetime | None:
@@ -62,6 +71,11 @@ def _moment(text: str) -> datetime:
 
 def _uuid(text: str | None) -> UUID | None:
     return UUID(text) if text is not None else None
+
+
+def is_plain_run(run: Run) -> bool:
+    """Whether *run* is new, and as most are: started by nobody known, by no other run, under no key."""
+    return run.status is RunStatus.PENDING and run.parent_id is None and run.principal is None and run.idempotency_key is None
 
 
 def run_from_row(row: Any) -> Run:

@@ -43,14 +43,16 @@ from planar.engine.store.port import (
     shown_event,
     wait_keys,
 )
-from planar.engine.store.rows import EVENT_COLUMNS, RUN_COLUMNS, event_from_row, moment, run_from_row, stamp
+from planar.engine.store.rows import EVENT_COLUMNS, RUN_COLUMNS, event_from_row, is_plain_run, moment, run_from_row, stamp
 from planar.engine.store.statements import (
     ANY_RUN_AWAITED,
     CLAIM_OF_RUN,
     CLOSE_RUN,
+    CLOSE_SUCCEEDED,
     GLOBAL_EVENTS,
     INSERT_CLAIM,
     INSERT_EVENT,
+    INSERT_PLAIN_RUN,
     INSERT_RUN,
     OWN_EVENTS,
     RECLAIM,
@@ -121,8 +123,12 @@ class SqlEntries:
     def _start_run(self, execute: Execute, entry: StartRun, news: News) -> Started:
         run = entry.run
         run_id, created = run.id.hex, stamp(run.created_at)
-        row = (run_id, run.workflow, _hex(run.parent_id), str(run.status), run.args, run.kwargs, run.principal, run.idempotency_key)
-        if execute(INSERT_RUN, (*row, created, created)).rowcount == 0:
+        if is_plain_run(run):
+            inserted = execute(INSERT_PLAIN_RUN, (run_id, run.workflow, run.args, run.kwargs, created))
+        else:
+            row = (run_id, run.workflow, _hex(run.parent_id), str(run.status), run.args, run.kwargs, run.principal, run.idempotency_key)
+            inserted = execute(INSERT_RUN, (*row, created, created))
+        if inserted.rowcount == 0:
             return self._existing(execute, run)
         worker = _hex(entry.worker_id)
         epoch = 1 if worker else 0
@@ -182,7 +188,10 @@ class SqlEntries:
 
     def _close_run(self, execute: Execute, run_id: UUID, ending: Ending, news: News) -> None:
         run = run_id.hex
-        execute(CLOSE_RUN, (str(ending.status), ending.result, ending.error, self._stamp, run))
+        if ending.status is RunStatus.SUCCEEDED and ending.result is not None and ending.error is None:
+            execute(CLOSE_SUCCEEDED, (ending.result, self._stamp, run))
+        else:
+            execute(CLOSE_RUN, (str(ending.status), ending.result, ending.error, self._stamp, run))
         news.note_end(run_id, ending)
         if self._any_run_awaited is None:
             self._any_run_awaited = execute(ANY_RUN_AWAITED, ()).fetchone() is not None

@@ -62,7 +62,7 @@ class SqliteStore:
         if path is None:
             raise InternalError("The database is not connected to an SQLite file.")
         self._alive = LockFiles(lock_folder(path))
-        writer = Writer(lambda: _connect(path), lambda connection, entry, news: self._apply(connection, entry, news), self._publish)
+        writer = Writer(lambda: _connect(path), self._entries.apply, self._publish)
         await writer.open()
         self._writer = self._manager.write_gate = writer
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="planar-reader")
@@ -158,9 +158,6 @@ class SqliteStore:
             "select run_id, cancel_reason from workflow_claim where worker_id = ? and cancel_reason is not null", (worker_id.hex,)
         )
         return {UUID(row[0]): row[1] for row in rows}
-
-    def _apply(self, connection: sqlite3.Connection, entry: Entry, news: News) -> Any:
-        return self._entries.apply(connection.execute, entry, news)
 
     def _publish(self, news: News) -> None:
         for listener in list(self._listeners):

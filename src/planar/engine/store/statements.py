@@ -25,7 +25,12 @@ from planar.engine.store.rows import (
 FENCE = "where run_id = ? and epoch = ? and worker_id = ?"
 
 INSERT_RUN = f"insert into workflow_run ({RUN_COLUMNS}) values (?, ?, ?, ?, ?, ?, null, null, ?, ?, ?, ?) on conflict do nothing"
+INSERT_PLAIN_RUN = """
+insert into workflow_run (id, function_name, status, args, kwargs, created_at, updated_at) values (?1, ?2, 'pending', ?3, ?4, ?5, ?5)
+on conflict do nothing
+"""
 INSERT_CLAIM = "insert into workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason) values (?, ?, ?, ?, ?, 'ready')"
+CLOSE_SUCCEEDED = "update workflow_run set status = 'succeeded', result = ?, updated_at = ? where id = ?"
 CLOSE_RUN = "update workflow_run set status = ?, result = ?, error = ?, updated_at = ? where id = ?"
 
 RELEASE = f"update workflow_claim set worker_id = null, due_at = ?, reason = 'ready', waiting_for_event = null {FENCE}"

@@ -15,7 +15,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from planar.clock import SYSTEM_CLOCK
@@ -31,7 +30,8 @@ LOOK_SECONDS = 0.05
 
 LARGEST_BATCH = 1000
 
-Apply = Callable[[sqlite3.Connection, Entry, News], Any]
+Execute = Callable[[str, tuple[Any, ...]], Any]
+Apply = Callable[[Execute, Entry, News], Any]
 Item = tuple[Entry, "asyncio.Future[Any]"]
 
 
@@ -118,9 +118,9 @@ class Writer:
             connection = self._connect()
             self._version = _data_version(connection)
         except Exception as error:
-            self._call(partial(self._tell_opened, error))
+            self._call(self._tell_opened, error)
             return
-        self._call(partial(self._tell_opened, None))
+        self._call(self._tell_opened, None)
         try:
             self._serve(connection)
         finally:
@@ -180,7 +180,7 @@ class Writer:
             return
         if newest != self._version:
             self._version = newest
-            self._call(lambda: self._publish(News(foreign=True)))
+            self._call(self._publish, News(foreign=True))
 
     def _write(self, connection: sqlite3.Connection, batch: Sequence[Item]) -> None:
         news = News()
@@ -195,12 +195,13 @@ class Writer:
                     self._write(connection, [item])
                 return
         futures = [future for _, future in batch]
-        self._call(lambda: self._resolve(futures, outcomes, news))
+        self._call(self._resolve, futures, outcomes, news)
 
     def _transact(self, connection: sqlite3.Connection, entries: Sequence[Entry], news: News) -> list[Any]:
         _begin(connection)
         try:
-            outcomes = [self._outcome(connection, entry, news) for entry in entries]
+            execute = connection.execute
+            outcomes = [self._outcome(execute, entry, news) for entry in entries]
             connection.execute("commit")
         except BaseException:
             if connection.in_transaction:
@@ -208,9 +209,9 @@ class Writer:
             raise
         return outcomes
 
-    def _outcome(self, connection: sqlite3.Connection, entry: Entry, news: News) -> Any:
+    def _outcome(self, execute: Execute, entry: Entry, news: News) -> Any:
         try:
-            return self._apply(connection, entry, news)
+            return self._apply(execute, entry, news)
         except StaleEpoch as refusal:
             # The fence is the first statement of an entry, so nothing of it was written.
             return refusal
@@ -228,9 +229,9 @@ class Writer:
         if news:
             self._publish(news)
 
-    def _call(self, function: Callable[[], Any]) -> None:
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
         try:
-            self._loop.call_soon_threadsafe(function)
+            self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
             logger.debug("the event loop has ended before its writer")
 

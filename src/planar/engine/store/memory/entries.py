@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 from uuid import UUID
 
@@ -86,7 +86,7 @@ class MemoryEntries:
         if earlier is not None:
             return Started(earlier, created=False)
         epoch = 1 if entry.worker_id else 0
-        self._db.runs[run.id] = replace(run, result=None, error=None)
+        self._db.runs[run.id] = run._replace(result=None, error=None)
         self._db.claims[run.id] = RunClaim(run.id, run.workflow, run.created_at, entry.worker_id, epoch)
         news.due = news.due or entry.worker_id is None
         return Started(run.id, created=True, epoch=epoch)
@@ -110,9 +110,9 @@ class MemoryEntries:
         if mark is not None and mark.seq is not None:
             return False
         if mark is not None:
-            record = replace(record, step_id=mark.step_id, parent_step_id=mark.parent_step_id, name=mark.name, qualname=mark.qualname)
-            record = replace(record, kind=mark.kind, display_name=mark.display_name, created_at=mark.created_at)
-        steps[record.path] = replace(record, created_at=record.created_at or now, updated_at=now)
+            record = record._replace(step_id=mark.step_id, parent_step_id=mark.parent_step_id, name=mark.name, qualname=mark.qualname)
+            record = record._replace(kind=mark.kind, display_name=mark.display_name, created_at=mark.created_at)
+        steps[record.path] = record._replace(created_at=record.created_at or now, updated_at=now)
         return True
 
     def _sleep(self, entry: Sleep, news: News) -> Slept:
@@ -137,7 +137,7 @@ class MemoryEntries:
 
     def _close(self, run_id: UUID, ending: Ending, news: News) -> None:
         self._db.claims.pop(run_id, None)
-        self._db.runs[run_id] = replace(self._db.runs[run_id], status=ending.status, result=ending.result, error=ending.error)
+        self._db.runs[run_id] = self._db.runs[run_id]._replace(status=ending.status, result=ending.result, error=ending.error)
         news.note_end(run_id, ending)
         self._wake(f"run:{run_id.hex}", None, news)
 
@@ -172,7 +172,7 @@ class MemoryEntries:
         earlier = self._db.find_emitted(entry.event)
         if earlier is not None:
             return Emitted(earlier, woken=0, created=False)
-        event: Event = replace(entry.event, seq=len(self._db.events) + 1)
+        event: Event = entry.event._replace(seq=len(self._db.events) + 1)
         self._db.events.append(event)
         news.emitted.add(event.key)
         return Emitted(event, woken=self._wake(f"event:{event.key}", event.run_id, news))
