@@ -34,8 +34,6 @@ class Words:
     """The seconds since ``beat_at``; null where nobody beats."""
     awaited_run: str
     """The id in a ``key`` that is ``run:<id>``."""
-    join_unfinished: str
-    """What joins, to each ``name.name``, the runs ``r`` of that workflow that have not ended, by an index and no other way."""
 
 
 async def read_workers(ask: Ask, words: Words, revision: str | None, holds_lock: Callable[[UUID], bool | None]) -> tuple[WorkerFacts, ...]:
@@ -55,8 +53,8 @@ def _worker(row: Any, holds_lock: Callable[[UUID], bool | None]) -> WorkerFacts:
     return WorkerFacts(worker_id, host, pid, version, bool(alive), started, silent, holds_lock(worker_id), runs)
 
 
-async def read_runs(ask: Ask, words: Words) -> RunFacts:
-    """What there is to run, and what will never be run."""
+async def read_runs(ask: Ask, words: Words, read_through: Ask | None = None) -> RunFacts:
+    """What there is to run, and what will never be run. All that ever ran is read through once, by *read_through* if it is given."""
     ((unfinished, asleep),) = await ask(f"""
 select count(*), coalesce(sum(case when worker_id is null and (due_at is null or due_at > {words.now}) then 1 else 0 end), 0)
 from {words.schema}workflow_claim
@@ -68,26 +66,19 @@ select function_name, count(*), {words.seconds_since("min(due_at)")},
 from {words.schema}workflow_claim c where worker_id is null and due_at <= {words.now} group by function_name order by function_name
 """)
     found = {trouble: await ask(_some(question, words)) for trouble, question in _TROUBLES.items()}
+    found[Trouble.NO_CLAIM] = await (read_through or ask)(_some(_NO_CLAIM, words))
     troubles = {trouble: TroubledRuns(rows[0][0], tuple(UUID(str(row[1])) for row in rows)) for trouble, rows in found.items() if rows}
     return RunFacts(unfinished, asleep, tuple(DueRuns(*row) for row in due), troubles)
 
 
 def _some(question: str, words: Words) -> str:
-    return question.format(
-        schema=words.schema, now=words.now, awaited_run=words.awaited_run, some=SOME, join_unfinished=words.join_unfinished
-    )
+    return question.format(schema=words.schema, now=words.now, awaited_run=words.awaited_run, some=SOME)
 
 
-# An index finds the runs of one workflow that have not ended; so the names are looked up one after the other. Any other way
-# reads all that ever ran.
+# No index tells what has not ended: each run would write to it twice, for a question that is asked now and then.
 _NO_CLAIM = """
-with recursive name(name) as (
-    select min(function_name) from {schema}workflow_run
-    union all
-    select (select min(function_name) from {schema}workflow_run where function_name > name.name) from name where name.name is not null
-)
-select count(*) over (), r.id from name {join_unfinished}
-where not exists (select 1 from {schema}workflow_claim c where c.run_id = r.id) limit {some}
+select count(*) over (), r.id from {schema}workflow_run r
+where r.status = 'pending' and not exists (select 1 from {schema}workflow_claim c where c.run_id = r.id) limit {some}
 """
 
 _UNKNOWN_WORKER = """
@@ -115,7 +106,6 @@ where r.id is null or r.status <> 'pending' limit {some}
 """
 
 _TROUBLES = {
-    Trouble.NO_CLAIM: _NO_CLAIM,
     Trouble.UNKNOWN_WORKER: _UNKNOWN_WORKER,
     Trouble.NO_WAKEUP: _NO_WAKEUP,
     Trouble.MISSED_WAKEUP: _MISSED_WAKEUP,

@@ -76,6 +76,7 @@ class Cursor(Protocol):
 
 
 Execute = Callable[[str, tuple[Any, ...]], Cursor]
+"""Its answer is good until the next statement: all may share one cursor."""
 
 
 class SqlEntries:
@@ -221,9 +222,9 @@ class SqlEntries:
     def _emit(self, execute: Execute, entry: Emit, news: News) -> Emitted:
         event = entry.event
         row = (event.id.hex, event.key, _hex(event.run_id), event.payload, stamp(event.timestamp), event.idempotency_key)
-        inserted = execute(INSERT_EVENT, row)
+        is_new = execute(INSERT_EVENT, row).rowcount > 0
         stored = self._stored_event(execute, event)
-        if inserted.rowcount == 0:
+        if not is_new:
             return Emitted(stored, woken=0, created=False)
         news.emitted.add(event.key)
         return Emitted(stored, woken=self._wake(execute, f"event:{event.key}", event.run_id, news))

@@ -25,7 +25,6 @@ WORDS = Words(
     seconds_since=_seconds_since,
     seconds_silent="null",
     awaited_run="substr(w.key, 5)",
-    join_unfinished="join workflow_run r on r.function_name = name.name and r.status = 'pending'",
 )
 
 

@@ -104,7 +104,6 @@ WORKFLOW_RUN = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
     Index("ix_planar_workflow_run_function_name", "function_name", "id"),
-    Index("ix_planar_workflow_run_status", "function_name", "status"),
     Index("ix_planar_workflow_run_parent_id", "parent_id", info={PARTIAL: "parent_id is not null"}),
     Index(
         "uq_planar_workflow_run_idempotency_key",

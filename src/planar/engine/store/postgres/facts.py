@@ -25,10 +25,6 @@ WORDS = Words(
     seconds_since=_seconds_since,
     seconds_silent=f"case when isfinite(beat_at) then {_seconds_since('beat_at')} else 'infinity' end",
     awaited_run="case when w.key like 'run:%' then substr(w.key, 5)::uuid end",
-    # With an offset the planner takes it as it is; else it reads all that ever ran.
-    join_unfinished="""cross join lateral (
-    select id from planar.workflow_run where function_name = name.name and status = 'pending' offset 0
-) r""",
 )
 
 HOLDERS = f"""
@@ -75,6 +71,10 @@ async def read_postgres_facts(manager: DatabaseManager, lease_seconds: float) ->
         async def ask(statement: str) -> list[tuple[object, ...]]:
             return [tuple(row) for row in await connection.exec_driver_sql(statement)]
 
+        async def read_through(statement: str) -> list[tuple[object, ...]]:
+            await connection.exec_driver_sql("set local enable_seqscan = on")
+            return await ask(statement)
+
         await connection.exec_driver_sql(f"set local statement_timeout = '{PATIENCE}'")
         # What ever ran may be large, and what there is to run is small beside it: it is looked up, not read through.
         await connection.exec_driver_sql("set local enable_seqscan = off")
@@ -87,7 +87,7 @@ async def read_postgres_facts(manager: DatabaseManager, lease_seconds: float) ->
             lease_seconds,
             manager.pool.most_connections(),
             workers=await read_workers(ask, WORDS, migration.current, lambda _: None) if has_tables else (),
-            runs=await read_runs(ask, WORDS) if has_tables else None,
+            runs=await read_runs(ask, WORDS, read_through) if has_tables else None,
             server=await _read_server(ask, ahead, uncertain),
         )
 
