@@ -54,8 +54,8 @@ class SessionScope:
         self.is_request = False
         """Whether what uses it serves a request: then whoever sends that acts, be it nobody who is known."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._working: set[asyncio.Task[Any]] = set()
-        """What a thread has the session do at this moment."""
+        self._working: set[asyncio.Task[Any]] | None = None
+        """What threads have the session do at this moment, if one ever did."""
 
     def bind_loop(self) -> None:
         """Remember the running loop, for a thread that is to use the session through it."""
@@ -98,15 +98,16 @@ class SessionScope:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a thread's work needs a task")
-        self._working.add(task)
+        working = self._working = self._working or set()
+        working.add(task)
         try:
             return await doing(self.get())
         finally:
-            self._working.discard(task)
+            working.discard(task)
 
     async def _interrupt(self) -> None:
         """A thread that its step has left behind may use the session now; two at once would leave it, and the write lock, to nobody."""
-        for task in list(self._working):
+        for task in list(self._working or ()):
             task.cancel()
             await asyncio.wait([task])
 

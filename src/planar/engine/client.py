@@ -27,6 +27,9 @@ from planar.logging import get_logger
 
 logger = get_logger(__name__)
 
+MOST_BYTES = 4
+"""So many bytes a character takes at most in UTF-8."""
+
 LOOK_AGAIN_SECONDS = 1.0
 LOOK_ANYWAY_SECONDS = 60.0
 """The net: news of an end may be lost, as when its process was killed between the commit and the telling."""
@@ -95,7 +98,9 @@ class Client:
         """
         self.registry.check(definition)
         args_text, kwargs_text = definition.codec.dump_call(args, kwargs)
-        size = len(args_text.encode()) + len(kwargs_text.encode())
+        size = len(args_text) + len(kwargs_text)
+        if size * MOST_BYTES > self._max_argument_bytes:
+            size = len(args_text.encode()) + len(kwargs_text.encode())
         if size > self._max_argument_bytes:
             raise PayloadTooLarge(
                 f"The arguments of '{definition.name}' take {size} bytes, more than the {self._max_argument_bytes} that are allowed"

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from planar.engine.config import WorkerConfig
@@ -119,10 +120,12 @@ class LiveRuns:
         if records:
             self.parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, live.run)
         # A strong reference to the task: the loop itself keeps none, and a run that is collected is silently gone.
-        task = asyncio.create_task(self._execute(live, previous), name=f"run {live.id}", context=self._context.copy())
+        # By the loop itself: `asyncio.create_task` sets the name by one more call.
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._execute(live, previous), name=f"run {live.id}", context=self._context.copy())
         live.task = task
         self.tasks.add(task)
-        task.add_done_callback(lambda done: self._finished(done, live))
+        task.add_done_callback(partial(self._finished, live))
         if claim.cancel_reason is not None:
             asyncio.get_running_loop().call_later(self.config.cancel_seconds, self._insist, live)
         return live
@@ -144,7 +147,7 @@ class LiveRuns:
             await trace("run claimed", run_id=live.id, epoch=live.epoch)
         await drive(live)
 
-    def _finished(self, task: asyncio.Task[None], live: LiveRun) -> None:
+    def _finished(self, live: LiveRun, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
         self.watched.pop(live, None)
         if self._live.get(live.id) is live:

@@ -24,13 +24,13 @@ class RunningMarks:
 
     def __init__(self, after: float, clock: Clock = SYSTEM_CLOCK) -> None:
         self._after = after
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._since: dict[Markable, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, step: Markable) -> None:
         """*step* begins."""
-        self._since[step] = self._clock.monotonic()
+        self._since[step] = self._monotonic()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._after, self._tick)
 
@@ -46,7 +46,7 @@ class RunningMarks:
             self._timer = None
 
     def _tick(self) -> None:
-        now = self._clock.monotonic()
+        now = self._monotonic()
         for step, since in list(self._since.items()):
             # Insertion order is age order: the first young one ends the round.
             if now - since < self._after:
