@@ -158,6 +158,7 @@ class LiveRuns:
         elif task.exception() is not None:
             logger.error("a run's task failed; the run will be tried again", workflow_id=live.id, error=repr(task.exception()))
             self.hand_back(live.holder, later=True)
+        live.close()
 
     # -- as their host ------------------------------------------------------------------------------------------------
 
