@@ -54,7 +54,7 @@ class SessionScope:
         self.is_request = False
         """Whether what uses it serves a request: then whoever sends that acts, be it nobody who is known."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._working: set[asyncio.Task[Any]] = set()
+        self._working: dict[asyncio.Task[Any], None] = {}
         """What a thread has the session do at this moment."""
 
     def bind_loop(self) -> None:
@@ -98,11 +98,11 @@ class SessionScope:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a thread's work needs a task")
-        self._working.add(task)
+        self._working[task] = None
         try:
             return await doing(self.get())
         finally:
-            self._working.discard(task)
+            self._working.pop(task, None)
 
     async def _interrupt(self) -> None:
         """A thread that its step has left behind may use the session now; two at once would leave it, and the write lock, to nobody."""

@@ -123,7 +123,7 @@ class LiveRuns:
         task = asyncio.create_task(self._execute(live, previous), name=f"run {live.id}", context=self._context.copy())
         live.task = task
         self.tasks.add(task)
-        task.add_done_callback(lambda done: self._finished(done, live))
+        task.add_done_callback(lambda done: self._finished(done, live), context=self._context)
         if claim.cancel_reason is not None:
             asyncio.get_running_loop().call_later(self.config.cancel_seconds, self._insist, live)
         return live

@@ -66,8 +66,8 @@ class Journal:
         ended = [record for record in self._by_path.values() if record.seq is not None and not self._is_in_ended_step(record.path)]
         self._order = sorted(ended, key=lambda record: record.seq or 0)
         self._position = 0
-        self._closed: set[str] = set()
-        self._passed: set[str] = set()
+        self._closed: dict[str, None] = {}
+        self._passed: dict[str, None] = {}
         self._inner: dict[str, StepRecord] = {}
         for record in self._by_path.values():
             self._note_inner(record)
@@ -110,11 +110,11 @@ class Journal:
     def close(self, path: str) -> None:
         """*path* was handed out, and with it everything nested in it."""
         if self._by_path:
-            self._closed.add(path)
+            self._closed[path] = None
 
     def pass_over(self, path: str) -> None:
         """*path* was handed out, and what is nested in it was not."""
-        self._passed.add(path)
+        self._passed[path] = None
 
     def keep(self, record: StepRecord) -> None:
         """*record* was made in this pass, inside a step that may call it again."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import ExitStack
 
 from planar.context import actor_var
 from planar.db.session import bind_session
@@ -26,9 +25,7 @@ BAD_RECORD = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError,
 
 async def drive(live: LiveRun) -> None:
     """Execute *live* until it ends, or this worker lets go of it. Raises nothing."""
-    with ExitStack() as bound:
-        bound.enter_context(bind_log_fields(workflow_id=live.id))
-        bound.enter_context(bind_session(None))
+    with bind_log_fields(workflow_id=live.id), bind_session(None):
         try:
             ending = settle(RunStatus.RUNNING, await _call(live))
             await live.end(ending)
