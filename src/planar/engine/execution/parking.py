@@ -95,7 +95,7 @@ class Parking:
 
     def close(self) -> None:
         """The run is not executed here any more; news that comes late finds nobody."""
-        self._state, self._moving = _State.OVER, None
+        self._state, self._moving, self._looking = _State.OVER, None, None
         self._seats.clear()
         del self._live
 
@@ -275,6 +275,8 @@ class Parking:
             raise RunDetached
         if self._state is _State.ASLEEP:
             self._state = _State.TAKING
+            # It may be this worker's from now on: a request for its end has to be looked for.
+            self._live.parts.host.woke(self._live)
             taking = self._moving = self._live.parts.store.submit(Reclaim(self._live.holder))
             taking.add_done_callback(self._took)
         if self._state is _State.TAKING and self._moving is not None:
@@ -285,7 +287,6 @@ class Parking:
 
     def _took(self, done: asyncio.Future[Any]) -> None:
         self._state, self._moving = _State.AWAKE, None
-        self._live.parts.host.woke(self._live)
         error = done.exception()
         if error is not None:
             self._live.stop(error)
