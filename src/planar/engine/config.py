@@ -26,7 +26,7 @@ class WorkerConfig(BaseModel):
     """How many runs one process advances at once; the others wait in the database."""
     max_parked_runs: int = Field(default=1000, ge=0)
     """How many waiting runs stay in memory, about 12 kB each and what their code holds; older ones are replayed from the journal when they
-    go on. As many by default as are advanced at once: that is 12 MB, however many runs wait, and one that waits for long saves nothing by it.
+    go on. By default as many as are advanced at once: 12 MB, however many runs wait. One that waits for hours gains nothing by it.
     """
     max_recoveries: int = Field(default=10, ge=0)
     """How often a run may be taken over from a dead worker before it fails instead of killing the next one."""
