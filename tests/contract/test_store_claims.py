@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,20 @@ from uuid_utils.compat import uuid7
 
 from planar.engine.core.model import Claim, Run
 from planar.engine.errors import StaleEpoch
-from planar.engine.store.port import Cancel, ClaimRun, Claims, Emit, Holder, News, Release, RetireWorker, Standing, StartRun, Store
+from planar.engine.store.port import (
+    Cancel,
+    ClaimDue,
+    ClaimRun,
+    Claims,
+    Emit,
+    Holder,
+    News,
+    Release,
+    RetireWorker,
+    Standing,
+    StartRun,
+    Store,
+)
 from planar.engine.store.postgres import PostgresStore
 from tests.contract.store_world import HandClock, Heard, Held, World, begin, claim, claimed, done, mark, new_event, new_run, steps, until
 
@@ -165,6 +179,26 @@ async def test_what_is_not_due_or_held_is_not_reported_as_unknown(store: Store, 
     sleeping = await begin(store, clock, workflow="audits")
     await store.submit(sleeping.sleep(due_at=clock.now() + timedelta(hours=1)))
     assert (await claim(store, uuid7())).unknown == frozenset()
+
+
+async def test_whoever_doubts_that_a_run_is_due_gets_the_same_answer(store: Store, clock: HandClock) -> None:
+    doubting = partial(ClaimDue, limit=100, doubtful=True)
+    worker, orders = uuid7(), frozenset({"orders"})
+    assert await store.submit(doubting(worker, names=frozenset())) == Claims((), next_due=None)
+    assert await store.submit(doubting(worker, names=orders)) == Claims((), next_due=None)
+    asleep, due = await begin(store, clock), clock.now() + timedelta(hours=1)
+    await store.submit(asleep.sleep(due_at=due))
+    await store.submit(StartRun(new_run(clock, workflow="refunds")))
+    assert await store.submit(doubting(worker, names=orders)) == Claims((), next_due=due, unknown=frozenset({"refunds"}))
+    run = new_run(clock)
+    await store.submit(StartRun(run))
+    assert await store.submit(doubting(worker, names=orders)) == Claims(
+        (Claim(run, epoch=1),), next_due=due, unknown=frozenset({"refunds"})
+    )
+    clock.move(hours=1)
+    assert await store.submit(doubting(worker, names=orders)) == Claims(
+        (Claim(asleep.run, epoch=2),), next_due=None, unknown=frozenset({"refunds"})
+    )
 
 
 async def test_the_next_due_time_is_the_earliest_of_a_known_workflow(store: Store, clock: HandClock) -> None:

@@ -195,7 +195,7 @@ class Player:
 
     def claim(self) -> ClaimDue:
         names = frozenset(name for name in WORKFLOWS if self.random.random() < 0.8)
-        return ClaimDue(self.random.choice(self.workers), self.random.randint(1, 5), names)
+        return ClaimDue(self.random.choice(self.workers), self.random.randint(1, 5), names, doubtful=self.random.random() < 0.5)
 
     def learn(self, entry: Entry, outcome: Any) -> None:
         """Who holds what now."""

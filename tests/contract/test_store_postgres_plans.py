@@ -129,6 +129,7 @@ ENTRIES: dict[str, Callable[[Held, PostgresWorld], list[Entry]]] = {
     ],
     "claim back": lambda held, world: [held.sleep(due_at=world.clock.now() + timedelta(hours=1)), Reclaim(held.holder)],
     "claim what is due": lambda held, world: [StartRun(new_run(world.clock)), ClaimDue(WORKER, 10, frozenset({"orders", "refunds"}))],
+    "look before a claim": lambda held, world: [ClaimDue(WORKER, 10, frozenset({"nothing"}), doubtful=True)],
     "claim one run": lambda held, world: [Release(held.holder), ClaimRun(WORKER, held.run.id)],
     "cancel": lambda held, world: [StartRun(new_run(world.clock, parent_id=held.run.id)), Cancel(held.run.id, "enough", "{}")],
     "retire a worker": lambda held, world: [
@@ -215,8 +216,9 @@ async def test_a_write_finds_its_claim_by_the_key(found: dict[str, Plans], entry
     assert [how(node) for node in claims if "run_id = " not in how(node)] == []
 
 
-async def test_what_is_due_is_found_by_its_time(found: dict[str, Plans]) -> None:
-    claims = [node for nodes in found["claim what is due"].values() for node in nodes if looks_for_claims(node)]
+@pytest.mark.parametrize("entry", ["claim what is due", "look before a claim"])
+async def test_what_is_due_is_found_by_its_time(found: dict[str, Plans], entry: str) -> None:
+    claims = [node for nodes in found[entry].values() for node in nodes if looks_for_claims(node)]
     due = [node for node in claims if "run_id = " not in how(node)]
     assert due
     assert [how(node) for node in due if "(due_at " not in how(node)] == []

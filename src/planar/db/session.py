@@ -54,8 +54,8 @@ class SessionScope:
         self.is_request = False
         """Whether what uses it serves a request: then whoever sends that acts, be it nobody who is known."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._working: set[asyncio.Task[Any]] | None = None
-        """What threads have the session do at this moment, if one ever did."""
+        self._working: dict[asyncio.Task[Any], None] = {}
+        """What a thread has the session do at this moment."""
 
     def bind_loop(self) -> None:
         """Remember the running loop, for a thread that is to use the session through it."""
@@ -98,16 +98,15 @@ class SessionScope:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a thread's work needs a task")
-        working = self._working = self._working or set()
-        working.add(task)
+        self._working[task] = None
         try:
             return await doing(self.get())
         finally:
-            working.discard(task)
+            self._working.pop(task, None)
 
     async def _interrupt(self) -> None:
         """A thread that its step has left behind may use the session now; two at once would leave it, and the write lock, to nobody."""
-        for task in list(self._working or ()):
+        for task in list(self._working):
             task.cancel()
             await asyncio.wait([task])
 

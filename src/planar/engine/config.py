@@ -24,8 +24,10 @@ class WorkerConfig(BaseModel):
     """How often the worker looks for due runs of which no news reached it."""
     max_concurrent_runs: int = Field(default=1000, ge=1)
     """How many runs one process advances at once; the others wait in the database."""
-    max_parked_runs: int = Field(default=2000, ge=0)
-    """How many waiting runs stay in memory, about 15 kB each; older ones are replayed from the journal when they go on."""
+    max_parked_runs: int = Field(default=1000, ge=0)
+    """How many waiting runs stay in memory, about 12 kB each and what their code holds; older ones are replayed from the journal when they
+    go on. By default as many as are advanced at once: 12 MB, however many runs wait. One that waits for hours gains nothing by it.
+    """
     max_recoveries: int = Field(default=10, ge=0)
     """How often a run may be taken over from a dead worker before it fails instead of killing the next one."""
     max_argument_bytes: int = Field(default=1024 * 1024, ge=1)

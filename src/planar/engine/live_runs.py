@@ -125,7 +125,7 @@ class LiveRuns:
         task = loop.create_task(self._execute(live, previous), name=f"run {live.id}", context=self._context.copy())
         live.task = task
         self.tasks.add(task)
-        task.add_done_callback(partial(self._finished, live))
+        task.add_done_callback(partial(self._finished, live), context=self._context)
         if claim.cancel_reason is not None:
             asyncio.get_running_loop().call_later(self.config.cancel_seconds, self._insist, live)
         return live
@@ -161,6 +161,7 @@ class LiveRuns:
         elif task.exception() is not None:
             logger.error("a run's task failed; the run will be tried again", workflow_id=live.id, error=repr(task.exception()))
             self.hand_back(live.holder, later=True)
+        live.close()
 
     # -- as their host ------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ class Lookout:
         """Another process may have written."""
         self.due = True
         """A run may be due."""
+        self.doubtful = True
+        """Whether nothing said so of what is being looked for."""
         self.full = False
         """Runs may be due for which there was no room."""
         self.others: list[UUID] = []
@@ -38,6 +40,8 @@ class Lookout:
         self._store = store
         self._clock = clock
         self._poll_seconds = poll_seconds
+        self._sure = False
+        """Whether something says that a run is due."""
         self._polled = 0.0
         """When it was last asked what is due, by the local clock."""
         self.looked_around = 0.0
@@ -50,6 +54,7 @@ class Lookout:
         """Something was committed, here or elsewhere."""
         self.foreign = self.foreign or news.foreign
         self.due = self.due or news.due or news.foreign
+        self._sure = self._sure or news.due
         self.note_due(news.next_due)
         if self.due or news.next_due is not None:
             self._news.set()
@@ -72,8 +77,8 @@ class Lookout:
             self.look_again()
 
     def look_again(self, *, foreign: bool = False) -> None:
-        """A run may be due after all, or with *foreign* anything may have happened."""
-        self.due = True
+        """A run is due as far as is known, or with *foreign* anything may have happened."""
+        self.due = self._sure = True
         self.foreign = self.foreign or foreign
         self._news.set()
 
@@ -81,7 +86,8 @@ class Lookout:
 
     def polls(self) -> None:
         """It is asked now what is due."""
-        self.due = False
+        self.doubtful = not self._sure
+        self.due = self._sure = False
         self._polled = self._clock.monotonic()
 
     def looks_around(self) -> None:
@@ -106,6 +112,7 @@ class Lookout:
         if await self._hear_within(min(seconds, look_around)) or look_around < seconds:
             return False
         self.due = True
+        self._sure = self._sure or seconds < poll
         return seconds == poll
 
     async def _hear_within(self, seconds: float) -> bool:

@@ -162,8 +162,10 @@ class Worker:
         self._lookout.foreign = False
         self._lookout.others = await self._store.other_workers(self.id)
         await self._look_for_dead()
-        for run_id, reason in (await self._store.cancel_requests(self.id)).items():
-            self._runs.cancel(run_id, reason)
+        # A run that sleeps is nobody's: whoever wants its end has it at once.
+        if self._runs.executing:
+            for run_id, reason in (await self._store.cancel_requests(self.id)).items():
+                self._runs.cancel(run_id, reason)
 
     async def _look_for_dead(self) -> None:
         """Take over from workers that are gone. Those who come and go are heard of, so it is known whom to look for."""
@@ -189,14 +191,15 @@ class Worker:
             return
         # Forgotten before the question, not after the answer: a run may go to sleep in between, and its time must not be lost.
         lookout.next_due = None
-        found: Claims = await self._store.submit(ClaimDue(self.id, limit, self._registry.names()))
+        found: Claims = await self._store.submit(ClaimDue(self.id, limit, self._registry.names(), lookout.doubtful))
         lookout.note_due(found.next_due)
         self._report_unknown(found.unknown)
         await runs.begin_all(found.claims)
         if len(found.claims) == limit:
             # There may be more: at once if there is room for it, else when a slot is free.
             lookout.full = not runs.has_room
-            lookout.due = lookout.due or not lookout.full
+            if runs.has_room:
+                lookout.look_again()
 
     def _report_unknown(self, names: frozenset[str]) -> None:
         for name in sorted(names - self._unknown):

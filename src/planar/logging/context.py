@@ -46,13 +46,15 @@ class _Binding:
 
     __slots__ = ("_fields", "_token")
 
-    def __init__(self, fields: dict[str, Any]) -> None:
+    def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
         self._token: Token[Mapping[str, Any]] | None = None
 
     def __enter__(self) -> Mapping[str, Any]:
         merged = MappingProxyType({**_fields.get(), **self._fields})
         self._token = _fields.set(merged)
+        # In place of its own: a run that sleeps keeps what it is in.
+        self._fields = merged
         return merged
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

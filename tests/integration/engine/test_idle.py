@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from planar.engine.client import Client
 from planar.engine.config import WorkerConfig
 from planar.engine.core.model import Run
 from planar.engine.store.port import StartRun
-from planar.workflows import step, workflow
+from planar.engine.store.postgres import statements as sql
+from planar.engine.store.postgres.connection import Connector
+from planar.workflows import step, suspend, workflow
 from tests import stores
 from tests.databases import Databases
-from tests.integration.engine.conftest import Opener, until
+from tests.integration.engine.conftest import Opener, until, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +29,11 @@ pytestmark = pytest.mark.anyio
 @step()
 async def shout(text: str) -> str:
     return text.upper()
+
+
+@workflow()
+async def sleeping() -> None:
+    await suspend(interval=timedelta(days=1))
 
 
 @workflow()
@@ -63,6 +73,31 @@ class Trace:
             self._loop.call_soon_threadsafe(self._looked.set)
 
 
+def note_statements(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each statement is asked on the engine's connections that are opened from now on, but for heartbeats."""
+    statements: Counter[str] = Counter()
+    connect = Connector.__init__
+
+    class Noting(asyncpg.Connection):
+        __slots__ = ()
+
+        async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+            if query != sql.BEAT:
+                statements[query] += 1
+            return await super().fetch(query, *args, **options)
+
+        async def execute(self, query: str, *args: Any, **options: Any) -> Any:
+            statements[query] += 1
+            return await super().execute(query, *args, **options)
+
+    def made(self: Connector, *args: Any) -> None:
+        connect(self, *args)
+        self._arguments = {**self._arguments, "connection_class": Noting}
+
+    monkeypatch.setattr(Connector, "__init__", made)
+    return statements
+
+
 @stores.only(stores.SQLITE)
 async def test_an_idle_app_asks_the_database_nothing_but_whether_others_wrote(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = Trace(monkeypatch)
@@ -74,6 +109,36 @@ async def test_an_idle_app_asks_the_database_nothing_but_whether_others_wrote(op
         # More than the second after which a worker looks whether others of its kind still live.
         await trace.let_it_look(25)
         assert trace.statements == []
+
+
+@stores.only(stores.POSTGRESQL)
+async def test_a_worker_whose_runs_sleep_asks_two_questions_when_it_looks_all_the_same(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = note_statements(monkeypatch)
+    async with open_app(sleeping, shouting_once, poll_seconds=0.1) as app:
+        for _ in range(3):
+            run = await sleeping.start()
+            await until_status(run.id, "suspended")
+        # More often than the due times that are known here, nothing would make it look.
+        assert await shouting_once("hello") == "HELLO"
+        heart = app.services.get(Client).store._parts.heart
+
+        async def rests() -> bool:
+            return heart._resting
+
+        await until(rests)
+        statements.clear()
+
+        async def has_looked_five_times() -> bool:
+            return statements[sql.LOOK_FOR_DUE] >= 5
+
+        await until(has_looked_five_times)
+        looks, around = statements.pop(sql.LOOK_FOR_DUE), statements.pop(sql.OTHERS_LIVES)
+        # It looks around first.
+        assert looks <= around <= looks + 1
+        assert statements == {}
+        assert heart._resting
 
 
 @stores.only(stores.SQLITE)

@@ -66,8 +66,8 @@ class Journal:
         self._order: list[StepRecord] = []
         """What has ended, in the order of recording."""
         self._position = 0
-        self._closed: set[str] = set()
-        self._passed: set[str] = set()
+        self._closed: dict[str, None] = {}
+        self._passed: dict[str, None] = {}
         self._inner: dict[str, StepRecord] = {}
         self.last_seq = self.last_step_id = 0
         if self._by_path:
@@ -119,11 +119,11 @@ class Journal:
     def close(self, path: str) -> None:
         """*path* was handed out, and with it everything nested in it."""
         if self._by_path:
-            self._closed.add(path)
+            self._closed[path] = None
 
     def pass_over(self, path: str) -> None:
         """*path* was handed out, and what is nested in it was not."""
-        self._passed.add(path)
+        self._passed[path] = None
 
     def keep(self, record: StepRecord) -> None:
         """*record* was made in this pass, inside a step that may call it again."""

@@ -96,11 +96,15 @@ class Branches:
         except BaseException:
             self._drop()
             raise
-        if count:
-            await self._join()
-        if self._first_failure is not None:
-            raise self._first_failure
-        return [self._outcomes.get(index, Outcome()) for index in range(1, count + 1)]
+        try:
+            if count:
+                await self._join()
+            if self._first_failure is not None:
+                raise self._first_failure
+            return [self._outcomes.get(index, Outcome()) for index in range(1, count + 1)]
+        finally:
+            # An error refers to the branch that raised it, and that to this: kept here, they would keep each other alive.
+            self._outcomes, self._first_failure = {}, None
 
     @property
     def winner(self) -> int:
@@ -228,6 +232,7 @@ class Branches:
             await self._note(index, strand, outcome)
         except BaseException as error:  # being let go, while a race was about to be decided
             self._note_failure(index, error)
+        del outcome
         self._ended(index)
 
     def _path_of(self, index: int) -> str:

@@ -112,6 +112,8 @@ async def _fail_bad_record(live: LiveRun, error: BaseException) -> None:
 def _release(live: LiveRun) -> None:
     """Give the run back, unless it sleeps or is somebody else's already."""
     live.detached = True
+    if live.parking.is_asleep:
+        return  # it is nobody's
     if live.refused is not None:
         logger.error("a run's record could not be written; the run will be tried again", error=repr(live.refused))
     live.parts.host.hand_back(live.holder, later=live.refused is not None)

@@ -18,7 +18,7 @@ from planar.engine.current import Strand
 from planar.engine.errors import RunDetached
 from planar.engine.events import NoticeKind
 from planar.engine.execution.settling import outlast
-from planar.engine.store.port import EventWait, Found, News, Reclaim, Sleep, Slept, Wait
+from planar.engine.store.port import EventWait, Found, News, Reclaim, Sleep, Slept, Store, Wait
 from planar.engine.tracing import is_traced, trace
 from planar.logging import get_logger
 
@@ -58,6 +58,7 @@ class _State(Enum):
     GOING = "going to sleep"
     ASLEEP = "asleep"
     TAKING = "being taken back"
+    OVER = "not executed here any more"
 
 
 class Parking:
@@ -92,6 +93,12 @@ class Parking:
         waits = (seat.wait for seat in self._seats)
         return _earliest(self._seats), next((wait.key for wait in waits if isinstance(wait, EventWait)), None)
 
+    def close(self) -> None:
+        """The run is not executed here any more; news that comes late finds nobody."""
+        self._state, self._moving, self._looking = _State.OVER, None, None
+        self._seats.clear()
+        del self._live
+
     # -- sitting down -------------------------------------------------------------------------------------------------
 
     async def sit(self, step: Waiting, strand: Strand, reason: Reason, due: datetime | None, wait: Wait | None) -> Found:
@@ -115,6 +122,9 @@ class Parking:
                 live.turns.unblock()
             await self._be_awake()
             raise
+        finally:
+            # An error that it was given refers to this frame: with the seat that holds the error the two would keep each other alive.
+            del seat
 
     def _wait_in_memory(self, seat: Seat) -> None:
         """Other strands go on. What must outlive a crash (since when, until when, how often) is on disk all the same."""
@@ -147,8 +157,10 @@ class Parking:
 
     def fall_asleep(self) -> None:
         """Every strand waits: store what for, unless something of it has come."""
+        if self._state is not _State.AWAKE or not self._seats:
+            return
         live = self._live
-        if self._state is not _State.AWAKE or not live.turns.is_idle or not self._seats or live.detached:
+        if not live.turns.is_idle or live.detached:
             return
         if any(seat.woken.done() for seat in self._seats):
             return  # its strand was cancelled at this moment, and goes on
@@ -200,7 +212,7 @@ class Parking:
                     live.tell(mark)
             seat.is_marked = True
         if is_traced():
-            live.spawn(self._trace("run suspended"))
+            live.spawn(trace("run suspended", run_id=live.id))
         live.parts.host.slept(live)
         live.parts.notices.publish(NoticeKind.WORKFLOW_SUSPENDED, live.run)
 
@@ -209,10 +221,10 @@ class Parking:
         self._hand_out([seat for seat in seats if seat.wait is not None], slept.found)
         self.wake_due()
         if self._live.turns.is_idle and not self._live.detached:
-            self._live.spawn(self._hear_request())
+            self._live.spawn(self._hear_request(self._live))
 
-    async def _hear_request(self) -> None:
-        if not await self._live.look_for_request() and self._live.turns.is_idle:
+    async def _hear_request(self, live: LiveRun) -> None:
+        if not await live.look_for_request() and live.turns.is_idle:
             await asyncio.sleep(SOON_SECONDS)
             self.fall_asleep()
 
@@ -223,8 +235,8 @@ class Parking:
 
     def wake_due(self) -> None:
         """Wake who waits for a time that has come. Only while the run is awake."""
-        now = self._live.now()
         if self._state is _State.AWAKE:
+            now = self._live.now()
             for seat in [seat for seat in self._seats if seat.due is not None and seat.due <= now]:
                 self._wake(seat)
 
@@ -249,12 +261,9 @@ class Parking:
             self._look_soon()
         return True
 
-    async def _trace(self, what: str) -> None:
-        await trace(what, run_id=self._live.id)
-
     def _woke(self) -> None:
         if is_traced():
-            self._live.spawn(self._trace("run resumed"))
+            self._live.spawn(trace("run resumed", run_id=self._live.id))
         self._live.parts.host.woke(self._live)
         self._live.parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, self._live.run)
 
@@ -266,6 +275,8 @@ class Parking:
             raise RunDetached
         if self._state is _State.ASLEEP:
             self._state = _State.TAKING
+            # It may be this worker's from now on: a request for its end has to be looked for.
+            self._live.parts.host.woke(self._live)
             taking = self._moving = self._live.parts.store.submit(Reclaim(self._live.holder))
             taking.add_done_callback(self._took)
         if self._state is _State.TAKING and self._moving is not None:
@@ -276,14 +287,13 @@ class Parking:
 
     def _took(self, done: asyncio.Future[Any]) -> None:
         self._state, self._moving = _State.AWAKE, None
-        self._live.parts.host.woke(self._live)
         error = done.exception()
         if error is not None:
             self._live.stop(error)
             return
         self._live.epoch = done.result()
         if is_traced():
-            self._live.spawn(self._trace("run resumed"))
+            self._live.spawn(trace("run resumed", run_id=self._live.id))
         self._live.parts.notices.publish(NoticeKind.WORKFLOW_RESUMED, self._live.run)
         if self._seats:
             self._live.parts.host.watch(self._live)
@@ -303,14 +313,14 @@ class Parking:
         if self._looking is not None and not self._looking.done():
             self._look_again = True
         else:
-            self._looking = self._live.spawn(self._look())
+            self._looking = self._live.spawn(self._look(self._live.parts.store))
 
-    async def _look(self) -> None:
-        while True:
+    async def _look(self, store: Store) -> None:
+        while self._state is _State.AWAKE:
             self._look_again = False
             seats = [seat for seat in self._seats if seat.wait is not None]
             try:
-                found = await self._live.parts.store.look([seat.wait for seat in seats if seat.wait is not None])
+                found = await store.look([seat.wait for seat in seats if seat.wait is not None])
             except Exception:
                 # No more news may come, and somebody waits.
                 logger.exception("could not look for what a branch waits for; that is tried again")
@@ -318,7 +328,7 @@ class Parking:
                 continue
             if self._state is _State.AWAKE:
                 self._hand_out(seats, found)
-            if not self._look_again or self._state is not _State.AWAKE:
+            if not self._look_again:
                 return
 
 

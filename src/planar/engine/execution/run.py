@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -72,10 +71,11 @@ class LiveRun:
         self.parking = Parking(self)
         self._seq = self.journal.last_seq
         self._step_id = self.journal.last_step_id
-        self._pending: deque[asyncio.Future[Any]] = deque()
+        # The smallest containers while they are empty: as many runs as the settings allow are kept asleep.
+        self._pending: list[asyncio.Future[Any]] = []
         self._unfinished: dict[asyncio.Future[Any], str] = {}
         """The records of ended steps that may not be on disk yet, and their paths."""
-        self._helpers: set[asyncio.Task[Any]] = set()
+        self._helpers: dict[asyncio.Task[Any], None] = {}
 
     @property
     def epoch(self) -> int:
@@ -86,6 +86,15 @@ class LiveRun:
     def epoch(self, epoch: int) -> None:
         self.holder = Holder(self.run.id, self.parts.worker_id, epoch)
         self._term = self.parts.lease.term
+
+    def close(self) -> None:
+        """Its task has ended, and what it was made of lets go of it.
+
+        Else only the garbage collector would free it, after many thousands of runs that had ended, or were let go asleep.
+        """
+        self.strand = None
+        self.turns.close()
+        self.parking.close()
 
     def now(self) -> datetime:
         """The store's time."""
@@ -110,8 +119,8 @@ class LiveRun:
         """Do *work* beside the run's own code; nothing that a step or a branch is in."""
         with outside_run():
             task = asyncio.ensure_future(work)
-        self._helpers.add(task)
-        task.add_done_callback(self._helpers.discard)
+        self._helpers[task] = None
+        task.add_done_callback(self._helpers.pop)
         return task
 
     # -- replay -------------------------------------------------------------------------------------------------------
@@ -285,13 +294,13 @@ class LiveRun:
     def before(self) -> tuple[str, ...] | None:
         """The paths of the records that are still on their way; None if they are too many to be named."""
         while self._pending and self._pending[0].done() and self._pending[0].exception() is None:
-            self._unfinished.pop(self._pending.popleft(), None)
+            self._unfinished.pop(self._pending.pop(0), None)
         return tuple(self._unfinished.values()) if len(self._unfinished) <= MOST_NAMED else None
 
     def is_sound(self) -> bool:
         """Whether nothing that was recorded, and is decided, was refused; if something was, the run stops here."""
         while self._pending and self._pending[0].done():
-            future = self._pending.popleft()
+            future = self._pending.pop(0)
             self._unfinished.pop(future, None)
             error = future.exception()
             if error is not None:

@@ -8,7 +8,6 @@ none of this, and pays nothing for it.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -37,12 +36,16 @@ class Turns:
         self._ticking = False
         self._patience = 0
         """For how many more turns of the event loop code that does not rest is waited for."""
-        self._ended: deque[asyncio.Future[None]] = deque()
+        self._ended: list[asyncio.Future[None]] = []
         """Strands whose step has ended, in that order, before it is recorded."""
         self._deciding: dict[Strand, asyncio.Future[None]] = {}
         """Those of the ended ones that are first in a race, unless they are told meanwhile that another was."""
         self._called: dict[str, tuple[Strand, asyncio.Future[bool]]] = {}
         """Strands that called a step while others are to be handed out first, by the step's path."""
+
+    def close(self) -> None:
+        """The run is not executed here any more: nobody is to be called."""
+        self._idle = _do_nothing
 
     # -- where the strands are ----------------------------------------------------------------------------------------
 
@@ -229,7 +232,7 @@ class Turns:
         for _, waiting in called.values():
             waiting.set_result(True)
         while self._ended and not self._handing:
-            waiting = self._ended.popleft()
+            waiting = self._ended.pop(0)
             if not waiting.done():
                 self._handing = True
                 waiting.set_result(None)
@@ -245,9 +248,13 @@ class Turns:
     def abort(self, error: BaseException) -> None:
         """Nobody's turn comes any more: whoever waits for it gets *error*."""
         self.abort_calls(error)
-        ended, self._ended = self._ended, deque()
+        ended, self._ended = self._ended, []
         for waiting in ended:
             _fail(waiting, error)
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _fail(waiting: asyncio.Future[Any], error: BaseException) -> None:

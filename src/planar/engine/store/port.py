@@ -159,11 +159,15 @@ class Cancelled(NamedTuple):
 
 
 class ClaimDue(NamedTuple):
-    """Up to *limit* due runs of the workflows in *names* become this worker's, each under a new epoch. Outcome: `Claims`."""
+    """Up to *limit* due runs of the workflows in *names* become this worker's, each under a new epoch. Outcome: `Claims`.
+
+    *doubtful* if nothing says that any is due: where a look is cheaper than a claim, the store looks first.
+    """
 
     worker_id: UUID
     limit: int
     names: frozenset[str]
+    doubtful: bool = False
 
 
 class Claims(NamedTuple):

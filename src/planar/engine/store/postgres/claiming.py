@@ -3,10 +3,14 @@
 While somebody keeps an old snapshot open, what was claimed long ago still stands in the index of what is due, and a look from its
 beginning reads all of it. Runs are claimed in the order of their times, so most looks begin where the last one ended. What came into
 being late, with a time before that, is found by the next complete look, which is asked for as if something were due then.
+
+Who only fears that something may be due asks one question first, and locks and writes nothing if the answer is no: a process that hears
+of others all the time, or has many runs asleep, costs the server hardly anything.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,18 +28,34 @@ async def claim_due(transaction: Transaction, entry: ClaimDue) -> Claims:
     """The runs that are due become the worker's."""
     now, fetch = transaction.now, transaction.fetch
     names = [pack(name) for name in sorted(entry.names)]
-    since = transaction.looks.since(SYSTEM_CLOCK.monotonic())
+    moment = SYSTEM_CLOCK.monotonic()
+    since = transaction.looks.since(moment)
     rows = await fetch(sql.CLAIM_DUE, now, names, entry.limit, entry.worker_id, since) if names else ()
     rows = sorted(rows, key=lambda row: (row[5], row[0]))
-    transaction.looks.note(rows[-1][5] if len(rows) == entry.limit else now)
+    transaction.looks.note(moment, since, rows[-1][5] if len(rows) == entry.limit else now)
     runs = await load_runs(fetch, [uuid(row[0]) for row in rows]) if rows else {}
     claims = tuple(_claim(row, runs) for row in rows)
     # With room to spare every known run is taken: what is still due belongs to workflows that nobody here knows.
     left = await fetch(sql.UNKNOWN_NAMES, now, names) if len(rows) < entry.limit and since is EVER else ()
-    upcoming = [row[0] for row in await fetch(sql.NEXT_DUE, now, names)]
-    if since is not EVER:
-        upcoming.append(now + COMPLETE)
-    return Claims(claims, min(upcoming, default=None), frozenset(unpack(row[0]) for row in left))
+    upcoming = await fetch(sql.NEXT_DUE, now, names)
+    return Claims(claims, _next_look(now, since, upcoming[0][0] if upcoming else None), frozenset(unpack(row[0]) for row in left))
+
+
+async def find_nothing_due(transaction: Transaction, entry: ClaimDue) -> Claims | None:
+    """The outcome of *entry* if nothing is due; None if something may be."""
+    now, moment = transaction.now, SYSTEM_CLOCK.monotonic()
+    since = transaction.looks.since(moment)
+    ((due, unknown),) = await transaction.fetch(sql.LOOK_FOR_DUE, now, [pack(name) for name in sorted(entry.names)], since, since is EVER)
+    if due is not None and due <= now:
+        return None
+    transaction.looks.note(moment, since, now)
+    return Claims((), _next_look(now, since, due), frozenset(map(unpack, unknown or ())))
+
+
+def _next_look(now: datetime, since: datetime, due: datetime | None) -> datetime | None:
+    """When to look again, in a look from *since* on that found a run which is due later."""
+    complete = None if since is EVER else now + COMPLETE
+    return min((moment for moment in (due, complete) if moment is not None), default=None)
 
 
 def _claim(row: Any, runs: dict[UUID, Run]) -> Claim:

@@ -32,6 +32,11 @@ class Life(NamedTuple):
     holds: bool
     """Whether it holds runs."""
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it is registered, or left runs."""
+        return self.alive or self.holds
+
     def is_dead(self, lease_seconds: float) -> bool:
         """Whether it is to be taken for dead."""
         if self.holds:
@@ -58,20 +63,24 @@ class Others:
 
     async def dead(self, worker_id: UUID, among: Sequence[UUID] | None) -> list[UUID]:
         """Those that are dead; of *among* also those that are not there any more."""
-        asked = SYSTEM_CLOCK.monotonic()
-        if among is not None and asked < self._trusted_until:
+        if among is not None and SYSTEM_CLOCK.monotonic() < self._trusted_until:
             return []
-        lives = [Life(uuid(row[0]), *row[1:]) for row in await self._fetch(sql.OTHERS_LIVES, worker_id, self._lease_seconds)]
+        lives = await self._lives(worker_id)
         dead = [life.worker_id for life in lives if life.is_dead(self._lease_seconds)]
         if dead:
             await end_transactions(self._fetch, dead, self._lease_seconds)
-        else:
-            self._trusted_until = asked + min((life.left for life in lives if life.left >= 0), default=LONGEST_TRUST)
         if among is None:
             return dead
-        there = {life.worker_id for life in lives if life.alive or life.holds}
+        there = {life.worker_id for life in lives if life.is_there}
         return [other for other in among if other in dead or other not in there]
 
     async def there(self, worker_id: UUID) -> list[UUID]:
-        """Those that are there, or hold runs."""
-        return [uuid(row[0]) for row in await self._fetch(sql.OTHERS, worker_id)]
+        """Those that are there, or hold runs. If none of them is dead, `dead` need not ask so soon."""
+        return [life.worker_id for life in await self._lives(worker_id) if life.is_there]
+
+    async def _lives(self, worker_id: UUID) -> list[Life]:
+        asked = SYSTEM_CLOCK.monotonic()
+        lives = [Life(uuid(row[0]), *row[1:]) for row in await self._fetch(sql.OTHERS_LIVES, worker_id, self._lease_seconds)]
+        if not any(life.is_dead(self._lease_seconds) for life in lives):
+            self._trusted_until = asked + min((life.left for life in lives if life.left >= 0), default=LONGEST_TRUST)
+        return lives

@@ -224,6 +224,13 @@ set worker_id = $2, epoch = epoch + 1, due_at = null, reason = 'ready', waiting_
 where run_id = $1 returning epoch
 """
 UNKNOWN_NAMES = f"select distinct function_name from {DUE} and function_name <> all($2::text[])"
+LOOK_FOR_DUE = f"""
+select
+    (select due_at from planar.workflow_claim
+        where worker_id is null and due_at >= $3 and function_name = any($2::text[]) order by due_at limit 1),
+    case when $4 then array({UNKNOWN_NAMES}) end
+"""
+"""When the first run is due of those that may be claimed, now or later; and with ``$4`` the names of those that nobody here knows."""
 NEXT_DUE = """
 select due_at from planar.workflow_claim
 where worker_id is null and due_at > $1 and function_name = any($2::text[]) order by due_at limit 1
@@ -262,11 +269,6 @@ with freed as (
     where worker_id = $1 returning run_id
 )
 select count(*) from freed
-"""
-OTHERS = """
-select id from planar.workflow_worker where alive and id <> $1
-union select worker_id from planar.workflow_claim where worker_id is not null and worker_id <> $1
-order by 1
 """
 OTHERS_LIVES = """
 select w.id,

@@ -33,13 +33,13 @@ class Looks:
 
     def since(self, moment: float) -> datetime:
         """From when on to look now, at *moment* of the monotonic clock: `EVER` in a complete look."""
-        if self._upto is EVER or moment >= self._complete_at + COMPLETE.total_seconds():
-            self._complete_at = moment
-            return EVER
-        return self._upto - SLACK
+        is_partial = self._upto is not EVER and moment < self._complete_at + COMPLETE.total_seconds()
+        return self._upto - SLACK if is_partial else EVER
 
-    def note(self, upto: datetime) -> None:
-        """What was due until *upto* is claimed."""
+    def note(self, moment: float, since: datetime, upto: datetime) -> None:
+        """In the look at *moment* from *since* on, what was due until *upto* was claimed."""
+        if since is EVER:
+            self._complete_at = moment
         self._upto = EVER if self._always_complete else upto
 
     def forget(self) -> None:
