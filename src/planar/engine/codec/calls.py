@@ -81,10 +81,9 @@ class CallCodec:
             ResultNotStorable: the value has no stored form, or does not fit the annotation.
         """
         form = self._result
-        kind: type[Any] = type(value)
         try:
-            text = text_of(value if kind in form.exact else form.dump(value))
-            if kind in form.same and len(text) < _LONG:
+            text = text_of(value if type(value) in form.exact else form.dump(value))
+            if type(value) in form.same and len(text) < _LONG:
                 return text, value
             return text, form.reader.read(text)
         except ValidationError as error:
