@@ -136,7 +136,8 @@ class LiveRuns:
             return False
         if live.parking.resume(claim):
             return True
-        # Somebody else has had the run meanwhile: this copy is history.
+        # Somebody else has had the run meanwhile: this copy is history, and no more among those asleep here.
+        self.woke(live)
         live.detach()
         return False
 

@@ -53,8 +53,6 @@ class _Binding:
     def __enter__(self) -> Mapping[str, Any]:
         merged = MappingProxyType({**_fields.get(), **self._fields})
         self._token = _fields.set(merged)
-        # In place of its own: a run that sleeps keeps what it is in.
-        self._fields = merged
         return merged
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -19,7 +19,7 @@ from planar.engine.core.retry import RetryPolicy
 from planar.engine.current import Frame, find_frame
 from planar.engine.execution.steps import OpenStep, StepCall, perform, record_at_once
 from planar.engine.execution.threads import in_thread
-from planar.engine.execution.waits import await_run
+from planar.engine.execution.waits import await_run, patiently
 from planar.engine.store.port import StartRun
 from planar.workflows.arguments import check_run_id
 from planar.workflows.models import Workflow
@@ -165,7 +165,7 @@ class WorkflowWrapper(Wrapper[P, R]):
             return outcome_of(await _client().ended(workflow_id), self.codec.load_result)
 
         async def body(step: OpenStep) -> R:
-            await _client().must_exist(workflow_id)
+            await patiently(step, lambda: _client().must_exist(workflow_id))
             return outcome_of(await await_run(step, workflow_id), self.codec.load_result)
 
         args_text, kwargs_text = _START_CODEC.dump_call((workflow_id,), {})

@@ -31,9 +31,11 @@ from planar.db.migrations import HEAD
 from planar.engine.doctor.diagnosis import diagnose
 from planar.engine.doctor.findings import Code, Finding
 from planar.engine.doctor.limits import Limit, Limits
+from planar.engine.store import questions
 from planar.engine.store.facts import Facts
 from planar.engine.store.inspecting import read_facts
 from planar.engine.store.liveness import LockFiles, lock_folder
+from planar.engine.store.postgres import facts as postgres_facts
 from planar.workflows import WorkflowStatus, step, suspend, workflow
 from tests.docs.pages import blocks_of
 from tests.integration.engine.conftest import until, until_status
@@ -303,6 +305,15 @@ async def test_an_old_snapshot_is_found_with_the_dead_rows_that_it_keeps(on_post
     finally:
         await reader.close()
         await writer.close()
+
+
+async def test_too_many_runs_to_read_through_leave_the_rest_of_the_answer(on_postgres: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "_NO_CLAIM", "select 1, null from pg_sleep(60) limit {some}")
+    monkeypatch.setattr(postgres_facts, "PATIENCE", "1s")
+    async with opened(on_postgres.url):
+        (finding,) = await on_postgres.findings()
+        assert finding.code is Code.RUNS_NOT_READ
+        assert (await on_postgres.facts()).server is not None
 
 
 async def test_connections_in_use_are_counted(on_postgres: Database) -> None:

@@ -147,6 +147,7 @@ WRONG = [
     (on_sqlite(file=FileFacts(1, 0, 0, ("row 3 missing from index",)), runs=None, workers=()), Code.FILE_DAMAGED, ERROR),
     (on_sqlite(file=FileFacts(1, 0, 256_000_001)), Code.WAL_LARGE, WARNING),
     (on_sqlite(file=FileFacts(600_000_000, 300_000_001, 0)), Code.FREE_SPACE, INFO),
+    (facts(runs=replace(RUNS, are_read_through=False)), Code.RUNS_NOT_READ, INFO),
     *(
         (facts(runs=replace(RUNS, troubles={trouble: TroubledRuns(2, (ONE, TWO))})), code, ERROR)
         for trouble, code in zip(

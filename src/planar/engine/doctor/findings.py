@@ -39,6 +39,7 @@ class Code(StrEnum):
     CLOCK_SKEW = "clock_skew"
     CLOCK_WENT_BACK = "clock_went_back"
     RUN_WITHOUT_CLAIM = "run_without_claim"
+    RUNS_NOT_READ = "runs_not_read"
     RUN_OF_UNKNOWN_WORKER = "run_of_unknown_worker"
     RUN_WITHOUT_WAKEUP = "run_without_wakeup"
     RUN_MISSED_WAKEUP = "run_missed_wakeup"

@@ -40,10 +40,21 @@ _TROUBLES = {
 }
 
 
+_NOT_READ = Finding(
+    Code.RUNS_NOT_READ,
+    Severity.INFO,
+    "To read all that ever ran took too long, so whether a run has no claim is not known; everything else is.",
+    "Ask again when the server has less to do.",
+    {},
+)
+
+
 def check_reasons(facts: Facts) -> Iterator[Finding]:
     """Every run that has not ended has a reason to wait and a next wake-up."""
     if facts.runs is None:
         return
+    if not facts.runs.are_read_through:
+        yield _NOT_READ
     for trouble, found in facts.runs.troubles.items():
         code, what, remedy = _TROUBLES[trouble]
         yield Finding(

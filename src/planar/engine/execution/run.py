@@ -293,19 +293,29 @@ class LiveRun:
 
     def before(self) -> tuple[str, ...] | None:
         """The paths of the records that are still on their way; None if they are too many to be named."""
-        while self._pending and self._pending[0].done() and self._pending[0].exception() is None:
-            self._unfinished.pop(self._pending.pop(0), None)
+        written = 0
+        for future in self._pending:
+            if not future.done() or future.exception() is not None:
+                break
+            self._unfinished.pop(future, None)
+            written += 1
+        del self._pending[:written]
         return tuple(self._unfinished.values()) if len(self._unfinished) <= MOST_NAMED else None
 
     def is_sound(self) -> bool:
         """Whether nothing that was recorded, and is decided, was refused; if something was, the run stops here."""
-        while self._pending and self._pending[0].done():
-            future = self._pending.pop(0)
+        decided = 0
+        error: BaseException | None = None
+        for future in self._pending:
+            if error is not None or not future.done():
+                break
             self._unfinished.pop(future, None)
             error = future.exception()
-            if error is not None:
-                self.stop(error)
-                return False
+            decided += 1
+        del self._pending[:decided]
+        if error is not None:
+            self.stop(error)
+            return False
         return self.refused is None
 
     async def durable(self) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from planar.engine.core.model import ENDED, Event, Reason, Run
+from planar.engine.execution.parking import LOOK_AGAIN_SECONDS
 from planar.engine.execution.step import OpenStep
 from planar.engine.store.port import RunWait
 from planar.engine.tracing import is_traced, trace
-from planar.errors import InternalError
+from planar.errors import InternalError, PlanarError
+from planar.logging import get_logger
+
+logger = get_logger(__name__)
+
+T = TypeVar("T")
 
 
 async def sleep_until(step: OpenStep, due: datetime) -> None:
@@ -53,7 +62,7 @@ async def take_event(step: OpenStep, key: str, since: datetime | None, deadline:
         is_late = deadline is not None and live.now() >= deadline
         if found is None and is_late:
             # Time is over, but what was waited for may have come before it was.
-            (found,) = await live.parts.store.look([wait])
+            (found,) = await patiently(step, partial(live.parts.store.look, [wait]))
         if isinstance(found, Event):
             if live.taken.take(key, found.seq, widened=since is not None):
                 step.event_seq = found.seq
@@ -64,6 +73,24 @@ async def take_event(step: OpenStep, key: str, since: datetime | None, deadline:
             if is_traced():
                 await trace("event did not come in time", key=key, run_id=live.id, step_id=step.step_id)
             return None
+
+
+async def patiently(step: OpenStep, question: Callable[[], Awaitable[T]]) -> T:
+    """The answer to *question* of the store, asked until the database can be reached: that it cannot is no way for a wait to end.
+
+    Raises:
+        PlanarError: the answer is an error of ours.
+        RunDetached: this worker let go of the run meanwhile.
+    """
+    while True:
+        try:
+            return await question()
+        except PlanarError:
+            raise
+        except Exception:
+            logger.warning("what a run waits for could not be looked for; that is tried again", workflow_id=step.live.id, exc_info=True)
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        step.live.check(step.caller.strand)
 
 
 async def await_run(step: OpenStep, run_id: UUID) -> Run:

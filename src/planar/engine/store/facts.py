@@ -76,6 +76,8 @@ class RunFacts:
     """How many of them are nobody's, and not due."""
     due: tuple[DueRuns, ...] = ()
     troubles: Mapping[Trouble, TroubledRuns] = field(default_factory=dict[Trouble, TroubledRuns])
+    are_read_through: bool = True
+    """Whether all that ever ran could be read in time, to find a run that nobody would."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from planar.engine.store.facts import DueRuns, RunFacts, Trouble, TroubledRuns, 
 
 Ask = Callable[[str], Awaitable[Sequence[Any]]]
 """Executes a statement; its rows."""
+AskForLong = Callable[[str], Awaitable[Sequence[Any] | None]]
+"""Executes a statement that may take too long; its rows, or None if it did."""
 
 SOME = 5
 """How many runs in trouble are named."""
@@ -53,7 +55,7 @@ def _worker(row: Any, holds_lock: Callable[[UUID], bool | None]) -> WorkerFacts:
     return WorkerFacts(worker_id, host, pid, version, bool(alive), started, silent, holds_lock(worker_id), runs)
 
 
-async def read_runs(ask: Ask, words: Words, read_through: Ask | None = None) -> RunFacts:
+async def read_runs(ask: Ask, words: Words, read_through: AskForLong | None = None) -> RunFacts:
     """What there is to run, and what will never be run. All that ever ran is read through once, by *read_through* if it is given."""
     ((unfinished, asleep),) = await ask(f"""
 select count(*), coalesce(sum(case when worker_id is null and (due_at is null or due_at > {words.now}) then 1 else 0 end), 0)
@@ -66,9 +68,10 @@ select function_name, count(*), {words.seconds_since("min(due_at)")},
 from {words.schema}workflow_claim c where worker_id is null and due_at <= {words.now} group by function_name order by function_name
 """)
     found = {trouble: await ask(_some(question, words)) for trouble, question in _TROUBLES.items()}
-    found[Trouble.NO_CLAIM] = await (read_through or ask)(_some(_NO_CLAIM, words))
+    unclaimed = await (read_through or ask)(_some(_NO_CLAIM, words))
+    found[Trouble.NO_CLAIM] = unclaimed or ()
     troubles = {trouble: TroubledRuns(rows[0][0], tuple(UUID(str(row[1])) for row in rows)) for trouble, rows in found.items() if rows}
-    return RunFacts(unfinished, asleep, tuple(DueRuns(*row) for row in due), troubles)
+    return RunFacts(unfinished, asleep, tuple(DueRuns(*row) for row in due), troubles, are_read_through=unclaimed is not None)
 
 
 def _some(question: str, words: Words) -> str:

@@ -125,7 +125,7 @@ class SqlEntries:
         run = entry.run
         run_id, created = run.id.hex, stamp(run.created_at)
         if is_plain_run(run):
-            inserted = execute(INSERT_PLAIN_RUN, (run_id, run.workflow, run.args, run.kwargs, created))
+            inserted = execute(INSERT_PLAIN_RUN, (run_id, run.workflow, run.args, run.kwargs, created, created))
         else:
             row = (run_id, run.workflow, _hex(run.parent_id), str(run.status), run.args, run.kwargs, run.principal, run.idempotency_key)
             inserted = execute(INSERT_RUN, (*row, created, created))

@@ -26,7 +26,7 @@ FENCE = "where run_id = ? and epoch = ? and worker_id = ?"
 
 INSERT_RUN = f"insert into workflow_run ({RUN_COLUMNS}) values (?, ?, ?, ?, ?, ?, null, null, ?, ?, ?, ?) on conflict do nothing"
 INSERT_PLAIN_RUN = """
-insert into workflow_run (id, function_name, status, args, kwargs, created_at, updated_at) values (?1, ?2, 'pending', ?3, ?4, ?5, ?5)
+insert into workflow_run (id, function_name, status, args, kwargs, created_at, updated_at) values (?, ?, 'pending', ?, ?, ?, ?)
 on conflict do nothing
 """
 INSERT_CLAIM = "insert into workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason) values (?, ?, ?, ?, ?, 'ready')"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from planar.clock import SYSTEM_CLOCK
@@ -13,6 +14,8 @@ from planar.engine.store.questions import Ask, Words, read_runs, read_workers
 
 PATIENCE = "60s"
 """How long one question may take."""
+_CANCELED = "57014"
+"""What the server says of one that took longer."""
 
 
 def _seconds_since(moment: str) -> str:
@@ -71,9 +74,17 @@ async def read_postgres_facts(manager: DatabaseManager, lease_seconds: float) ->
         async def ask(statement: str) -> list[tuple[object, ...]]:
             return [tuple(row) for row in await connection.exec_driver_sql(statement)]
 
-        async def read_through(statement: str) -> list[tuple[object, ...]]:
-            await connection.exec_driver_sql("set local enable_seqscan = on")
-            return await ask(statement)
+        async def read_through(statement: str) -> list[tuple[object, ...]] | None:
+            try:
+                async with connection.begin_nested():
+                    await connection.exec_driver_sql("set local enable_seqscan = on")
+                    rows = await ask(statement)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) != _CANCELED:
+                    raise
+                return None
+            await connection.exec_driver_sql("set local enable_seqscan = off")
+            return rows
 
         await connection.exec_driver_sql(f"set local statement_timeout = '{PATIENCE}'")
         # What ever ran may be large, and what there is to run is small beside it: it is looked up, not read through.

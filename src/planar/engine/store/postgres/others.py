@@ -56,10 +56,12 @@ class Others:
         self._fetch = fetch
         self._lease_seconds = lease_seconds
         self._trusted_until = float("-inf")
+        self._changes = 0
 
     def changed(self) -> None:
-        """Somebody announced something."""
+        """Somebody announced something. An answer that is on its way may be older than that."""
         self._trusted_until = float("-inf")
+        self._changes += 1
 
     async def dead(self, worker_id: UUID, among: Sequence[UUID] | None) -> list[UUID]:
         """Those that are dead; of *among* also those that are not there any more."""
@@ -79,8 +81,10 @@ class Others:
         return [life.worker_id for life in await self._lives(worker_id) if life.is_there]
 
     async def _lives(self, worker_id: UUID) -> list[Life]:
-        asked = SYSTEM_CLOCK.monotonic()
+        asked, changes = SYSTEM_CLOCK.monotonic(), self._changes
         lives = [Life(uuid(row[0]), *row[1:]) for row in await self._fetch(sql.OTHERS_LIVES, worker_id, self._lease_seconds)]
-        if not any(life.is_dead(self._lease_seconds) for life in lives):
+        if self._changes != changes or any(life.is_dead(self._lease_seconds) for life in lives):
+            self._trusted_until = float("-inf")
+        else:
             self._trusted_until = asked + min((life.left for life in lives if life.left >= 0), default=LONGEST_TRUST)
         return lives
