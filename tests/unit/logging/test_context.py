@@ -55,3 +55,11 @@ async def test_an_inner_block_hides_the_outer_value_and_gives_it_back_even_after
             raise LookupError
         assert dict(get_context_metadata()) == {"step_id": 1, "run_id": "r1"}
     assert dict(get_context_metadata()) == {}
+
+
+async def test_a_block_that_is_used_again_adds_its_own_fields_only() -> None:
+    block = bind_log_fields(step=1)
+    with bind_log_fields(request="first"), block:
+        assert dict(get_context_metadata()) == {"request": "first", "step": 1}
+    with block:
+        assert dict(get_context_metadata()) == {"step": 1}
