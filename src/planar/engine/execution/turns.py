@@ -40,7 +40,7 @@ class Turns:
         self._ticking = False
         self._patience = 0
         """For how many more turns of the event loop code that does not rest is waited for."""
-        self._ended = _NOBODY
+        self._ended: deque[asyncio.Future[None]] = _NOBODY
         """Strands whose step has ended, in that order, before it is recorded."""
         self._deciding: dict[Strand, asyncio.Future[None]] = {}
         """Those of the ended ones that are first in a race, unless they are told meanwhile that another was."""
