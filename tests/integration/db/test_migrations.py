@@ -21,7 +21,7 @@ from planar import lazy
 from planar.db import PLANAR_FRAMEWORK_METADATA, DatabaseManager, migrations
 from planar.db.errors import UnknownRevision
 from planar.db.migrate import MigrationStatus
-from planar.engine.store.tables import AUTOINCREMENT, PARTIAL, WITHOUT_ROWID
+from planar.engine.store.tables import AUTOINCREMENT, NOT_ON_SQLITE, PARTIAL, WITHOUT_ROWID
 from planar.files import models as _file_tables  # noqa: F401 - its tables are the framework's too
 from planar.human import models as _human_tables  # noqa: F401 - and its
 from planar.object_config import models as _config_tables  # noqa: F401
@@ -76,8 +76,10 @@ def in_words_of_sqlite() -> MetaData:
         options = {f"sqlite_{info}": True for info in (AUTOINCREMENT,) if table.info.get(info)}
         options |= {"sqlite_with_rowid": False} if table.info.get(WITHOUT_ROWID) else {}
         copied.dialect_kwargs.update(options)
-        for index in copied.indexes:
+        for index in list(copied.indexes):
             original = next(each for each in table.indexes if each.name == index.name)
+            if NOT_ON_SQLITE in original.info:
+                copied.indexes.discard(index)
             if PARTIAL in original.info:
                 index.dialect_kwargs.update({"sqlite_where": text(original.info[PARTIAL])})
     return copy

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from planar.engine.core.model import Event, Run, StepRecord
 
@@ -39,14 +40,19 @@ def to_json(history: History) -> dict[str, Any]:
         "name": history.name,
         "runs": [
             {
-                "run": _RUN.dump_python(run, mode="json"),
+                "run": _named(run),
                 "cancel_reason": history.cancel_reasons.get(run.id),
-                "steps": [_without_empty(_STEP.dump_python(record, mode="json")) for record in history.steps[run.id]],
+                "steps": [_without_empty(_named(record)) for record in history.steps[run.id]],
             }
             for run in history.runs
         ],
-        "events": [_EVENT.dump_python(event, mode="json") for event in history.events],
+        "events": [_named(event) for event in history.events],
     }
+
+
+def _named(value: Run | StepRecord | Event) -> dict[str, Any]:
+    """By the names of the fields: more may come, in any place."""
+    return {name: to_jsonable_python(each) for name, each in value._asdict().items()}
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:

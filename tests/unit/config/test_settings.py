@@ -47,7 +47,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "drain_seconds": 3,
         "cancel_seconds": 10,
         "max_concurrent_runs": 1000,
-        "max_parked_runs": 2000,
+        "max_parked_runs": 1000,
         "max_recoveries": 10,
         "max_argument_bytes": 1048576,
     }

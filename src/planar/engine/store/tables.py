@@ -43,6 +43,8 @@ class EnumText(TypeDecorator[Enum]):
 # What only one dialect knows of a table stands in its `info`: SQLAlchemy would load that dialect for every program that imports this.
 PARTIAL = "partial"
 """The condition of an index that holds some rows only."""
+NOT_ON_SQLITE = "not_on_sqlite"
+"""An index that SQLite does without."""
 WITHOUT_ROWID = "without_rowid"
 """On SQLite: the rows lie in the order of the primary key."""
 AUTOINCREMENT = "autoincrement"
@@ -104,6 +106,7 @@ WORKFLOW_RUN = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
     Index("ix_planar_workflow_run_function_name", "function_name", "id"),
+    Index("ix_planar_workflow_run_status", "function_name", "status", info={NOT_ON_SQLITE: True}),
     Index("ix_planar_workflow_run_parent_id", "parent_id", info={PARTIAL: "parent_id is not null"}),
     Index(
         "uq_planar_workflow_run_idempotency_key",

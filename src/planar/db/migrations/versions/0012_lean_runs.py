@@ -1,7 +1,8 @@
-"""Less to write for each run: no index that only the doctor read, and tasks are looked for where a run has any.
+"""Less to write for each run: on SQLite no index that only the doctor read, and tasks are looked for where a run has any.
 
 The status of a run is what the view computes, so no list and no count could use an index of what is stored; but each start and each
-end wrote to it, and on PostgreSQL it kept the end of a run from being written in the place of its start.
+end wrote to it. On PostgreSQL it stays: who drops an index locks its table against everybody, which under load waits for runs that wait
+for what the same migration changed before.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ ROOM = 85
 
 
 def upgrade() -> None:
-    op.drop_index(INDEX, "workflow_run", schema=_schema())
     if _schema() is None:
+        op.drop_index(INDEX, "workflow_run")
         op.execute(f"drop trigger {TRIGGER}")
         # As a condition, and not only in the statement below: a trigger that does nothing costs far less than an update of nothing.
         op.execute(_trigger(" and exists (select 1 from human_task where workflow_id = new.id)"))
@@ -33,9 +34,9 @@ def downgrade() -> None:
     if _schema() is None:
         op.execute(f"drop trigger {TRIGGER}")
         op.execute(_trigger(""))
+        op.create_index(INDEX, "workflow_run", ["function_name", "status"])
     else:
         op.execute("alter table planar.workflow_run reset (fillfactor)")
-    op.create_index(INDEX, "workflow_run", ["function_name", "status"], schema=_schema())
 
 
 def _trigger(condition: str) -> str:
