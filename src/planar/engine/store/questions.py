@@ -78,7 +78,7 @@ def _some(question: str, words: Words) -> str:
     return question.format(schema=words.schema, now=words.now, awaited_run=words.awaited_run, some=SOME)
 
 
-# No index tells what has not ended: each run would write to it twice, for a question that is asked now and then.
+# By no index: each run would write to it twice, for a question that is asked now and then.
 _NO_CLAIM = """
 select count(*) over (), r.id from {schema}workflow_run r
 where r.status = 'pending' and not exists (select 1 from {schema}workflow_claim c where c.run_id = r.id) limit {some}
