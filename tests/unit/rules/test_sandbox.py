@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from planar.rules.config import RulesConfig
-from planar.rules.errors import RuleSandboxBusy, RuleSandboxError, RuleTimeout
+from planar.rules.errors import RuleCrashed, RuleSandboxBusy, RuleSandboxError, RuleTimeout
+from planar.rules.sandbox import process as process_module
 from planar.rules.sandbox.pool import ScriptPool
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +81,29 @@ async def test_a_script_that_is_killed_from_outside_runs_once_more(pool: ScriptP
 async def test_a_process_that_was_killed_while_idle_is_replaced(pool: ScriptPool) -> None:
     await run(pool, "return {}")
     os.kill(pool.pids[0], signal.SIGKILL)
+    assert (await run(pool, "return {a: 1}"))["value"]["result"] == {"a": 1}
+
+
+async def test_how_a_process_ended_is_never_asked_for_twice(pool: ScriptPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Process.kill takes the exit code of a process that is dead already, and asyncio then reports 255 for it.
+    await run(pool, "return {}")
+    killed: list[int] = []
+    monkeypatch.setattr(asyncio.subprocess.Process, "kill", lambda process: killed.append(process.pid))
+    os.kill(pool.pids[0], signal.SIGKILL)
+    assert (await run(pool, "return {a: 1}"))["value"]["result"] == {"a": 1}
+    assert killed == []
+    monkeypatch.undo()
+
+
+async def test_a_process_that_closes_its_output_and_lives_on_is_ended(pool: ScriptPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "END_SECONDS", 0.05)
+    await run(pool, "return {}")
+    (pid,) = pool.pids
+    monkeypatch.setattr(process_module, "MAX_ANSWER", 0)  # as if what it says were no answer: it is alive, and of no use
+    with pytest.raises(RuleCrashed):
+        await run(pool, "return {a: 1}")
+    assert pid not in pool.pids
+    monkeypatch.undo()
     assert (await run(pool, "return {a: 1}"))["value"]["result"] == {"a": 1}
 
 

@@ -18,6 +18,8 @@ from planar.rules.errors import RuleCrashed, RuleTimeout
 
 PROGRAM: Final = Path(__file__).with_name("child.py")
 START_SECONDS: Final = 30.0
+END_SECONDS: Final = 1.0
+"""How long a process that has closed its output may take to be gone."""
 MAX_ANSWER: Final = 64 * 1024 * 1024
 
 _ENVIRONMENT: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
@@ -78,11 +80,7 @@ class ScriptProcess:
             await self.kill()
             raise RuleTimeout(f"A script took longer than {seconds:g} seconds, and was stopped.") from None
         except (asyncio.IncompleteReadError, ConnectionError, OSError):
-            with suppress(ProcessLookupError):
-                process.kill()
-            code = await process.wait()
-            self._process = None
-            raise ProcessEnded(code) from None
+            raise ProcessEnded(await self._code_of(process)) from None
         except BaseException:
             # Half an answer may be on its way: nobody else may get it.
             await self.kill()
@@ -96,6 +94,24 @@ class ScriptProcess:
         with suppress(ProcessLookupError):
             process.kill()
         await asyncio.shield(process.wait())
+
+    async def _code_of(self, process: asyncio.subprocess.Process) -> int | None:
+        """How a process that no longer answers ended; ``None`` if it did not, and was killed here.
+
+        A kill at once would be a race: ``Process.kill`` asks for the code first, and then asyncio, which comes
+        second, reports 255 instead of the signal.
+        """
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                code = await process.wait()
+        except TimeoutError:
+            await self.kill()
+            return None
+        except BaseException:
+            await self.kill()
+            raise
+        self._process = None
+        return code
 
     async def _started(self) -> asyncio.subprocess.Process:
         process = self._process
