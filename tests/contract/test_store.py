@@ -46,6 +46,19 @@ HALF_A_CHARACTER = "\ud800"
 """Text that no database can store."""
 
 
+# -- the lane -------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_to_be_done_meanwhile_is_done_once_and_before_anybody_knows_the_outcome(store: Store, clock: HandClock) -> None:
+    for alone in (True, False, True):
+        done: list[bool] = []
+        others = [] if alone else [store.submit(StartRun(new_run(clock))) for _ in range(3)]
+        started = store.submit(StartRun(new_run(clock)))
+        store.meanwhile(lambda done=done, started=started: done.append(started.done()))
+        await asyncio.gather(started, *others)
+        assert done == [False]
+
+
 # -- starting -------------------------------------------------------------------------------------------------------------
 
 

@@ -50,6 +50,8 @@ class LiveRuns:
         """Those that are executed here, and in which some branch waits."""
         self.asked: dict[UUID, str] = {}
         """Which were to be cancelled since the last claim: a run may have been claimed, but not begun."""
+        self._expected: dict[UUID, str | None] = {}
+        """Those that begin while their insert is on its way; and why they are to be cancelled, if that was asked for."""
         self.tasks: set[asyncio.Task[None]] = set()
         self._lookout = lookout
         self._unheld = Unheld(self.parts.store, self.parts.worker_id)
@@ -60,7 +62,7 @@ class LiveRuns:
     @property
     def executing(self) -> int:
         """How many use a slot now."""
-        return len(self._live) - len(self._sleeping)
+        return len(self._live) + len(self._expected) - len(self._sleeping)
 
     @property
     def has_room(self) -> bool:
@@ -101,6 +103,20 @@ class LiveRuns:
                 self._unheld.hand_back(self._unheld.holder(claim), later=True)
             raise
         return unreadable
+
+    def adopt(self, claim: Claim, starting: asyncio.Future[object]) -> None:
+        """Begin a run that is being inserted under *claim*, while that is on its way."""
+        self._expected[claim.run.id] = None
+        self.parts.store.meanwhile(partial(self._begin_expected, claim, starting))
+
+    def _begin_expected(self, claim: Claim, starting: asyncio.Future[object]) -> None:
+        if claim.run.id not in self._expected:
+            # The worker has stopped meanwhile, and left it with all else that it held.
+            return
+        reason = self._expected.pop(claim.run.id)
+        live = self.begin(claim if reason is None else claim._replace(cancel_reason=reason), [])
+        if live is not None:
+            live.depend_on(starting)
 
     def begin(self, claim: Claim, records: list[StepRecord]) -> LiveRun | None:
         """Execute a run from its record; None if that is not for this worker to do."""
@@ -220,6 +236,8 @@ class LiveRuns:
 
     def cancel(self, run_id: UUID, reason: str) -> None:
         """Somebody asked for the end of a run: its code may clean up, for as long as the settings say."""
+        if run_id in self._expected:
+            self._expected[run_id] = reason
         live = self._live.get(run_id)
         if live is not None and live.cancellation is None:
             live.request_cancel(reason)
@@ -247,6 +265,7 @@ class LiveRuns:
 
     async def let_go(self) -> None:
         """Let steps in progress end within the drain time, and hand everything over."""
+        self._expected.clear()
         for live in list(self._live.values()):
             live.leave()
         if self.tasks:
@@ -261,5 +280,6 @@ class LiveRuns:
 
     def leave_behind(self) -> None:
         """The event loop is torn down: they stop where they are, and nothing of that is theirs."""
+        self._expected.clear()
         for live in self._live.values():
             live.detached = True

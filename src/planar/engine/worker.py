@@ -118,14 +118,12 @@ class Worker:
 
     def adopt(self, claim: Claim, starting: asyncio.Future[object]) -> None:
         """Begin a run that is being inserted under *claim*: its code runs at once, the body of its first step waits for *starting*."""
-        live = self._runs.begin(claim, [])
-        if live is not None:
-            live.depend_on(starting)
+        self._runs.adopt(claim, starting)
 
     def cancel(self, run_id: UUID, reason: str) -> None:
         """Tell a run that is executed here, while the request is still on its way to the database: the run's own step may hold it up."""
         live = self._runs.find(run_id)
-        if live is not None and not live.parking.is_asleep:
+        if live is None or not live.parking.is_asleep:
             self._runs.cancel(run_id, reason)
 
     def _hear(self, news: News) -> None:

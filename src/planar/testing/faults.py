@@ -177,6 +177,9 @@ class FaultyStore:
             self._pump = self._pump or loop.create_task(self._write_lane())
         return future
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        work()
+
     async def submit_in(self, session: PlanarSession, entries: Sequence[Entry]) -> list[Any]:
         await self._unless_dead()
         kept, dies = self._faults.cut([type(entry).__name__ for entry in entries])

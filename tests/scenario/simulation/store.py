@@ -38,6 +38,8 @@ class SimulatedStore(MemoryStore):
         self.process = process
         self.busy_since: float | None = None
         """Since when a batch has been on its way."""
+        self._until_it_arrives: list[Callable[[], None]] = []
+        """What is to be done once the batch is with the database."""
 
     def now(self) -> datetime:
         return self.process.world.clock.now()
@@ -52,6 +54,17 @@ class SimulatedStore(MemoryStore):
             self._send(loop)
         return future
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        if len(self._lane) == 1:
+            self._until_it_arrives.append(work)
+        else:
+            work()
+
+    def _do_meanwhile(self) -> None:
+        waiting, self._until_it_arrives = self._until_it_arrives, []
+        for work in waiting:
+            work()
+
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         self.busy_since = loop.time()
         loop.call_later(self.process.delay(), self._arrive)
@@ -62,6 +75,7 @@ class SimulatedStore(MemoryStore):
         if process.doom == "before":
             process.world.kill(process, "before a commit")
             return
+        self._do_meanwhile()
         batch, self._lane = self._lane, []
         if process.cut_off:
             self.acknowledge(batch, [Unreachable() for _ in batch], News())
@@ -111,6 +125,7 @@ class SimulatedStore(MemoryStore):
 
     def _commit(self) -> None:
         """At once, for a store that is being closed."""
+        self._do_meanwhile()
         batch, self._lane = self._lane, []
         outcomes, news = self.apply(batch)
         self._tell_others(outcomes)

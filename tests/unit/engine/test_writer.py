@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
@@ -34,6 +35,8 @@ class Notebook:
         self.commits: list[int] = []
         """How many entries each committed group had."""
         self._group = 0
+        self.trace: Callable[[str], None] = lambda statement: None
+        """Who else is told of each statement, in the writer's thread, before it is executed."""
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("create table note (id text not null)")
@@ -62,6 +65,7 @@ class Notebook:
             self._group = 0
         elif statement == "commit":
             self.commits.append(self._group)
+        self.trace(statement)
 
     @property
     def notes(self) -> list[UUID]:
@@ -133,6 +137,63 @@ async def test_an_entry_alone_waits_for_nothing(writer: Writer, notebook: Notebo
     for _ in range(3):
         await writer.submit(note())
     assert notebook.commits == [1, 1, 1]
+
+
+# -- meanwhile ------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_can_wait_is_done_while_an_entry_that_is_alone_is_committed(
+    writer: Writer, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_done = threading.Event()
+    seen: list[bool] = []
+
+    def trace(statement: str) -> None:
+        if statement == "commit":
+            seen.append(is_done.wait(5))
+
+    monkeypatch.setattr(notebook, "trace", trace)
+    written = writer.submit(note())
+    writer.meanwhile(is_done.set)
+    assert not is_done.is_set()
+    await written
+    assert seen == [True]
+
+
+async def test_what_can_wait_is_done_at_once_beside_an_entry_that_is_not_alone(writer: Writer) -> None:
+    done: list[int] = []
+    first = writer.submit(note())
+    writer.meanwhile(lambda: done.append(1))
+    second = writer.submit(note())
+    writer.meanwhile(lambda: done.append(2))
+    assert done == [2]
+    await asyncio.gather(first, second)
+    assert done == [2, 1]
+
+
+async def test_what_can_wait_does_not_wait_for_a_session(writer: Writer) -> None:
+    done: list[int] = []
+    turn = await writer.enter("test")
+    written = writer.submit(note())
+    writer.meanwhile(lambda: done.append(1))
+    assert done == [1]
+    turn.release()
+    await written
+    later = writer.submit(note())
+    writer.meanwhile(lambda: done.append(2))
+    assert done == [1]
+    await later
+    assert done == [1, 2]
+
+
+@pytest.mark.parametrize("bad", [POISON, STALE, KILLS_THE_TRANSACTION])
+async def test_what_can_wait_is_done_before_an_entry_is_refused(writer: Writer, bad: UUID) -> None:
+    done: list[bool] = []
+    written = writer.submit(note(bad))
+    writer.meanwhile(lambda: done.append(written.done()))
+    await asyncio.wait([written])
+    assert written.exception() is not None
+    assert done == [False]
 
 
 async def test_a_group_has_a_limit(writer: Writer, notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:

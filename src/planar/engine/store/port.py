@@ -285,6 +285,13 @@ class Store(Protocol):
         """Put *entry* in the lane. The future has its outcome once it is durable, or the error that refused this entry alone."""
         ...
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Do *work* while what was submitted last is on its way: at once, or a little later if it would be in the way now.
+
+        It is done at the latest when the outcome is there, and on the event loop; never, if the loop ends before.
+        """
+        ...
+
     async def submit_in(self, session: PlanarSession, entries: Sequence[Entry]) -> list[Any]:
         """Apply *entries* inside the open transaction of *session*; they become durable, and news, with its commit.
 

@@ -99,6 +99,11 @@ class SqliteStore:
             raise InternalError("The store is closed.")
         return self._writer.submit(entry)
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        if self._writer is None:
+            raise InternalError("The store is closed.")
+        self._writer.meanwhile(work)
+
     async def submit_in(self, session: PlanarSession, entries: Sequence[Entry]) -> list[Any]:
         news = News()
         connection = await session.connection()

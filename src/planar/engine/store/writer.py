@@ -2,9 +2,10 @@
 
 There is no timer: alone, an entry waits for nothing; under load hundreds share a commit. What is submitted in one turn of the event
 loop is handed over at its end: a thread that is woken by the first entry would fight the loop for the interpreter's lock, lose for
-five milliseconds, and commit half of what was about to come. The queue is also the gate for the
-transactions of users: a session that wants to write puts a pause in it, and the writer rests until the session is done, so that
-neither waits in SQLite's sleeping busy handler.
+five milliseconds, and commit half of what was about to come. For the same reason work that can wait is done during the commit of an
+entry that is alone: that is when the thread does not need the lock. The queue is also the gate for the transactions of users: a
+session that wants to write puts a pause in it, and the writer rests until the session is done, so that neither waits in SQLite's
+sleeping busy handler.
 """
 
 from __future__ import annotations
@@ -57,6 +58,12 @@ class Writer:
         self._publish = publish
         self._queue: queue.SimpleQueue[Item | Turn | None] = queue.SimpleQueue()
         self._submitted: list[Item] = []
+        self._unanswered = 0
+        """How many were submitted and have no outcome yet."""
+        self._turn: Turn | None = None
+        """The turn that a session asked for last."""
+        self._for_commit: list[Callable[[], None]] = []
+        """What is to be done during the next commit."""
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._closed = False
@@ -81,7 +88,20 @@ class Writer:
         if not self._submitted:
             self._loop.call_soon(self._hand_over)
         self._submitted.append((entry, future))
+        self._unanswered += 1
         return future
+
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Do *work* during the commit of the entry that was submitted last, or at once if that entry is not alone."""
+        if self._unanswered != 1 or (self._turn is not None and not self._turn.done.is_set()):
+            work()
+            return
+        self._for_commit.append(work)
+
+    def _commit_begins(self) -> None:
+        waiting, self._for_commit = self._for_commit, []
+        for work in waiting:
+            work()
 
     def _hand_over(self) -> None:
         """Let the thread have what was submitted. Called also before anything else goes into its queue, which keeps the order."""
@@ -97,6 +117,7 @@ class Writer:
             turn.granted.set_result(None)
         else:
             self._hand_over()
+            self._turn = turn
             self._queue.put(turn)
         try:
             await turn.granted
@@ -203,6 +224,8 @@ class Writer:
         execute = connection.cursor().execute
         try:
             outcomes = [self._outcome(execute, entry, news) for entry in entries]
+            if self._for_commit:
+                self._call(self._commit_begins)
             execute("commit")
         except BaseException:
             if connection.in_transaction:
@@ -218,6 +241,9 @@ class Writer:
             return refusal
 
     def _resolve(self, futures: Sequence[asyncio.Future[Any]], outcomes: Sequence[Any], news: News) -> None:
+        self._unanswered -= len(futures)
+        if self._for_commit:
+            self._commit_begins()
         for future, outcome in zip(futures, outcomes, strict=True):
             if future.done():
                 continue

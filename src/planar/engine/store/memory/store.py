@@ -67,6 +67,9 @@ class MemoryStore:
         self._lane.append((entry, future))
         return future
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        work()
+
     async def submit_in(self, session: PlanarSession | None, entries: Sequence[Entry]) -> list[Any]:
         """Apply *entries* at once, after what waits in the lane. All of them or, if one is refused, none.
 

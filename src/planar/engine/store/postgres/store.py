@@ -122,6 +122,10 @@ class PostgresStore:
     def submit(self, entry: Entry) -> asyncio.Future[Any]:
         return self._open().lane.submit(entry)
 
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        # In the turn in which the lane sends it, and after that.
+        asyncio.get_running_loop().call_soon(work)
+
     async def submit_in(self, session: PlanarSession, entries: Sequence[Entry]) -> list[Any]:
         self._open()
         news = News()
