@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
@@ -19,7 +19,9 @@ from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.claiming import find_nothing_due
 from planar.engine.store.postgres.connection import Connection, Connector, close_quietly, is_conflict, is_lost, is_repeated
 from planar.engine.store.postgres.entries import apply
+from planar.engine.store.postgres.heart import Heart
 from planar.engine.store.postgres.locks import LaneEntry, locks_of
+from planar.engine.store.postgres.single import granted, single
 from planar.engine.store.postgres.transaction import Looks, Transaction
 from planar.engine.store.postgres.whole import Answer, Whole, as_whole, note_news, read_answer, statement_of
 from planar.engine.store.postgres.windows import earlier_start
@@ -53,7 +55,7 @@ class Committer:
         connector: who opens the connection.
         now: the store's clock.
         looks: what is to be looked for.
-        in_name: the block in which something is written in the name of a worker.
+        heart: that of the workers in whose name something is written.
     """
 
     def __init__(
@@ -61,14 +63,14 @@ class Committer:
         connector: Connector,
         now: Callable[[], datetime],
         looks: Looks,
-        in_name: Callable[[], AbstractAsyncContextManager[None]],
+        heart: Heart,
     ) -> None:
         self._connector = connector
         self._now = now
         self._connection: Connection | None = None
         self._closed_at: float | None = None
         self._looks = looks
-        self._in_name = in_name
+        self._heart = heart
         self._lane = uuid4()
         self._number = 0
         """Of the newest batch that was written as one statement."""
@@ -102,30 +104,38 @@ class Committer:
             nothing = await self._insist(lambda connection: find_nothing_due(self._reading(connection), first), in_name=False)
             if nothing is not None:
                 return Written([nothing], News())
-        batch = as_whole(entries)
-        if batch is not None:
-            written = await self._write_whole(batch, entries[: batch.length])
-            if written is not None:
-                return written
-        return await self._write_apart(entries)
+        return await self._write_whole(entries) or await self._write_apart(entries)
 
     # -- as one statement ---------------------------------------------------------------------------------------------
 
-    async def _write_whole(self, batch: Whole, entries: Sequence[LaneEntry]) -> Written | None:
-        """None: nothing was written, as the worker is not there, or was taken for dead."""
-        self._number += 1
-        now, number = self._now(), self._number
-        statement, parameters = statement_of(batch, now, self._lane, number)
+    async def _write_whole(self, entries: Sequence[LaneEntry]) -> Written | None:
+        """None: nothing was written, as it is more than one statement, or the worker is not there, or was taken for dead."""
+        now, number = self._now(), self._number + 1
+        batch: Whole | None = None
+        said = single(entries, now, self._lane, number)
+        if said is None:
+            batch = as_whole(entries)
+            if batch is None:
+                return None
+            said = statement_of(batch, now, self._lane, number)
+        self._number = number
+        statement, parameters = said
         text = await self._insist(
-            lambda connection: self._ask_whole(connection, number, statement, parameters), in_name=batch.worker_id is not None
+            lambda connection: self._ask_whole(connection, number, statement, parameters),
+            in_name=batch is None or batch.worker_id is not None,
         )
         if text is None:
             return None
+        if batch is None:
+            if not text:
+                return Written(*granted(entries))
+            batch = as_whole(entries)
+            assert batch is not None
         news = News()
         answer = read_answer(batch, text)
         note_news(batch, answer, news)
         if answer.old_starts or answer.again:
-            await self._complete(answer, entries, news)
+            await self._complete(answer, entries[: batch.length], news)
         return Written(answer.outcomes, news)
 
     async def _ask_whole(self, connection: Connection, number: int, statement: str, parameters: Sequence[Any]) -> str | None:
@@ -229,8 +239,7 @@ class Committer:
         while True:
             connection = await self._connected()
             try:
-                async with self._in_name() if in_name else nullcontext():
-                    return await attempt(connection)
+                return await (self._in_name(attempt, connection) if in_name else attempt(connection))
             except _Lost:
                 logger.warning("the connection to the database was lost; what was not committed is written again")
             except Exception as error:
@@ -239,6 +248,13 @@ class Committer:
                     raise
             await asyncio.sleep(exponential_backoff_with_jitter(failures, 0.005, 1.0, jitter_factor=0.5))
             failures += 1
+
+    async def _in_name(self, attempt: Callable[[Connection], Awaitable[T]], connection: Connection) -> T:
+        await self._heart.begin_writing()
+        try:
+            return await attempt(connection)
+        finally:
+            self._heart.end_writing()
 
     def _drop(self, connection: Connection) -> None:
         connection.terminate()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from planar.engine.store.port import EndRun, SaveStep, StartRun
 from planar.engine.store.postgres.locks import LaneEntry
+from planar.engine.store.postgres.single import is_bare
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class Window:
         """Add *entry*, unless it cannot be written together with what is here."""
         if isinstance(entry, StartRun):
             return self._take_start(place, entry)
-        if isinstance(entry, SaveStep) and entry.start is None and entry.emit is None and entry.cancel is None:
+        if isinstance(entry, SaveStep) and is_bare(entry):
             return self._take_record(place, entry)
         return isinstance(entry, EndRun) and self._take_end(place, entry)
 

@@ -8,8 +8,7 @@ needs the time as well, and asks for it now and then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -112,18 +111,21 @@ class Heart:
             # Nobody need wait for its next beat.
             lease.lose()
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncGenerator[None]:
-        """What the block writes is written in the name of workers that have beaten just now, and do not rest until it is done."""
+    async def begin_writing(self) -> None:
+        """What is written from now on is written in the name of workers that have beaten just now, and do not rest until it is done."""
         self._writing += 1
-        try:
-            if self._resting:
+        if self._resting:
+            try:
                 await self.beat(announced=True)
-                self._roused.set()
-            yield
-        finally:
-            self._writing -= 1
-            self._written = SYSTEM_CLOCK.monotonic()
+            except BaseException:
+                self.end_writing()
+                raise
+            self._roused.set()
+
+    def end_writing(self) -> None:
+        """It is done, or was given up."""
+        self._writing -= 1
+        self._written = SYSTEM_CLOCK.monotonic()
 
     async def close(self) -> None:
         """Beat no more. Whoever has not been released is dead from now on, without a wait for the end of its lease."""

@@ -6,13 +6,15 @@ Its answer is that of `planar.engine.store.postgres.batch_statements`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from planar.engine.core.model import StepRecord
-from planar.engine.store.port import EndRun, SaveStep
-from planar.engine.store.postgres.folding import Window
+from planar.engine.core.lifecycle import Ending
+from planar.engine.core.model import RunStatus, StepRecord
+from planar.engine.store.port import EndRun, News, SaveStep, Started, StartRun
+from planar.engine.store.postgres.locks import LaneEntry
 from planar.engine.store.postgres.rows import OTHER_STEP, PLAIN_STEP, REWRITTEN, pack, run_to_row, step_to_row
 
 FENCE = """
@@ -75,20 +77,40 @@ returning answer
 the claim as it is when the deletion has locked it."""
 
 
-def single(window: Window, worker_id: UUID | None, now: datetime, lane: UUID, number: int) -> tuple[str, list[Any]] | None:
-    """The statement of *window* and its parameters, if it is one run's, and simple; else None."""
-    if worker_id is None:
-        return None
-    head = [now, worker_id, lane, number]
-    match [entry for _, entry in window.starts], [entry for _, entry in window.records], [entry for _, entry in window.ends]:
-        case [[start], [], []] if start.worker_id is not None:
-            return START, head + list(run_to_row(start.run))
-        case [[], [record], []]:
-            return RECORD, head + _record(record, now)
-        case [[], [record], [end]] if _rests_on(end, record):
-            return LAST, head + _record(record, now) + [str(end.status), pack(end.result), pack(end.error)]
-        case _:
-            return None
+def single(entries: Sequence[LaneEntry], now: datetime, lane: UUID, number: int) -> tuple[str, list[Any]] | None:
+    """The statement of *entries* and its parameters, if they are one run's, and simple; else None.
+
+    Raises:
+        UnicodeEncodeError: an entry has text that no database can store.
+    """
+    first = entries[0]
+    if len(entries) == 1:
+        if isinstance(first, SaveStep) and is_bare(first):
+            return RECORD, [now, first.holder.worker_id, lane, number, *_record(first, now)]
+        if isinstance(first, StartRun) and first.worker_id is not None and first.run.status is RunStatus.PENDING:
+            return START, [now, first.worker_id, lane, number, *run_to_row(first.run)]
+    elif len(entries) == 2:
+        end = entries[1]
+        if isinstance(first, SaveStep) and isinstance(end, EndRun) and is_bare(first) and _rests_on(end, first):
+            ending = (str(end.status), pack(end.result), pack(end.error))
+            return LAST, [now, first.holder.worker_id, lane, number, *_record(first, now), *ending]
+    return None
+
+
+def granted(entries: Sequence[LaneEntry]) -> tuple[list[Any], News]:
+    """Outcomes and news of *entries*, if the answer to their single statement was that nothing was refused."""
+    first, news = entries[0], News()
+    if isinstance(first, StartRun):
+        return [Started(first.run.id, created=True, epoch=1)], news
+    for entry in entries:
+        if isinstance(entry, EndRun):
+            news.note_end(entry.holder.run_id, Ending(entry.status, entry.result, entry.error))
+    return [None] * len(entries), news
+
+
+def is_bare(entry: SaveStep) -> bool:
+    """Whether nothing comes with the record."""
+    return entry.start is None and entry.emit is None and entry.cancel is None
 
 
 def _record(entry: SaveStep, now: datetime) -> list[Any]:

@@ -85,7 +85,7 @@ class PostgresStore:
         pool = await connector.open_pool()
         telling = Telling(connector, pool, self._heard)
         heart = Heart(pool, self._time, self._lease_seconds, self._come_again, self._sweep_all, (CHANNEL, telling.name))
-        lane = Lane(Committer(connector, self.now, self._looks, heart.writing), self._committed)
+        lane = Lane(Committer(connector, self.now, self._looks, heart), self._committed)
         try:
             await heart.beat()
             await telling.open()

@@ -21,7 +21,7 @@ from planar.engine.store.postgres.batch_statements import END, HELD, OTHER_START
 from planar.engine.store.postgres.folding import Window
 from planar.engine.store.postgres.locks import LaneEntry
 from planar.engine.store.postgres.rows import is_plain, pack, plain_step_to_row, step_to_row
-from planar.engine.store.postgres.single import single
+from planar.engine.store.postgres.single import is_bare
 from planar.engine.store.postgres.windows import end_refused, step_refused
 
 
@@ -75,8 +75,6 @@ def statement_of(batch: Whole, now: datetime, lane: UUID, number: int) -> tuple[
         UnicodeEncodeError: an entry has text that no database can store.
     """
     window = batch.window
-    if batch.length <= 2 and (found := single(window, batch.worker_id, now, lane, number)) is not None:
-        return found
     starts = [entry for _, entry in window.starts]
     records = [entry for _, entry in window.records]
     ends = [entry for _, entry in window.ends]
@@ -132,7 +130,7 @@ def note_news(batch: Whole, answer: Answer, news: News) -> None:
 
 def _is_simple(entry: LaneEntry) -> bool:
     if isinstance(entry, SaveStep):
-        return entry.start is None and entry.emit is None and entry.cancel is None
+        return is_bare(entry)
     return isinstance(entry, EndRun) or (isinstance(entry, StartRun) and entry.run.status is RunStatus.PENDING)
 
 
