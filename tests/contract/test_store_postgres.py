@@ -38,6 +38,7 @@ from planar.engine.store.postgres import PostgresStore
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.others import Life
 from planar.engine.store.postgres.takeover import end_transactions
+from planar.engine.store.postgres.telling import Audience
 from tests.contract.store_world import (
     ALL,
     HandClock,
@@ -618,7 +619,7 @@ async def test_who_died_is_asked_when_somebody_may_have(world: PostgresWorld) ->
     assert await there.dead_workers(mine, [worker]) == []
     await ask(world, "update planar.workflow_worker set beat_at = '-infinity' where id = $1", worker)
     assert await there.dead_workers(mine, [worker]) == [], "its lease was good, and nothing was heard since"
-    there._heard()
+    there._heard(Audience.EVERYBODY)
     assert await there.dead_workers(mine, [worker]) == [worker]
 
 
@@ -755,3 +756,54 @@ async def test_what_became_due_late_is_found_within_a_second_by_looks_that_begin
         assert [each.run.id for each in found.claims] == [late.id]
     finally:
         await store.close()
+
+
+async def test_other_processes_hear_only_of_what_concerns_them(world: PostgresWorld) -> None:
+    here, there = await world.store(), await world.store()
+    assert here._parts is not None
+    telling = here._parts.telling
+    worker = uuid7()
+    await here.enlist(worker)
+    sleeper, child = await begin(here, world.clock, worker), await begin(here, world.clock, worker)
+    heard = Heard(there)
+
+    async def quiet() -> None:
+        await until(lambda: telling._telling is None or telling._telling.done(), "all is said")
+        heard.news.clear()
+
+    async def said(news: News) -> None:
+        await until(lambda: len(heard.news) > 0, f"{news} was heard")
+        assert heard.news == [news]
+        await quiet()
+
+    anything, ends = News(foreign=True), News(foreign=True, ends_alone=True)
+    await quiet()
+    # A start that is claimed with its insert, and a record, are nothing to others: what is heard is what comes after them.
+    held = await begin(here, world.clock, worker)
+    await here.submit(held.save(done()))
+    assert telling._unsaid is None
+    await here.submit(held.end())
+    await until(lambda: ends in heard.news, "an end was heard")
+    await quiet()
+    await here.submit(StartRun(new_run(world.clock)))
+    await said(anything)
+    await here.submit(sleeper.sleep(Reason.CHILD, waits=(RunWait(child.run.id),)))
+    await said(anything)
+    # Somebody sleeps for this one, and is due now.
+    await here.submit(child.end())
+    await said(anything)
+
+
+async def test_what_is_said_together_concerns_all_whom_any_of_it_concerns(world: PostgresWorld) -> None:
+    here, there = await world.store(), await world.store()
+    assert here._parts is not None
+    heard = Heard(there)
+    for both in ((Audience.WAITING, Audience.EVERYBODY), (Audience.EVERYBODY, Audience.WAITING)):
+        for audience in both:
+            here._parts.telling.tell(audience)
+        await until(lambda: len(heard.news) > 0, "it was heard")
+        assert heard.news == [News(foreign=True)]
+        telling = here._parts.telling._telling
+        assert telling is not None
+        await telling
+        heard.news.clear()

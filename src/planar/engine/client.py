@@ -61,6 +61,8 @@ class Client:
         """Those of them that were left out of a look: news came before the word that they are in the database."""
         self._stale = False
         """Another process wrote since the runs that are waited for were looked at."""
+        self._doubts = False
+        """Whether also those are looked at that are executed here."""
         self._looking: asyncio.Task[None] | None = None
         self._looks_anyway: asyncio.TimerHandle | None = None
         self.endings = Endings(store, notices)
@@ -211,6 +213,7 @@ class Client:
         self._looks_anyway = None
         if self._waiting:
             self._looks_anyway = asyncio.get_running_loop().call_later(LOOK_ANYWAY_SECONDS, self._look_anyway)
+            self._doubts = True
             self._look_soon()
 
     def _look_soon(self) -> None:
@@ -224,15 +227,21 @@ class Client:
             self._stale = False
             try:
                 self._unlooked.update(self._starting)
-                awaited = [run_id for run_id in self._waiting if run_id not in self._starting]
-                found = await self.store.load_runs(awaited)
+                awaited = self._awaited()
+                self._doubts = False
+                found = await self.store.load_runs(awaited) if awaited else {}
                 for run_id in awaited:
                     self._tell_waiting(run_id, found.get(run_id))
             except Exception:
                 # No more news may come, and somebody waits.
                 logger.exception("could not look whether runs have ended; that is tried again")
-                self._stale = True
+                self._stale = self._doubts = True
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    def _awaited(self) -> list[UUID]:
+        """The runs that somebody else may have ended."""
+        held: Callable[[UUID], bool] = self._worker.holds if self._worker is not None and not self._doubts else lambda _: False
+        return [run_id for run_id in self._waiting if run_id not in self._starting and not held(run_id)]
 
     def _tell_waiting(self, run_id: UUID, run: Run | None) -> None:
         for waiting in self._waiting.get(run_id, ()):

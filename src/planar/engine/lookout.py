@@ -52,8 +52,9 @@ class Lookout:
 
     def hear(self, news: News) -> None:
         """Something was committed, here or elsewhere."""
-        self.foreign = self.foreign or news.foreign
-        self.due = self.due or news.due or news.foreign
+        foreign = news.foreign and not news.ends_alone
+        self.foreign = self.foreign or foreign
+        self.due = self.due or news.due or foreign
         self._sure = self._sure or news.due
         self.note_due(news.next_due)
         if self.due or news.next_due is not None:

@@ -108,6 +108,11 @@ class Worker:
         live = self._runs.find(run_id)
         return live.run if live is not None else None
 
+    def holds(self, run_id: UUID) -> bool:
+        """Whether the run is executed here, and nobody else can have ended it."""
+        live = self._runs.find(run_id)
+        return live is not None and live.is_held()
+
     # -- what comes in ------------------------------------------------------------------------------------------------
 
     def reserve(self, name: str) -> UUID | None:

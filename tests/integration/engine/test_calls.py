@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from planar.engine.core.model import Run, RunStatus
+from planar.engine.errors import StaleEpoch
 from planar.engine.store.port import News
 from planar.workflows import step, suspend, workflow
 from planar.workflows.exceptions import RunNotFound
@@ -56,9 +57,24 @@ async def failing(word: str) -> None:
     raise ValueError("as it should")
 
 
+gates: dict[str, asyncio.Event] = {}
+
+
+@step()
+async def listen() -> None:
+    gates["hears"].set()
+    await gates["goes on"].wait()
+
+
+@workflow()
+async def listening() -> None:
+    await listen()
+
+
 @pytest.fixture(autouse=True)
 def _no_calls() -> None:
     calls.clear()
+    gates.update({"hears": asyncio.Event(), "goes on": asyncio.Event()})
 
 
 async def test_start_returns_the_row_of_a_run_that_goes_on_by_itself(open_app: Opener) -> None:
@@ -103,6 +119,8 @@ async def test_waiting_for_a_run_ends_with_the_callers_patience_and_asks_the_dat
 async def test_runs_that_end_elsewhere_are_looked_up_all_at_once(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_app(sleeping):
         runs = [(await sleeping.start(3600)).id for _ in range(20)]
+        for run_id in runs:
+            await until_status(run_id, "suspended")
         store, looks = client().store, list[list[UUID]]()
         load_runs = store.load_runs
 
@@ -121,6 +139,50 @@ async def test_runs_that_end_elsewhere_are_looked_up_all_at_once(open_app: Opene
         client()._hear(News(foreign=True))
         assert await asyncio.wait_for(asyncio.gather(*waiters), 5) == ["elsewhere"] * len(runs)
         assert [sorted(each) for each in looks] == [sorted(runs)]
+
+
+async def test_a_run_that_is_executed_here_is_not_looked_up_unless_somebody_else_may_have_ended_it(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(listening) as app:
+        run = await listening.start()
+        await asyncio.wait_for(gates["hears"].wait(), 5)
+        waiter = asyncio.create_task(listening.wait_for_completion(run.id))
+        looks = list[list[UUID]]()
+
+        async def waits() -> bool:
+            return bool(client()._waiting)
+
+        async def looked() -> bool:
+            return client()._looking is not None and client()._looking.done()
+
+        async def load_runs(run_ids: Iterable[UUID]) -> dict[UUID, Run]:
+            looks.append(list(run_ids))
+            return {run_id: app.worker._runs._live[run_id].run for run_id in looks[-1]}
+
+        async def look(news: News) -> list[list[UUID]]:
+            looks.clear()
+            client()._hear(news)
+            await until(looked)
+            return list(looks)
+
+        await until(waits)
+        monkeypatch.setattr(client().store, "load_runs", load_runs)
+        assert await look(News(foreign=True)) == []
+        assert await look(News(foreign=True, ends_alone=True)) == []
+        live = app.worker._runs._live[run.id]
+        live.refused = StaleEpoch("another worker has it")
+        assert await look(News(foreign=True, ends_alone=True)) == [[run.id]]
+        live.refused = None
+        live.parts.lease.term += 1
+        assert await look(News(foreign=True)) == [[run.id]]
+        live.parts.lease.term -= 1
+        # The net asks for all.
+        client()._look_anyway()
+        await until(looked)
+        assert looks == [[run.id], [run.id]]
+        gates["goes on"].set()
+        await waiter
 
 
 async def test_a_run_started_in_a_run_is_started_once_and_has_no_parent(open_app: Opener) -> None:

@@ -14,7 +14,7 @@ from planar.db.session import SessionScope, get_session
 from planar.engine.core.model import RunStatus
 from planar.engine.core.retry import RetryPolicy
 from planar.engine.errors import PayloadTooLarge
-from planar.engine.store.port import News, Sleep
+from planar.engine.store.port import Sleep
 from planar.modeling.orm import PlanarBaseEntity
 from planar.security.auth_context import Principal, as_principal
 from planar.workflows import cancel, step, suspend, wait, wait_for_event, workflow
@@ -432,7 +432,7 @@ async def test_whoever_waits_for_a_run_hears_of_its_end_though_a_look_failed(ope
 
         await until(waits)
         monkeypatch.setattr(store, "load_runs", ended_elsewhere)
-        client()._hear(News(foreign=True))
+        client()._look_anyway()
         assert await asyncio.wait_for(waiter, 3) == "elsewhere"
         GATE.set()
 

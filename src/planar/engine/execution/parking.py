@@ -74,6 +74,11 @@ class Parking:
         self._look_again = False
 
     @property
+    def is_awake(self) -> bool:
+        """Whether the run is executed, and is not on its way to sleep or back."""
+        return self._state is _State.AWAKE
+
+    @property
     def is_asleep(self) -> bool:
         """Whether the run sleeps: it is nobody's, and needs no slot."""
         return self._state is _State.ASLEEP

@@ -196,6 +196,10 @@ class LiveRun:
         if self.diverged is not None:
             raise self.diverged
 
+    def is_held(self) -> bool:
+        """Whether nobody else can have ended the run: it does not sleep, and the worker's lease of it is good."""
+        return self.parking.is_awake and not self.detached and self.refused is None and not self.doubts_lease()
+
     def doubts_lease(self) -> bool:
         """Whether this worker's lease has run out by its own clock, or was lost since it claimed the run."""
         lease = self.parts.lease

@@ -230,6 +230,8 @@ class News:
     """The keys of events that were announced."""
     foreign: bool = False
     """Another process wrote: anything may have happened."""
+    ends_alone: bool = False
+    """Of what another process wrote it is known that it only ended runs: no worker has to look for work."""
 
     def note_due(self, due: datetime | None) -> None:
         """A run sleeps until *due*."""
@@ -244,6 +246,8 @@ class News:
     def merge(self, other: News) -> None:
         """What *other* tells as well."""
         self.due = self.due or other.due
+        told = [news for news in (self, other) if news.foreign]
+        self.ends_alone = bool(told) and all(news.ends_alone for news in told)
         self.foreign = self.foreign or other.foreign
         self.note_due(other.next_due)
         self.ended.update(other.ended)

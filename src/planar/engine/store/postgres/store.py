@@ -21,7 +21,7 @@ from planar.engine.core.model import Run, StepRecord
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.joining import publish_with_commit
 from planar.engine.store.lease import WorkerLease
-from planar.engine.store.port import Claims, Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Standing, Wait
+from planar.engine.store.port import Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Wait
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.committing import Committer
 from planar.engine.store.postgres.connection import Connector, ask, close_pool
@@ -32,7 +32,8 @@ from planar.engine.store.postgres.locks import LaneEntry, Sweep, locks_of
 from planar.engine.store.postgres.looking import load_run, load_runs, look
 from planar.engine.store.postgres.others import Others
 from planar.engine.store.postgres.rows import STEP_COLUMNS, step_from_row, unpack, uuid
-from planar.engine.store.postgres.telling import CHANNEL, Telling
+from planar.engine.store.postgres.single import is_bare
+from planar.engine.store.postgres.telling import CHANNEL, Audience, Telling, audience_of
 from planar.engine.store.postgres.transaction import Fetch, Looks, Transaction
 from planar.errors import InternalError
 from planar.logging import get_logger
@@ -145,8 +146,9 @@ class PostgresStore:
         """The lane has committed a batch."""
         if news:
             self._publish(news)
-        if self._parts is not None and any(map(_concerns_others, entries, outcomes)):
-            self._parts.telling.tell()
+        audience = audience_of(entries, outcomes, news)
+        if self._parts is not None and audience is not Audience.NOBODY:
+            self._parts.telling.tell(audience)
 
     def _session_committed(self, news: News) -> None:
         # A session may have been open for long: what it started is due since then.
@@ -159,7 +161,7 @@ class PostgresStore:
         if news:
             self._publish(news)
             if self._parts is not None:
-                self._parts.telling.tell()
+                self._parts.telling.tell(Audience.EVERYBODY)
 
     def _sweep(self, keys: frozenset[str]) -> None:
         if self._parts is None:
@@ -191,9 +193,10 @@ class PostgresStore:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
-    def _heard(self) -> None:
-        self._others.changed()
-        self._publish(News(foreign=True))
+    def _heard(self, audience: Audience) -> None:
+        if audience is Audience.EVERYBODY:
+            self._others.changed()
+        self._publish(News(foreign=True, ends_alone=audience is Audience.WAITING))
 
     def _publish(self, news: News) -> None:
         for listener in list(self._listeners):
@@ -295,15 +298,4 @@ def _none_refused(outcomes: list[Any]) -> list[Any]:
 def _is_bare_record(entries: Sequence[Entry]) -> bool:
     """Whether *entries* are one step's record alone: one statement, which is whole or not at all by itself."""
     only = entries[0] if len(entries) == 1 else None
-    return isinstance(only, SaveStep) and only.start is None and only.emit is None and only.cancel is None
-
-
-def _concerns_others(entry: LaneEntry, outcome: Any) -> bool:
-    """Whether other processes have a reason to look: looking itself must not be one, or two would wake each other for ever."""
-    if isinstance(outcome, Exception):
-        return False
-    if isinstance(outcome, Claims):
-        return bool(outcome.claims)
-    if isinstance(outcome, Standing):
-        return False
-    return not isinstance(entry, SaveStep) or entry.start is not None or entry.emit is not None or entry.cancel is not None
+    return isinstance(only, SaveStep) and is_bare(only)

@@ -6,19 +6,56 @@ Inside the writing transaction NOTIFY would make every commit of the server wait
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import Any
 from uuid import uuid4
 
+from planar.engine.store.port import Claims, EndRun, News, SaveStep, Standing, StartRun
 from planar.engine.store.postgres.connection import Connection, Connector, ask, close_quietly
+from planar.engine.store.postgres.locks import LaneEntry
+from planar.engine.store.postgres.single import is_bare
 from planar.logging import get_logger
 from planar.utils import exponential_backoff_with_jitter
 
 logger = get_logger(__name__)
 
 CHANNEL = "planar_news"
+ENDS = "ends"
+"""What is said beside the name if only ends of runs were written. Whoever does not know it takes it for anything."""
 PAUSE_SECONDS = 0.05
 """Between two notifications: the first goes at once."""
+
+
+class Audience(IntEnum):
+    """Which other processes have a reason to look."""
+
+    NOBODY = 0
+    WAITING = 1
+    """Those in which somebody waits for the end of a run."""
+    EVERYBODY = 2
+
+
+def audience_of(entries: Sequence[LaneEntry], outcomes: Sequence[Any], news: News) -> Audience:
+    """Who is to be told of *entries* with these *outcomes*. Looking is no reason to look, or two would wake each other for ever."""
+    if news.due or news.next_due is not None:
+        return Audience.EVERYBODY
+    return max(map(_audience, entries, outcomes), default=Audience.NOBODY)
+
+
+def _audience(entry: LaneEntry, outcome: Any) -> Audience:
+    if isinstance(outcome, Exception | Standing):
+        return Audience.NOBODY
+    if isinstance(entry, SaveStep):
+        return Audience.NOBODY if is_bare(entry) else Audience.EVERYBODY
+    if isinstance(entry, EndRun):
+        return Audience.WAITING
+    if isinstance(entry, StartRun) and entry.worker_id is not None:
+        # Claimed by who inserts it: nothing is to be found.
+        return Audience.NOBODY
+    if isinstance(outcome, Claims) and not outcome.claims:
+        return Audience.NOBODY
+    return Audience.EVERYBODY
 
 
 class Telling:
@@ -27,16 +64,17 @@ class Telling:
     Args:
         connector: who opens the connection that listens.
         pool: where to notify.
-        heard: called on the event loop, also when something may have been missed.
+        heard: called on the event loop with whom it concerned, also when something may have been missed.
     """
 
-    def __init__(self, connector: Connector, pool: Any, heard: Callable[[], None]) -> None:
+    def __init__(self, connector: Connector, pool: Any, heard: Callable[[Audience], None]) -> None:
         self._connector = connector
         self._pool = pool
         self._heard = heard
         self.name = uuid4().hex
         """Whose notifications are one's own."""
-        self._told = True
+        self._unsaid: str | None = None
+        """What is to be said."""
         self._telling: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._again: asyncio.Task[None] | None = None
@@ -46,9 +84,12 @@ class Telling:
         """Begin to listen."""
         await self._listen()
 
-    def tell(self) -> None:
-        """Something was committed."""
-        self._told = False
+    def tell(self, audience: Audience) -> None:
+        """Something was committed that concerns *audience*."""
+        if audience is Audience.EVERYBODY:
+            self._unsaid = self.name
+        elif self._unsaid is None:
+            self._unsaid = f"{self.name} {ENDS}"
         if self._telling is None or self._telling.done():
             self._telling = asyncio.create_task(self._tell(), name="planar-telling")
 
@@ -64,10 +105,10 @@ class Telling:
         await close_quietly(connection)
 
     async def _tell(self) -> None:
-        while not self._told:
-            self._told = True
+        while self._unsaid is not None:
+            said, self._unsaid = self._unsaid, None
             try:
-                await ask(self._pool, "select pg_notify($1, $2)", CHANNEL, self.name)
+                await ask(self._pool, "select pg_notify($1, $2)", CHANNEL, said)
             except Exception as error:
                 # The others have lost their connections as well, and look around when they have new ones.
                 logger.warning("other processes were not told of a commit; they find it when they look", error=repr(error))
@@ -85,9 +126,10 @@ class Telling:
         connection.add_termination_listener(self._lost)
         self._connection = connection
 
-    def _hear(self, _connection: Any, _pid: int, _channel: str, name: str) -> None:
+    def _hear(self, _connection: Any, _pid: int, _channel: str, said: str) -> None:
+        name, _, what = said.partition(" ")
         if name != self.name:
-            self._heard()
+            self._heard(Audience.WAITING if what == ENDS else Audience.EVERYBODY)
 
     def _lost(self, connection: Any) -> None:
         if not self._closed and connection is self._connection:
@@ -104,4 +146,4 @@ class Telling:
                 break
             await asyncio.sleep(exponential_backoff_with_jitter(attempt, 0.05, 1.0, jitter_factor=0.5))
             attempt += 1
-        self._heard()
+        self._heard(Audience.EVERYBODY)
