@@ -178,10 +178,9 @@ class Writer:
             batch.append(item)
             if len(batch) >= LARGEST_BATCH:
                 return batch, item
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return batch, batch[-1]
+            if self._queue.empty():
+                return batch, item
+            item = self._queue.get()
         return batch, item
 
     def _rest(self, turn: Turn) -> None:
@@ -219,9 +218,9 @@ class Writer:
         self._call(self._resolve, futures, outcomes, news)
 
     def _transact(self, connection: sqlite3.Connection, entries: Sequence[Entry], news: News) -> list[Any]:
-        _begin(connection)
         # One cursor for all: making one takes as long as a small statement.
         execute = connection.cursor().execute
+        _begin(connection, execute)
         try:
             outcomes = [self._outcome(execute, entry, news) for entry in entries]
             if self._for_commit:
@@ -263,7 +262,7 @@ class Writer:
             logger.debug("the event loop has ended before its writer")
 
 
-def _begin(connection: sqlite3.Connection) -> None:
+def _begin(connection: sqlite3.Connection, execute: Callable[[str], Any]) -> None:
     """Begin, however long another process holds the lock: giving up would fail runs that did nothing wrong."""
     if connection.in_transaction:
         # What is left of a batch that could not even be rolled back must not stand in the way of the next.
@@ -271,7 +270,7 @@ def _begin(connection: sqlite3.Connection) -> None:
     since = SYSTEM_CLOCK.monotonic()
     while True:
         try:
-            connection.execute("begin immediate")
+            execute("begin immediate")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise
