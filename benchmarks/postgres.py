@@ -83,8 +83,7 @@ async def throughput(floor: Floor, runs: int, python: Path | None) -> list[Peer]
 
 async def latency(floor: Floor, url: str, peers: Sequence[Peer]) -> None:
     """One thing at a time."""
-    pairs = [(await alone(lambda: floor_run(floor, steps=1)), await alone(lambda: one_step(1))) for _ in range(ROUNDS)]
-    bare, ours = (statistics.median(times) for times in zip(*pairs, strict=True))
+    bare, ours = await alone(lambda: floor_run(floor, steps=1), lambda: one_step(1))
     peer = statistics.median(each.alone_ms for each in peers) if peers else None
     ratio("one step alone, p50", " ms", bare, ours, "at most 1.2; goal 0.6", peer)
     row("start to first line, p50", f"{await first_line():.2f} ms", "under 5 ms")

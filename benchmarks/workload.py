@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from planar.workflows import step, suspend, wait_for_event, workflow
 
 AT_ONCE = 64
+TURNS, CALLS_IN_TURN = 50, 20
 
 
 class Line(BaseModel):
@@ -108,11 +109,13 @@ async def many(one: Callable[[int], Awaitable[object]], runs: int, at_once: int 
     return runs / (time.perf_counter() - began), (time.process_time() - used) / runs * 1e6
 
 
-async def alone(one: Callable[[], Awaitable[object]], times: int = 200) -> float:
-    """The median of *times* calls in sequence, in milliseconds."""
-    taken: list[float] = []
-    for _ in range(times):
-        began = time.perf_counter()
-        await one()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken) * 1000
+async def alone(*each: Callable[[], Awaitable[object]]) -> list[float]:
+    """The median of many calls in sequence, in milliseconds: a few of one, then a few of the next, as a disk changes within seconds."""
+    taken: list[list[float]] = [[] for _ in each]
+    for _ in range(TURNS):
+        for one, times in zip(each, taken, strict=True):
+            for _ in range(CALLS_IN_TURN):
+                began = time.perf_counter()
+                await one()
+                times.append(time.perf_counter() - began)
+    return [statistics.median(times) * 1000 for times in taken]

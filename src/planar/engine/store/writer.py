@@ -2,8 +2,9 @@
 
 There is no timer: alone, an entry waits for nothing; under load hundreds share a commit. What is submitted in one turn of the event
 loop is handed over at its end: a thread that is woken by the first entry would fight the loop for the interpreter's lock, lose for
-five milliseconds, and commit half of what was about to come. For the same reason work that can wait is done during the commit of an
-entry that is alone: that is when the thread does not need the lock. The queue is also the gate for the transactions of users: a
+five milliseconds, and commit half of what was about to come. A run that is alone is another matter: what it records is handed over
+at once, since all that it writes next comes before the loop lets go of the lock; and what can be done as well during the commit of its
+start waits for that, when the thread does not need the lock. The queue is also the gate for the transactions of users: a
 session that wants to write puts a pause in it, and the writer rests until the session is done, so that neither waits in SQLite's
 sleeping busy handler.
 """
@@ -20,7 +21,7 @@ from typing import Any
 
 from planar.clock import SYSTEM_CLOCK
 from planar.engine.errors import StaleEpoch
-from planar.engine.store.port import Entry, News
+from planar.engine.store.port import EndRun, Entry, News, SaveStep
 from planar.errors import InternalError
 from planar.logging import get_logger
 
@@ -30,6 +31,9 @@ LOOK_SECONDS = 0.05
 """How often the writer looks whether another process wrote: when it idles, and between batches when it does not."""
 
 LARGEST_BATCH = 1000
+
+ENTRIES_OF_ONE = 2
+"""So many entries a run that is alone has on their way at most: its last record and its end."""
 
 Execute = Callable[[str, tuple[Any, ...]], Any]
 Apply = Callable[[Execute, Entry, News], Any]
@@ -60,6 +64,8 @@ class Writer:
         self._submitted: list[Item] = []
         self._unanswered = 0
         """How many were submitted and have no outcome yet."""
+        self._was_alone = True
+        """Whether the last batch was that of one run."""
         self._turn: Turn | None = None
         """The turn that a session asked for last."""
         self._for_commit: list[Callable[[], None]] = []
@@ -85,11 +91,19 @@ class Writer:
         if self._closed:
             raise InternalError("The store is closed.")
         future: asyncio.Future[Any] = self._loop.create_future()
+        self._unanswered += 1
+        if self._is_alone() and isinstance(entry, SaveStep | EndRun):
+            # Its run goes on without an await until it waits for this. The thread wakes meanwhile, and finds what the run writes next.
+            self._queue.put((entry, future))
+            return future
         if not self._submitted:
             self._loop.call_soon(self._hand_over)
         self._submitted.append((entry, future))
-        self._unanswered += 1
         return future
+
+    def _is_alone(self) -> bool:
+        """Whether one run has the lane for itself, as far as anybody can tell."""
+        return self._was_alone and self._unanswered <= ENTRIES_OF_ONE and not self._submitted
 
     def meanwhile(self, work: Callable[[], None]) -> None:
         """Do *work* during the commit of the entry that was submitted last, or at once if that entry is not alone."""
@@ -241,6 +255,7 @@ class Writer:
 
     def _resolve(self, futures: Sequence[asyncio.Future[Any]], outcomes: Sequence[Any], news: News) -> None:
         self._unanswered -= len(futures)
+        self._was_alone = len(futures) <= ENTRIES_OF_ONE
         if self._for_commit:
             self._commit_begins()
         for future, outcome in zip(futures, outcomes, strict=True):
