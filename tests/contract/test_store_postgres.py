@@ -807,3 +807,25 @@ async def test_what_is_said_together_concerns_all_whom_any_of_it_concerns(world:
         assert telling is not None
         await telling
         heard.news.clear()
+
+
+async def test_a_worker_whose_lease_had_run_out_announces_itself_with_what_it_writes(world: PostgresWorld) -> None:
+    """Others may rely on an older answer, in which it held nothing and was silent."""
+    here, there = await world.store(), await world.store()
+    assert here._parts is not None
+    telling, worker, lease = here._parts.telling, uuid7(), WorkerLease()
+    await here.enlist(worker, lease)
+    await begin(here, world.clock, worker)
+    await until(lambda: telling._telling is None or telling._telling.done(), "all is said")
+    heard = Heard(there)
+    lease.ends = 0.0
+    assert (await here.submit(StartRun(new_run(world.clock), worker))).created
+    await until(lambda: News(foreign=True) in heard.news, "it was announced")
+
+
+async def test_a_worker_that_was_taken_for_dead_has_runs_looked_up_that_it_held(world: PostgresWorld) -> None:
+    store = await world.store()
+    await store.enlist(worker := uuid7())
+    heard = Heard(store)
+    store._come_again(worker)
+    assert heard.news == [News(foreign=True)]

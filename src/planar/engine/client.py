@@ -69,6 +69,7 @@ class Client:
         """Tells listeners how runs ended."""
         if worker is not None:
             self.endings.ask(worker.find_run)
+            worker.tell_of_losses(self._look_soon)
         self._unsubscribe = store.subscribe(self._hear)
 
     def close(self) -> None:
@@ -128,7 +129,7 @@ class Client:
         return await asyncio.shield(self._insert(run))
 
     def _insert(self, run: Run) -> asyncio.Future[Started]:
-        """Put the start of *run* in the lane; a worker of this process begins the run at once."""
+        """Put the start of *run* in the lane; a worker of this process begins the run meanwhile."""
         mine = self._worker.reserve(run.workflow) if self._worker is not None and run.idempotency_key is None else None
         inserting = self.store.submit(StartRun(run, mine))
         if self.notices.listeners:

@@ -46,6 +46,8 @@ class LiveRuns:
         self.is_torn_down = is_torn_down
         self.when_asleep: Callable[[LiveRun], None] | None = None
         """Who else is told that a run sleeps now."""
+        self.when_lost: Callable[[], None] | None = None
+        """Who else is told that another worker has a run that was executed here."""
         self.watched: dict[LiveRun, None] = {}
         """Those that are executed here, and in which some branch waits."""
         self.asked: dict[UUID, str] = {}
@@ -114,9 +116,16 @@ class LiveRuns:
             # The worker has stopped meanwhile, and left it with all else that it held.
             return
         reason = self._expected.pop(claim.run.id)
-        live = self.begin(claim if reason is None else claim._replace(cancel_reason=reason), [])
+        try:
+            live = self.begin(claim if reason is None else claim._replace(cancel_reason=reason), [])
+        except Exception:
+            logger.exception("a run could not begin; it will be tried again", workflow_id=claim.run.id)
+            self._unheld.hand_back(self._unheld.holder(claim), later=True)
+            live = None
         if live is not None:
             live.depend_on(starting)
+        else:
+            self._lookout.note_room()
 
     def begin(self, claim: Claim, records: list[StepRecord]) -> LiveRun | None:
         """Execute a run from its record; None if that is not for this worker to do."""
@@ -202,6 +211,10 @@ class LiveRuns:
     def hand_back(self, holder: Holder, *, later: bool = False) -> None:
         self._unheld.hand_back(holder, later=later)
 
+    def lost(self) -> None:
+        if self.when_lost is not None:
+            self.when_lost()
+
     # -- news ---------------------------------------------------------------------------------------------------------
 
     def hear(self, news: News) -> None:
@@ -265,6 +278,9 @@ class LiveRuns:
 
     async def let_go(self) -> None:
         """Let steps in progress end within the drain time, and hand everything over."""
+        for run_id in self._expected:
+            # Behind their inserts, which are on their way.
+            self.hand_back(Holder(run_id, self.parts.worker_id, epoch=1))
         self._expected.clear()
         for live in list(self._live.values()):
             live.leave()

@@ -108,6 +108,10 @@ class Worker:
         live = self._runs.find(run_id)
         return live.run if live is not None else None
 
+    def tell_of_losses(self, listener: Callable[[], None]) -> None:
+        """Call *listener* whenever it turns out that another worker has a run that was executed here."""
+        self._runs.when_lost = listener
+
     def holds(self, run_id: UUID) -> bool:
         """Whether the run is executed here, and nobody else can have ended it."""
         live = self._runs.find(run_id)
@@ -122,7 +126,7 @@ class Worker:
         return self.id if self._registry.find(name) is not None else None
 
     def adopt(self, claim: Claim, starting: asyncio.Future[object]) -> None:
-        """Begin a run that is being inserted under *claim*: its code runs at once, the body of its first step waits for *starting*."""
+        """Begin a run that is being inserted under *claim*, while that is on its way: the body of its first step waits for *starting*."""
         self._runs.adopt(claim, starting)
 
     def cancel(self, run_id: UUID, reason: str) -> None:

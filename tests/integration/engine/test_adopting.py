@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ DONE: list[str] = []
 @pytest.fixture(autouse=True)
 def nothing_done() -> None:
     DONE.clear()
+    GATES.update({"lingers": asyncio.Event(), "may end": asyncio.Event()})
 
 
 @step()
@@ -32,6 +34,20 @@ async def work() -> str:
 async def working() -> str:
     DONE.append("begun")
     return await work()
+
+
+GATES: dict[str, asyncio.Event] = {}
+
+
+@step()
+async def linger() -> None:
+    GATES["lingers"].set()
+    await GATES["may end"].wait()
+
+
+@workflow()
+async def lingering() -> None:
+    await linger()
 
 
 async def begin_to_start() -> tuple[UUID, asyncio.Task[Started]]:
@@ -86,3 +102,40 @@ async def test_one_whose_worker_stops_before_it_has_begun_is_executed_later(open
     async with open_app(working):
         await until_status(run_id, "succeeded")
     assert DONE == ["begun", "work"]
+
+
+async def test_one_that_has_not_begun_is_handed_back_while_the_worker_waits_for_others(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(working, lingering, drain_seconds=30) as app:
+        slow = await lingering.start()
+        await asyncio.wait_for(GATES["lingers"].wait(), 5)
+        monkeypatch.setattr(client().store, "meanwhile", lambda work: None)
+        run_id, starting = await begin_to_start()
+        assert (await starting).created
+        stopping = asyncio.create_task(app.worker.stop())
+        await until_status(run_id, "pending")
+        assert not stopping.done()
+        GATES["may end"].set()
+        await stopping
+        assert DONE == []
+    async with open_app(working, lingering):
+        for each in (run_id, slow.id):
+            await until_status(each, "succeeded")
+
+
+async def test_one_that_cannot_begin_is_tried_again(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planar.engine.unheld.BACKOFF_SECONDS", 0.01)
+    async with open_app(working) as app:
+        runs = app.worker._runs
+        begin = runs.begin
+
+        def fail(*_: Any) -> None:
+            monkeypatch.setattr(runs, "begin", begin)
+            raise MemoryError
+
+        monkeypatch.setattr(runs, "begin", fail)
+        run_id, starting = await begin_to_start()
+        assert (await starting).created
+        await until_status(run_id, "succeeded")
+        assert DONE == ["begun", "work"]

@@ -177,6 +177,15 @@ async def test_a_run_that_is_executed_here_is_not_looked_up_unless_somebody_else
         live.parts.lease.term += 1
         assert await look(News(foreign=True)) == [[run.id]]
         live.parts.lease.term -= 1
+        # News came first, and then it turns out that another worker has it.
+        assert await look(News(foreign=True)) == []
+        live.refused = StaleEpoch("another worker has it")
+        app.worker._runs.lost()
+        await until(looked)
+        assert looks == [[run.id]]
+        live.refused = None
+        looks.clear()
+        looks.append([run.id])
         # The net asks for all.
         client()._look_anyway()
         await until(looked)

@@ -186,6 +186,29 @@ async def test_what_can_wait_does_not_wait_for_a_session(writer: Writer) -> None
     assert done == [1, 2]
 
 
+async def test_what_can_wait_waits_for_no_session_though_a_later_one_has_given_up(writer: Writer) -> None:
+    done: list[int] = []
+    turn = await writer.enter("first")
+    given_up = asyncio.create_task(writer.enter("second"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    written = writer.submit(note())
+    writer.meanwhile(lambda: done.append(1))
+    assert done == [1]
+    turn.release()
+    await written
+
+
+async def test_work_that_fails_keeps_nobody_from_an_outcome(writer: Writer, caplog: pytest.LogCaptureFixture) -> None:
+    for entry in (note(), note(POISON), note(STALE)):
+        written = writer.submit(entry)
+        writer.meanwhile(lambda: 1 / 0)
+        await asyncio.wait([written], timeout=5)
+        assert written.done()
+    assert caplog.text.count("what was to be done during a commit failed") == 3
+
+
 @pytest.mark.parametrize("bad", [POISON, STALE, KILLS_THE_TRANSACTION])
 async def test_what_can_wait_is_done_before_an_entry_is_refused(writer: Writer, bad: UUID) -> None:
     done: list[bool] = []

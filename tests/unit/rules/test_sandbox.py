@@ -107,6 +107,16 @@ async def test_a_process_that_closes_its_output_and_lives_on_is_ended(pool: Scri
     assert (await run(pool, "return {a: 1}"))["value"]["result"] == {"a": 1}
 
 
+async def test_an_answer_that_is_too_large_ends_the_process_and_not_the_service(pool: ScriptPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    await run(pool, "return {}")
+    monkeypatch.setattr(process_module, "MAX_ANSWER", 1000)
+    async with asyncio.timeout(10):
+        with pytest.raises(RuleCrashed):
+            # More than a pipe and asyncio's buffer hold: nobody reads the rest.
+            await run(pool, "return {a: 'x'.repeat(3000000)}")
+        assert (await run(pool, "return {a: 1}"))["value"]["result"] == {"a": 1}
+
+
 async def test_too_many_that_wait_are_refused(pool: ScriptPool) -> None:
     waiting = [asyncio.create_task(run(pool, "return {}")) for _ in range(3)]
     await asyncio.sleep(0)

@@ -37,6 +37,10 @@ class Host(Protocol):
         """Nobody executes the run of *holder* here any more: it is due for everybody, *later* after a moment."""
         ...
 
+    def lost(self) -> None:
+        """Another worker has a run that was executed here."""
+        ...
+
     def is_torn_down(self) -> bool:
         """Whether the event loop ends without a stop: whoever cancels the runs' tasks then does not mean the runs."""
         ...

@@ -197,7 +197,7 @@ class LiveRun:
             raise self.diverged
 
     def is_held(self) -> bool:
-        """Whether nobody else can have ended the run: it does not sleep, and the worker's lease of it is good."""
+        """Whether nobody else can have ended the run, as far as is known: it does not sleep, and the worker's lease of it is good."""
         return self.parking.is_awake and not self.detached and self.refused is None and not self.doubts_lease()
 
     def doubts_lease(self) -> bool:
@@ -373,6 +373,7 @@ class LiveRun:
         """Another worker holds the run: stop here, without another word to the database."""
         logger.warning("a stale write was refused, the run goes on elsewhere", workflow_id=self.id, detail=str(refusal))
         self.detach()
+        self.parts.host.lost()
         return RunDetached()
 
     def detach(self) -> None:

@@ -229,7 +229,7 @@ class News:
     emitted: set[str] = field(default_factory=set[str])
     """The keys of events that were announced."""
     foreign: bool = False
-    """Another process wrote: anything may have happened."""
+    """Another process wrote: anything may have happened, unless *ends_alone*."""
     ends_alone: bool = False
     """Of what another process wrote it is known that it only ended runs: no worker has to look for work."""
 
@@ -292,7 +292,7 @@ class Store(Protocol):
     def meanwhile(self, work: Callable[[], None]) -> None:
         """Do *work* while what was submitted last is on its way: at once, or a little later if it would be in the way now.
 
-        It is done at the latest when the outcome is there, and on the event loop; never, if the loop ends before.
+        It is done on the event loop, before anybody who waits for the outcome goes on; never, if the loop ends before.
         """
         ...
 

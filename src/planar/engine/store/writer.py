@@ -3,7 +3,7 @@
 There is no timer: alone, an entry waits for nothing; under load hundreds share a commit. What is submitted in one turn of the event
 loop is handed over at its end: a thread that is woken by the first entry would fight the loop for the interpreter's lock, lose for
 five milliseconds, and commit half of what was about to come. A run that is alone is another matter: what it records is handed over
-at once, since all that it writes next comes before the loop lets go of the lock; and what can be done as well during the commit of its
+at once, since what it writes next usually comes before the loop lets go of the lock; and what can be done as well during the commit of its
 start waits for that, when the thread does not need the lock. The queue is also the gate for the transactions of users: a
 session that wants to write puts a pause in it, and the writer rests until the session is done, so that neither waits in SQLite's
 sleeping busy handler.
@@ -33,7 +33,7 @@ LOOK_SECONDS = 0.05
 LARGEST_BATCH = 1000
 
 ENTRIES_OF_ONE = 2
-"""So many entries a run that is alone has on their way at most: its last record and its end."""
+"""So many entries a run of one strand has on their way: its last record and its end, or its start and a mark."""
 
 Execute = Callable[[str, tuple[Any, ...]], Any]
 Apply = Callable[[Execute, Entry, News], Any]
@@ -65,9 +65,9 @@ class Writer:
         self._unanswered = 0
         """How many were submitted and have no outcome yet."""
         self._was_alone = True
-        """Whether the last batch was that of one run."""
-        self._turn: Turn | None = None
-        """The turn that a session asked for last."""
+        """Whether the last batch was small enough to be that of one run."""
+        self._turns: list[Turn] = []
+        """Those that sessions asked for."""
         self._for_commit: list[Callable[[], None]] = []
         """What is to be done during the next commit."""
         self._loop = asyncio.get_running_loop()
@@ -93,7 +93,7 @@ class Writer:
         future: asyncio.Future[Any] = self._loop.create_future()
         self._unanswered += 1
         if self._is_alone() and isinstance(entry, SaveStep | EndRun):
-            # Its run goes on without an await until it waits for this. The thread wakes meanwhile, and finds what the run writes next.
+            # Its run goes on until it waits for this, mostly without an await. The thread wakes meanwhile, and finds what comes next.
             self._queue.put((entry, future))
             return future
         if not self._submitted:
@@ -107,7 +107,7 @@ class Writer:
 
     def meanwhile(self, work: Callable[[], None]) -> None:
         """Do *work* during the commit of the entry that was submitted last, or at once if that entry is not alone."""
-        if self._unanswered != 1 or (self._turn is not None and not self._turn.done.is_set()):
+        if self._unanswered != 1 or not all(turn.done.is_set() for turn in self._turns):
             work()
             return
         self._for_commit.append(work)
@@ -115,7 +115,11 @@ class Writer:
     def _commit_begins(self) -> None:
         waiting, self._for_commit = self._for_commit, []
         for work in waiting:
-            work()
+            try:
+                work()
+            except Exception:
+                # Others wait for the outcomes that come after it.
+                logger.exception("what was to be done during a commit failed")
 
     def _hand_over(self) -> None:
         """Let the thread have what was submitted. Called also before anything else goes into its queue, which keeps the order."""
@@ -131,7 +135,7 @@ class Writer:
             turn.granted.set_result(None)
         else:
             self._hand_over()
-            self._turn = turn
+            self._turns = [turn, *(each for each in self._turns if not each.done.is_set())]
             self._queue.put(turn)
         try:
             await turn.granted

@@ -38,6 +38,10 @@ class ProcessEnded(Exception):
         self.killed = returncode == -signal.SIGKILL
 
 
+class _TooLarge(Exception):
+    """The answer is longer than any that is taken."""
+
+
 class ScriptProcess:
     """A process that evaluates one graph at a time.
 
@@ -79,6 +83,9 @@ class ScriptProcess:
         except TimeoutError:
             await self.kill()
             raise RuleTimeout(f"A script took longer than {seconds:g} seconds, and was stopped.") from None
+        except _TooLarge:
+            await self.kill()
+            raise ProcessEnded(None) from None
         except (asyncio.IncompleteReadError, ConnectionError, OSError):
             raise ProcessEnded(await self._code_of(process)) from None
         except BaseException:
@@ -93,7 +100,7 @@ class ScriptProcess:
             return
         with suppress(ProcessLookupError):
             process.kill()
-        await asyncio.shield(process.wait())
+        await asyncio.shield(_gone(process))
 
     async def _code_of(self, process: asyncio.subprocess.Process) -> int | None:
         """How a process that no longer answers ended; ``None`` if it did not, and was killed here.
@@ -155,9 +162,19 @@ class ScriptProcess:
         return await _receive(process)
 
 
+async def _gone(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end of a process that was killed. Asyncio waits for that of its output too, which comes only if all of it is read."""
+    assert process.stdout is not None
+    # RuntimeError: whoever asked it is still reading.
+    with suppress(RuntimeError, OSError):
+        while await process.stdout.read(1 << 16):
+            pass
+    await process.wait()
+
+
 async def _receive(process: asyncio.subprocess.Process) -> dict[str, Any]:
     assert process.stdout is not None
     (length,) = struct.unpack(">I", await process.stdout.readexactly(4))
     if length > MAX_ANSWER:
-        raise ConnectionError("the answer is too large")
+        raise _TooLarge
     return orjson.loads(await process.stdout.readexactly(length))

@@ -111,8 +111,12 @@ class Heart:
             # Nobody need wait for its next beat.
             lease.lose()
 
+    def is_overdue(self) -> bool:
+        """Whether a lease has run out. Others may rely on an answer in which its worker was silent and held nothing."""
+        return any(lease.has_run_out() for lease in self._workers.values())
+
     async def begin_writing(self) -> None:
-        """What is written from now on is written in the name of workers that have beaten just now, and do not rest until it is done."""
+        """What is written from now on is written in the name of workers that do not rest until it is done, and have beaten if they did."""
         self._writing += 1
         if self._resting:
             try:

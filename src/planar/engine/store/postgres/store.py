@@ -146,8 +146,10 @@ class PostgresStore:
         """The lane has committed a batch."""
         if news:
             self._publish(news)
-        audience = audience_of(entries, outcomes, news)
-        if self._parts is not None and audience is not Audience.NOBODY:
+        if self._parts is None:
+            return
+        audience = audience_of(entries, outcomes, news, overdue=self._parts.heart.is_overdue())
+        if audience is not Audience.NOBODY:
             self._parts.telling.tell(audience)
 
     def _session_committed(self, news: News) -> None:
@@ -224,6 +226,8 @@ class PostgresStore:
     def _come_again(self, worker_id: UUID) -> None:
         logger.warning("this worker was taken for dead, and its runs were taken over; it goes on without them", worker=worker_id)
         parts, asked = self._parts, SYSTEM_CLOCK.monotonic()
+        # Runs that were held until now may have ended elsewhere.
+        self._publish(News(foreign=True))
         if parts is not None:
 
             def registered(done: asyncio.Future[Any]) -> None:

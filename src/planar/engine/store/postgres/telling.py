@@ -36,9 +36,18 @@ class Audience(IntEnum):
     EVERYBODY = 2
 
 
-def audience_of(entries: Sequence[LaneEntry], outcomes: Sequence[Any], news: News) -> Audience:
-    """Who is to be told of *entries* with these *outcomes*. Looking is no reason to look, or two would wake each other for ever."""
+def audience_of(entries: Sequence[LaneEntry], outcomes: Sequence[Any], news: News, *, overdue: bool = False) -> Audience:
+    """Who is to be told of *entries* with these *outcomes*. Looking is no reason to look, or two would wake each other for ever.
+
+    Args:
+        entries: what was committed.
+        outcomes: what became of each.
+        news: what it changed.
+        overdue: whether the worker has not beaten for a lease: then others may not know that it can hold anything.
+    """
     if news.due or news.next_due is not None:
+        return Audience.EVERYBODY
+    if overdue and any(isinstance(entry, StartRun) for entry in entries):
         return Audience.EVERYBODY
     return max(map(_audience, entries, outcomes), default=Audience.NOBODY)
 
