@@ -113,7 +113,7 @@ class LiveRuns:
 
     def _begin_expected(self, claim: Claim, starting: asyncio.Future[object]) -> None:
         if claim.run.id not in self._expected:
-            # The worker has stopped meanwhile, and left it with all else that it held.
+            # The worker has stopped meanwhile, and handed it back.
             return
         reason = self._expected.pop(claim.run.id)
         try:
