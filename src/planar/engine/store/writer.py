@@ -21,6 +21,7 @@ from typing import Any
 
 from planar.clock import SYSTEM_CLOCK
 from planar.engine.errors import StaleEpoch
+from planar.engine.store.commit_work import CommitWork
 from planar.engine.store.port import EndRun, Entry, News, SaveStep
 from planar.errors import InternalError
 from planar.logging import get_logger
@@ -68,8 +69,7 @@ class Writer:
         """Whether the last batch was small enough to be that of one run."""
         self._turns: list[Turn] = []
         """Those that sessions asked for."""
-        self._for_commit: list[Callable[[], None]] = []
-        """What is to be done during the next commit."""
+        self._for_commit = CommitWork()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._closed = False
@@ -110,16 +110,7 @@ class Writer:
         if self._unanswered != 1 or not all(turn.done.is_set() for turn in self._turns):
             work()
             return
-        self._for_commit.append(work)
-
-    def _commit_begins(self) -> None:
-        waiting, self._for_commit = self._for_commit, []
-        for work in waiting:
-            try:
-                work()
-            except Exception:
-                # Others wait for the outcomes that come after it.
-                logger.exception("what was to be done during a commit failed")
+        self._for_commit.add(work)
 
     def _hand_over(self) -> None:
         """Let the thread have what was submitted. Called also before anything else goes into its queue, which keeps the order."""
@@ -242,7 +233,7 @@ class Writer:
         try:
             outcomes = [self._outcome(execute, entry, news) for entry in entries]
             if self._for_commit:
-                self._call(self._commit_begins)
+                self._call(self._for_commit.commit_begins)
             execute("commit")
         except BaseException:
             if connection.in_transaction:
@@ -261,7 +252,7 @@ class Writer:
         self._unanswered -= len(futures)
         self._was_alone = len(futures) <= ENTRIES_OF_ONE
         if self._for_commit:
-            self._commit_begins()
+            self._for_commit.do()
         for future, outcome in zip(futures, outcomes, strict=True):
             if future.done():
                 continue
