@@ -276,14 +276,18 @@ class LiveRuns:
             self._unheld.settle(EndRun(live.holder, RunStatus.CANCELLED, None, cancelled_error(reason)))
             self._lookout.note_room()
 
-    async def let_go(self) -> None:
-        """Let steps in progress end within the drain time, and hand everything over."""
+    def leave(self) -> None:
+        """No run goes on further than the steps in progress, and none begins that is expected."""
         for run_id in self._expected:
             # Behind their inserts, which are on their way.
             self.hand_back(Holder(run_id, self.parts.worker_id, epoch=1))
         self._expected.clear()
         for live in list(self._live.values()):
             live.leave()
+
+    async def let_go(self) -> None:
+        """Let steps in progress end within the drain time, and hand everything over."""
+        self.leave()
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=self.config.drain_seconds)
         for live in list(self._live.values()):

@@ -79,6 +79,8 @@ class Worker:
         if self.is_torn_down():
             self._runs.leave_behind()
         self._stopping = True
+        # Before anything is waited for: how long a question to the database takes that is given up here is not known.
+        self._runs.leave()
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.wait([self._loop_task])

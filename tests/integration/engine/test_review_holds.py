@@ -244,7 +244,9 @@ async def test_a_full_worker_does_not_spin_on_a_time_that_has_passed(open_app: O
     async with open_app(deep_in_thought, nodding_off, max_concurrent_runs=1, drain_seconds=0) as app:
         nap = await nodding_off.start()
         wakeup_at = (await until_status(nap.id, "suspended")).wakeup_at
-        await deep_in_thought.start()
+        thought = await deep_in_thought.start()
+        # Also on a machine that was so slow that the nap came first.
+        await until_status(thought.id, "running")
 
         async def due() -> bool:
             return wakeup_at is not None and client().now() > wakeup_at

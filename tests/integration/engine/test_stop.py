@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from planar.workflows import wait_for_event, workflow
-from tests.integration.engine.conftest import Opener, until_status
+from planar.workflows import step, wait_for_event, workflow
+from tests.integration.engine.conftest import Opener, until, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -16,6 +16,28 @@ pytestmark = pytest.mark.anyio
 @workflow()
 async def going_to_sleep(key: str) -> Any:
     return await wait_for_event(key)
+
+
+DONE: list[str] = []
+MAY_END: list[asyncio.Event] = []
+"""One of the test's own event loop."""
+
+
+@step()
+async def dig() -> None:
+    DONE.append("dug")
+    await MAY_END[-1].wait()
+
+
+@step()
+async def fill() -> None:
+    DONE.append("filled")
+
+
+@workflow()
+async def gardening() -> None:
+    await dig()
+    await fill()
 
 
 async def test_news_that_come_together_with_a_stop_do_not_delay_it(open_app: Opener) -> None:
@@ -47,3 +69,36 @@ async def test_a_worker_whose_time_to_look_has_come_is_never_taken_for_torn_down
             looked.add(app.worker.last_look)
             assert not app.worker.is_torn_down()
             await asyncio.sleep(0)
+
+
+async def test_no_step_begins_though_the_worker_is_stuck_in_a_question(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question to the database that is given up may take as long as the network likes."""
+    DONE.clear()
+    is_asked, is_answered, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    MAY_END.append(may_end)
+
+    async def asked() -> None:
+        is_asked.set()
+        try:
+            await is_answered.wait()
+        finally:
+            await is_answered.wait()
+
+    async with asyncio.timeout(10):
+        async with open_app(gardening) as app:
+            run = await gardening.start()
+            await until(lambda: _is(DONE == ["dug"]))
+            monkeypatch.setattr(app.worker, "_look_around", asked)
+            app.worker._lookout.look_again(foreign=True)
+            await is_asked.wait()
+            stopping = asyncio.create_task(app.worker.stop())
+            await asyncio.sleep(0)
+            may_end.set()
+            await until_status(run.id, "pending")
+            is_answered.set()
+            await stopping
+            assert DONE == ["dug"]
+
+
+async def _is(claim: bool) -> bool:
+    return claim
