@@ -23,7 +23,10 @@ from planar.engine.store.opening import open_store
 from planar.engine.store.port import StartRun, Store
 
 SCRIPT = Path(__file__).with_name("worker_process.py")
-ROUNDS = 5
+WARM_UP = 2000
+"""Runs before a process is measured: in its first thousand each takes up to a tenth more."""
+ROUNDS = 16
+ROUNDS_OF_BACKLOG = 6
 LEAD = timedelta(seconds=3)
 """How long before they are due the runs of a backlog are inserted: the workers find them together."""
 
@@ -120,29 +123,70 @@ async def until_none_is_left(address: Address) -> None:
 
 
 async def two_workers(runs: int) -> None:
-    """One worker and two, in turns. Two that have a database each show what it costs that another process works on this machine."""
-    rounds: list[dict[str, Reached]] = []
+    """What two workers do beside one, with callers in their own processes, and with runs that somebody else has started."""
     async with AsyncExitStack() as stack:
         address, elsewhere = [await stack.enter_async_context(durable_database()) for _ in range(2)]
         store, _ = [await stack.enter_async_context(bare_store(each.url)) for each in (address, elsewhere)]
         first, apart = [await stack.enter_async_context(worker_process(each.url)) for each in (address, elsewhere)]
-        await asyncio.gather(first.ask("call", runs=500), apart.ask("call", runs=500))
-        for _ in range(ROUNDS):
-            one = {"divided, one": await divided([first], runs), "backlog, one": await backlog(address, store, [first], runs)}
-            each = {"divided, apart": await divided([first, apart], runs)}
-            async with worker_process(address.url) as second:
-                await second.ask("call", runs=500)
-                both = [first, second]
-                two = {"divided, two": await divided(both, runs), "backlog, two": await backlog(address, store, both, runs)}
-            rounds.append(one | each | two)
-    for title, what in (("two workers, each with 64 callers", "divided"), ("two workers, a backlog", "backlog")):
-        speed = [statistics.median(each[f"{what}, {how}"].speed for each in rounds) for how in ("one", "two")]
-        row(title, f"one {speed[0]:5.0f}/s  two {speed[1]:5.0f}/s  ratio {speed[1] / speed[0]:.2f}", "at least 1; 1.6 with four free cores")
-        _cpu(rounds, "  CPU time of a run", what, "two", "at most 1.15")
-        if what == "divided":
-            _cpu(rounds, "  if each has a database", what, "apart", "what the machine costs")
+        await asyncio.gather(first.ask("call", runs=WARM_UP), apart.ask("call", runs=WARM_UP))
+        await with_callers(address, first, apart, runs)
+        await with_backlog(address, store, first, runs)
+    await what_they_ask(runs)
 
 
-def _cpu(rounds: list[dict[str, Reached]], title: str, what: str, how: str, bar: str) -> None:
-    one, two = (min(each[f"{what}, {who}"].cpu_us for each in rounds) for who in ("one", how))
-    row(title, f"one {one:5.0f} us  two {two:5.0f} us  ratio {two / one:.2f}", bar)
+async def with_callers(address: Address, first: WorkerProcess, apart: WorkerProcess, runs: int) -> None:
+    """Two that have a database each show what it costs that another process works on this machine."""
+    one, each, two = [await divided([first], runs)], list[Reached](), list[Reached]()
+    for _ in range(ROUNDS):
+        each.append(await divided([first, apart], runs))
+        async with worker_process(address.url) as second:
+            await second.ask("call", runs=WARM_UP)
+            two.append(await divided([first, second], runs))
+        one.append(await divided([first], runs))
+    _speed("two workers, each with 64 callers", one, two)
+    _cpu("  CPU time of a run", one, two, "at most 1.15")
+    _cpu("  if each has a database", one, each, "what the machine costs")
+
+
+async def with_backlog(address: Address, store: Store, first: WorkerProcess, runs: int) -> None:
+    """Two that find a third's runs."""
+    one, two = [await backlog(address, store, [first], runs)], list[Reached]()
+    for _ in range(ROUNDS_OF_BACKLOG):
+        async with worker_process(address.url) as second:
+            await second.ask("call", runs=WARM_UP)
+            two.append(await backlog(address, store, [first, second], runs))
+        one.append(await backlog(address, store, [first], runs))
+    _speed("two workers, a backlog", one, two)
+    _cpu("  CPU time of a run", one, two, "at most 1.15")
+
+
+async def what_they_ask(runs: int) -> None:
+    """The statements of a run that is called: not timed, because to count them takes time."""
+    asked: list[float] = []
+    async with durable_database() as address, bare_store(address.url), worker_process(address.url, "--traced") as first:
+        await first.ask("call", runs=WARM_UP)
+        asked.append(await _statements([first], runs))
+        async with worker_process(address.url, "--traced") as second:
+            await second.ask("call", runs=WARM_UP)
+            asked.append(await _statements([first, second], runs))
+    row("  statements of such a run", f"one {asked[0]:.3f}  two {asked[1]:.3f}", "the same")
+
+
+async def _statements(workers: list[WorkerProcess], runs: int) -> float:
+    for worker in workers:
+        await worker.ask("look")
+    await divided(workers, runs)
+    return sum([(await worker.ask("look"))["statements"] for worker in workers]) / runs
+
+
+def _speed(title: str, one: list[Reached], two: list[Reached]) -> None:
+    alone, together = (statistics.median(each.speed for each in what) for what in (one, two))
+    row(title, f"one {alone:5.0f}/s  two {together:5.0f}/s  ratio {together / alone:.2f}", "at least 1; 1.6 with four free cores")
+
+
+def _cpu(title: str, one: list[Reached], two: list[Reached], bar: str) -> None:
+    """The median over the rounds, each beside those of one worker right before and after it, as a machine changes within seconds."""
+    ratios = [each.cpu_us / statistics.mean([before.cpu_us, after.cpu_us]) for each, before, after in zip(two, one, one[1:], strict=False)]
+    alone, together = (statistics.median(each.cpu_us for each in what) for what in (one, two))
+    middle, (low, _, high) = statistics.median(ratios), statistics.quantiles(ratios, n=4)
+    row(title, f"one {alone:5.0f} us  two {together:5.0f} us  ratio {middle:.2f} (half of the rounds: {low:.2f} to {high:.2f})", bar)
