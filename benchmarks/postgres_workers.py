@@ -130,8 +130,8 @@ async def two_workers(runs: int) -> None:
         first, apart = [await stack.enter_async_context(worker_process(each.url)) for each in (address, elsewhere)]
         await asyncio.gather(first.ask("call", runs=WARM_UP), apart.ask("call", runs=WARM_UP))
         await with_callers(address, first, apart, runs)
+        await what_they_ask(runs)
         await with_backlog(address, store, first, runs)
-    await what_they_ask(runs)
 
 
 async def with_callers(address: Address, first: WorkerProcess, apart: WorkerProcess, runs: int) -> None:
@@ -150,10 +150,12 @@ async def with_callers(address: Address, first: WorkerProcess, apart: WorkerProc
 
 async def with_backlog(address: Address, store: Store, first: WorkerProcess, runs: int) -> None:
     """Two that find a third's runs."""
+    await backlog(address, store, [first], WARM_UP)
     one, two = [await backlog(address, store, [first], runs)], list[Reached]()
     for _ in range(ROUNDS_OF_BACKLOG):
         async with worker_process(address.url) as second:
             await second.ask("call", runs=WARM_UP)
+            await backlog(address, store, [first, second], WARM_UP)
             two.append(await backlog(address, store, [first, second], runs))
         one.append(await backlog(address, store, [first], runs))
     _speed("two workers, a backlog", one, two)
@@ -176,7 +178,7 @@ async def _statements(workers: list[WorkerProcess], runs: int) -> float:
     for worker in workers:
         await worker.ask("look")
     await divided(workers, runs)
-    return sum([(await worker.ask("look"))["statements"] for worker in workers]) / runs
+    return sum([(await worker.ask("look"))["statements"] for worker in workers]) / (runs // len(workers) * len(workers))
 
 
 def _speed(title: str, one: list[Reached], two: list[Reached]) -> None:
@@ -185,7 +187,7 @@ def _speed(title: str, one: list[Reached], two: list[Reached]) -> None:
 
 
 def _cpu(title: str, one: list[Reached], two: list[Reached], bar: str) -> None:
-    """The median over the rounds, each beside those of one worker right before and after it, as a machine changes within seconds."""
+    """The median over the rounds of the ratio to one worker before and after, as a machine changes meanwhile; not that of the medians."""
     ratios = [each.cpu_us / statistics.mean([before.cpu_us, after.cpu_us]) for each, before, after in zip(two, one, one[1:], strict=False)]
     alone, together = (statistics.median(each.cpu_us for each in what) for what in (one, two))
     middle, (low, _, high) = statistics.median(ratios), statistics.quantiles(ratios, n=4)

@@ -7,6 +7,7 @@ import contextvars
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from planar.engine.config import WorkerConfig
@@ -26,6 +27,8 @@ from planar.logging import get_logger
 logger = get_logger(__name__)
 
 ABANDON_SECONDS = 1.0
+LAST_SECONDS = 1.0
+"""For what was cancelled at the end of the drain time."""
 
 
 class LiveRuns:
@@ -60,6 +63,8 @@ class LiveRuns:
         self._live: dict[UUID, LiveRun] = {}
         self._sleeping: OrderedDict[UUID, LiveRun] = OrderedDict()
         self._context = contextvars.copy_context()
+        self._leaving = False
+        """The worker stops: no run begins here any more."""
 
     @property
     def executing(self) -> int:
@@ -93,18 +98,25 @@ class LiveRuns:
         begun = 0
         try:
             records, unreadable = await load_readable(self.parts.store, [claim.run.id for claim in fresh])
+            if self._leaving:
+                self.give_back(fresh)
+                return {}
             for claim in fresh:
                 if claim.run.id in unreadable:
                     self._unheld.set_aside(claim, unreadable[claim.run.id])
                 else:
                     self.begin(claim, records[claim.run.id])
                 begun += 1
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
             # They are this worker's, and nobody executes them.
-            for claim in fresh[begun:]:
-                self._unheld.hand_back(self._unheld.holder(claim), later=True)
+            self.give_back(fresh[begun:], later=isinstance(error, Exception) and not self._leaving)
             raise
         return unreadable
+
+    def give_back(self, claims: Sequence[Claim], *, later: bool = False) -> None:
+        """They were claimed and will not be executed here: anybody may, *later* after a moment."""
+        for claim in claims:
+            self._unheld.hand_back(self._unheld.holder(claim), later=later)
 
     def adopt(self, claim: Claim, starting: asyncio.Future[object]) -> None:
         """Begin a run that is being inserted under *claim*, while that is on its way."""
@@ -276,8 +288,23 @@ class LiveRuns:
             self._unheld.settle(EndRun(live.holder, RunStatus.CANCELLED, None, cancelled_error(reason)))
             self._lookout.note_room()
 
-    def leave(self) -> None:
-        """No run goes on further than the steps in progress, and none begins that is expected."""
+    async def let_go(self, beside: asyncio.Task[Any] | None = None) -> None:
+        """Begin nothing more, let steps in progress end within the drain time, and hand everything over.
+
+        Args:
+            beside: ends within the same time, or is waited for no longer.
+        """
+        self._leave()
+        await self._drained(beside, self.config.drain_seconds)
+        for live in list(self._live.values()):
+            live.detach()
+            if live.task is not None:
+                live.task.cancel()
+        await self._drained(beside, LAST_SECONDS)
+        self.parts.marks.close()
+
+    def _leave(self) -> None:
+        self._leaving = True
         for run_id in self._expected:
             # Behind their inserts, which are on their way.
             self.hand_back(Holder(run_id, self.parts.worker_id, epoch=1))
@@ -285,18 +312,10 @@ class LiveRuns:
         for live in list(self._live.values()):
             live.leave()
 
-    async def let_go(self) -> None:
-        """Let steps in progress end within the drain time, and hand everything over."""
-        self.leave()
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=self.config.drain_seconds)
-        for live in list(self._live.values()):
-            live.detach()
-            if live.task is not None:
-                live.task.cancel()
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=1.0)
-        self.parts.marks.close()
+    async def _drained(self, beside: asyncio.Task[Any] | None, seconds: float) -> None:
+        tasks = self.tasks if beside is None else {*self.tasks, beside}
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
 
     def leave_behind(self) -> None:
         """The event loop is torn down: they stop where they are, and nothing of that is theirs."""

@@ -18,6 +18,7 @@ from planar.engine.core.model import Claim, Run
 from planar.engine.events import Notices
 from planar.engine.execution.marks import RunningMarks
 from planar.engine.execution.parts import Host, Parts
+from planar.engine.execution.settling import settled
 from planar.engine.live_runs import LiveRuns
 from planar.engine.lookout import Lookout
 from planar.engine.store.lease import WorkerLease
@@ -79,13 +80,13 @@ class Worker:
         if self.is_torn_down():
             self._runs.leave_behind()
         self._stopping = True
-        # Before anything is waited for: how long a question to the database takes that is given up here is not known.
-        self._runs.leave()
         if self._loop_task is not None:
             self._loop_task.cancel()
-            await asyncio.wait([self._loop_task])
-            self._loop_task = None
-        await self._runs.let_go()
+        # Together: how long it takes to give up a question to the database is not known, nor whether that swallows the cancellation.
+        await self._runs.let_go(beside=self._loop_task)
+        if self._loop_task is not None and not self._loop_task.done():
+            logger.warning("the database has not let go of a question; it is left behind", worker=self.id)
+        self._loop_task = None
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
@@ -145,18 +146,20 @@ class Worker:
 
     async def _work(self) -> None:
         lookout = self._lookout
-        while True:
+        while not self._stopping:
             try:
                 self._runs.wake_watched()
                 if lookout.foreign:
                     await self._look_around()
                 elif lookout.seconds_to_look_around() <= 0:
                     await self._look_for_dead()
-                if lookout.due:
+                if lookout.due and not self._stopping:
                     lookout.polls()
                     await self._claim_due()
             except Exception:
-                # Whatever failed hurts this look only: the next comes.
+                # Whatever failed hurts this look only: the next comes, unless it failed because it was given up.
+                if self._stopping:
+                    return
                 logger.exception("looking for due runs failed")
                 lookout.look_again(foreign=True)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -200,7 +203,8 @@ class Worker:
             return
         # Forgotten before the question, not after the answer: a run may go to sleep in between, and its time must not be lost.
         lookout.next_due = None
-        found: Claims = await self._store.submit(ClaimDue(self.id, limit, self._registry.names(), lookout.doubtful))
+        claiming = self._store.submit(ClaimDue(self.id, limit, self._registry.names(), lookout.doubtful))
+        found: Claims = await self._outcome(claiming)
         lookout.note_due(found.next_due)
         self._report_unknown(found.unknown)
         await runs.begin_all(found.claims)
@@ -209,6 +213,19 @@ class Worker:
             lookout.full = not runs.has_room
             if runs.has_room:
                 lookout.look_again()
+
+    async def _outcome(self, claiming: asyncio.Future[Claims]) -> Claims:
+        """What was claimed. If nobody waits for that any more it is given back when it is known: the claim goes its way all the same."""
+        try:
+            await settled(claiming)
+        except asyncio.CancelledError:
+            claiming.add_done_callback(self._give_back)
+            raise
+        return claiming.result()
+
+    def _give_back(self, claiming: asyncio.Future[Claims]) -> None:
+        if not claiming.cancelled() and claiming.exception() is None:
+            self._runs.give_back(claiming.result().claims)
 
     def _report_unknown(self, names: frozenset[str]) -> None:
         for name in sorted(names - self._unknown):

@@ -12,7 +12,7 @@ import pytest
 
 from planar.engine.store.port import Cancel, Reclaim, Sleep
 from planar.workflows import cancel, step, suspend, wait_for_event, workflow
-from tests.integration.engine.conftest import Opener, client, until, until_status
+from tests.integration.engine.conftest import Opener, client, status_of, until, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -245,7 +245,6 @@ async def test_a_full_worker_does_not_spin_on_a_time_that_has_passed(open_app: O
         nap = await nodding_off.start()
         wakeup_at = (await until_status(nap.id, "suspended")).wakeup_at
         thought = await deep_in_thought.start()
-        # Also on a machine that was so slow that the nap came first.
         await until_status(thought.id, "running")
 
         async def due() -> bool:
@@ -263,8 +262,9 @@ async def test_a_full_worker_does_not_spin_on_a_time_that_has_passed(open_app: O
         for _ in range(1000):
             await asyncio.sleep(0)
         assert len(rounds) < 3
+        assert await status_of(nap.id) == "suspended"
 
 
 @workflow()
 async def nodding_off() -> None:
-    await suspend(interval=timedelta(milliseconds=200))
+    await suspend(interval=timedelta(seconds=1))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from planar.engine.store.port import ClaimDue
 from planar.workflows import step, wait_for_event, workflow
-from tests.integration.engine.conftest import Opener, until, until_status
+from tests.integration.engine.conftest import Opener, status_of, until, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +23,12 @@ async def going_to_sleep(key: str) -> Any:
 
 DONE: list[str] = []
 MAY_END: list[asyncio.Event] = []
-"""One of the test's own event loop."""
+"""The last is of the test's own event loop."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_done() -> None:
+    DONE.clear()
 
 
 @step()
@@ -37,6 +45,11 @@ async def fill() -> None:
 @workflow()
 async def gardening() -> None:
     await dig()
+    await fill()
+
+
+@workflow()
+async def filling() -> None:
     await fill()
 
 
@@ -71,11 +84,23 @@ async def test_a_worker_whose_time_to_look_has_come_is_never_taken_for_torn_down
             await asyncio.sleep(0)
 
 
+def a_long_step() -> asyncio.Event:
+    """Set, it lets the step in `gardening` end."""
+    MAY_END.append(asyncio.Event())
+    return MAY_END[-1]
+
+
+async def no_more_claims() -> None:
+    DONE.append("claimed")
+
+
+async def has_dug() -> bool:
+    return DONE == ["dug"]
+
+
 async def test_no_step_begins_though_the_worker_is_stuck_in_a_question(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question to the database that is given up may take as long as the network likes."""
-    DONE.clear()
-    is_asked, is_answered, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    MAY_END.append(may_end)
+    may_end, is_asked, is_answered = a_long_step(), asyncio.Event(), asyncio.Event()
 
     async def asked() -> None:
         is_asked.set()
@@ -84,21 +109,127 @@ async def test_no_step_begins_though_the_worker_is_stuck_in_a_question(open_app:
         finally:
             await is_answered.wait()
 
-    async with asyncio.timeout(10):
-        async with open_app(gardening) as app:
-            run = await gardening.start()
-            await until(lambda: _is(DONE == ["dug"]))
-            monkeypatch.setattr(app.worker, "_look_around", asked)
-            app.worker._lookout.look_again(foreign=True)
-            await is_asked.wait()
-            stopping = asyncio.create_task(app.worker.stop())
-            await asyncio.sleep(0)
-            may_end.set()
-            await until_status(run.id, "pending")
-            is_answered.set()
-            await stopping
-            assert DONE == ["dug"]
+    async with asyncio.timeout(10), open_app(gardening) as app:
+        run = await gardening.start()
+        await until(has_dug)
+        monkeypatch.setattr(app.worker, "_look_around", asked)
+        app.worker._lookout.look_again(foreign=True)
+        await is_asked.wait()
+        stopping = asyncio.create_task(app.worker.stop())
+        await asyncio.sleep(0)
+        may_end.set()
+        await until_status(run.id, "pending")
+        is_answered.set()
+        await stopping
+        assert DONE == ["dug"]
 
 
-async def _is(claim: bool) -> bool:
-    return claim
+async def test_a_stop_does_not_wait_for_a_question_that_nobody_answers(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_asked, is_answered = asyncio.Event(), asyncio.Event()
+
+    async def asked() -> None:
+        is_asked.set()
+        while not is_answered.is_set():
+            with suppress(asyncio.CancelledError):
+                await is_answered.wait()
+
+    async with asyncio.timeout(10), open_app(gardening, filling, drain_seconds=0.1) as app:
+        monkeypatch.setattr(app.worker, "_look_around", asked)
+        app.worker._lookout.look_again(foreign=True)
+        await is_asked.wait()
+        loop_task = app.worker._loop_task
+        await app.worker.stop()
+        run = await filling.start()
+        monkeypatch.setattr(app.worker, "_claim_due", no_more_claims)
+        app.worker._lookout.look_again()
+        is_answered.set()
+        assert loop_task is not None
+        await loop_task
+        assert await status_of(run.id) == "pending"
+        assert DONE == []
+
+
+async def test_a_stop_is_not_forgotten_when_giving_up_a_question_fails(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when the connection breaks while the server is asked to give it up."""
+    is_asked = asyncio.Event()
+
+    async def asked() -> None:
+        is_asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionError("lost while it was given up") from None
+
+    async with asyncio.timeout(10), open_app(filling) as app:
+        monkeypatch.setattr(app.worker, "_look_around", asked)
+        app.worker._lookout.look_again(foreign=True)
+        await is_asked.wait()
+        await app.worker.stop()
+        assert "looking for due runs failed" not in caplog.text
+        run = await filling.start()
+        assert await status_of(run.id) == "pending"
+
+
+@pytest.mark.parametrize("answer", ["none", "all the same"])
+async def test_a_run_that_was_claimed_and_has_not_begun_is_handed_over_at_once(
+    answer: str, open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run's step uses its drain time meanwhile."""
+    may_end, is_asked = a_long_step(), asyncio.Event()
+
+    async def load_steps(ids: Any) -> Any:
+        is_asked.set()
+        with suppress(*[asyncio.CancelledError] if answer == "all the same" else []):
+            await asyncio.Event().wait()
+        return {each: [] for each in ids}
+
+    async with asyncio.timeout(20), open_app(gardening, filling, drain_seconds=60) as app:
+        await gardening.start()
+        await until(has_dug)
+        monkeypatch.setattr(app.worker._runs.parts.store, "load_steps", load_steps)
+        monkeypatch.setattr(app.worker, "reserve", lambda _: None)
+        run = await filling.start()
+        await is_asked.wait()
+        stopping = asyncio.create_task(app.worker.stop())
+        await until_status(run.id, "pending")
+        may_end.set()
+        await stopping
+        assert DONE == ["dug"]
+
+
+async def test_a_run_whose_claim_is_on_its_way_is_handed_over_at_once(open_app: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end, is_claimed = a_long_step(), asyncio.Event()
+    async with asyncio.timeout(20), open_app(gardening, filling, drain_seconds=60) as app:
+        await gardening.start()
+        await until(has_dug)
+        store = app.worker._runs.parts.store
+        submit = store.submit
+
+        def submitted(entry: Any) -> Any:
+            if isinstance(entry, ClaimDue):
+                is_claimed.set()
+            return submit(entry)
+
+        monkeypatch.setattr(store, "submit", submitted)
+        monkeypatch.setattr(app.worker, "reserve", lambda _: None)
+        run = await filling.start()
+        await is_claimed.wait()
+        # The claim is in the lane: the stop comes before its outcome.
+        stopping = asyncio.create_task(app.worker.stop())
+        await until(stopped_looking(app))
+        await until_status(run.id, "pending")
+        may_end.set()
+        await stopping
+        assert DONE == ["dug"]
+
+
+def stopped_looking(app: Any) -> Callable[[], Awaitable[bool]]:
+    """Whether the app's worker has ended its loop."""
+    loop_task = app.worker._loop_task
+
+    async def is_over() -> bool:
+        return loop_task.done()
+
+    return is_over

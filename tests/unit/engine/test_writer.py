@@ -160,6 +160,17 @@ async def test_what_can_wait_is_done_while_an_entry_that_is_alone_is_committed(
     assert seen == [True]
 
 
+async def test_the_thread_gets_the_processor_before_what_waited_for_its_commit_is_done(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(writer._for_commit, "_give", lambda: done.append("yield"))
+    written = writer.submit(note())
+    writer.meanwhile(lambda: done.append("work"))
+    await written
+    assert done == ["yield", "work"]
+
+
 async def test_what_can_wait_is_done_at_once_beside_an_entry_that_is_not_alone(writer: Writer) -> None:
     done: list[int] = []
     first = writer.submit(note())

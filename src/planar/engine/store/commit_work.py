@@ -23,6 +23,7 @@ PAUSE_SECONDS = 1.0
 """For so long nothing is yielded then."""
 
 yield_processor: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
+"""It lets go of the interpreter's lock as well, which the thread may need once more before its commit."""
 
 
 class CommitWork:
@@ -44,6 +45,9 @@ class CommitWork:
 
     def commit_begins(self) -> None:
         """The thread is about to commit: let it, and do what waits."""
+        if not self._waiting:
+            # Parts of a batch that was split call this each, and the first did it all.
+            return
         began = self._monotonic()
         if began >= self._again:
             self._give()

@@ -103,15 +103,26 @@ async def close_pool(pool: Any) -> None:
 
 
 async def ask(pool: Any, query: str, *args: Any) -> Sequence[Any]:
-    """The rows of *query*, which changes nothing or may be repeated; again on a new connection if one was lost."""
+    """The rows of *query*, which changes nothing or may be repeated; again on a new connection if one was lost.
+
+    The driver may report a connection that breaks while a question is given up in place of the cancellation. Nobody asks again then.
+    """
+    cancellations = _cancellations()
     for attempt in range(READ_ATTEMPTS - 1):
         try:
             return await ask_once(pool, query, *args)
         except Exception as error:
+            if _cancellations() > cancellations:
+                raise asyncio.CancelledError from error
             if not is_lost(error):
                 raise
         await asyncio.sleep(exponential_backoff_with_jitter(attempt, 0.05, 1.0, jitter_factor=0.5))
     return await ask_once(pool, query, *args)
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 async def ask_once(pool: Any, query: str, *args: Any, within: float = ANSWER_SECONDS) -> Sequence[Any]:
