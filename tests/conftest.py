@@ -111,7 +111,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """What did not run, and the figures of the crash suite."""
     _tell_crashes(terminalreporter)
     counted = config.stash[_left_out]
-    if counted:
+    if not counted:
+        terminalreporter.write_line("what did not run: nothing")
+    else:
         terminalreporter.section("what did not run")
         for reason, number in sorted(counted.items()):
             terminalreporter.write_line(f"{number} tests. {reason}")

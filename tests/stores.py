@@ -19,12 +19,14 @@ CHOICE = "PLANAR_TEST_STORES"
 SWITCHES = {SQLITE: "PLANAR_TEST_SQLITE", POSTGRESQL: "PLANAR_TEST_POSTGRESQL"}
 """``0`` leaves the store out. That of PostgreSQL may also be the URL of a server to use."""
 LONG = "PLANAR_LONG"
-"""Set to anything, nothing is left out that would only be quicker to leave out."""
+"""Set to anything, suites that try a part of their cases try all."""
+SHORT = "PLANAR_SHORT"
+"""Set to anything, tests that PostgreSQL can hardly change run on SQLite only. The gate sets it, to be done in time."""
 
 NEEDS = "store"
 """The mark of a test that needs the named stores."""
 INDEPENDENT = "store_independent"
-"""The mark of a test of what happens above the store's port, the same on every store: on PostgreSQL it is for the long form."""
+"""The mark of a test of what happens above the store's port, the same on every store: where it is short, PostgreSQL is left out."""
 
 _OFF = frozenset({"0", "false", "no", "off"})
 _ON = frozenset({"", "1", "true", "yes", "on"})
@@ -80,11 +82,11 @@ class Choice:
 
     Args:
         absent: the stores that are not, each with the reason.
-        long: whether nothing is left out for being slow.
+        short: whether it is enough that one store runs what is the same on all.
     """
 
     absent: Mapping[str, str]
-    long: bool
+    short: bool
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Choice:
@@ -93,7 +95,7 @@ class Choice:
         Raises:
             SenselessChoice: a variable has a value that means nothing.
         """
-        return cls(left_out(environment), bool(environment.get(LONG)))
+        return cls(left_out(environment), bool(environment.get(SHORT)))
 
     def reason_against(self, stores: Iterable[str], independent: bool) -> str | None:
         """Why a test that needs *stores* is left out, for people; None if it runs."""
@@ -101,8 +103,8 @@ class Choice:
         for store in needed:
             if store in self.absent:
                 return f"{TITLES[store]}: left out because {self.absent[store]}"
-        if POSTGRESQL in needed and independent and not self.long:
-            return f"{TITLES[POSTGRESQL]}: the short form leaves out tests marked {INDEPENDENT}; {LONG}=1 runs them"
+        if POSTGRESQL in needed and independent and self.short:
+            return f"{TITLES[POSTGRESQL]}: {SHORT} is set, which leaves out tests marked {INDEPENDENT}"
         return None
 
     def described(self, server: Callable[[], str]) -> list[str]:

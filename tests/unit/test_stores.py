@@ -59,10 +59,10 @@ def test_a_url_names_the_server_and_a_switch_does_not() -> None:
     assert url_given({}) is None
 
 
-def test_the_short_form_leaves_out_on_postgresql_only_what_no_store_can_change() -> None:
-    short, long = Choice.of({}), Choice.of({"PLANAR_LONG": "1"})
-    assert "PLANAR_LONG=1" in str(short.reason_against(["postgresql"], independent=True))
-    for choice, store, independent in [(short, "sqlite", True), (short, "postgresql", False), (long, "postgresql", True)]:
+def test_the_gate_leaves_out_on_postgresql_only_what_no_store_can_change() -> None:
+    short, whole = Choice.of({"PLANAR_SHORT": "1"}), Choice.of({})
+    assert "PLANAR_SHORT is set" in str(short.reason_against(["postgresql"], independent=True))
+    for choice, store, independent in [(short, "sqlite", True), (short, "postgresql", False), (whole, "postgresql", True)]:
         assert choice.reason_against([store], independent) is None
 
 
@@ -74,6 +74,12 @@ def test_a_run_that_leaves_a_store_out_says_so_at_its_beginning_and_at_its_end()
     assert "tests. PostgreSQL: left out because PLANAR_TEST_POSTGRESQL is 0" in end
     assert "[sqlite]" in head
     assert "[postgresql]" not in head
+
+
+def test_a_run_that_leaves_nothing_out_says_so() -> None:
+    done = _collect()
+    assert done.returncode == 0, done.stdout
+    assert "what did not run: nothing" in done.stdout
 
 
 def _collect(**environment: str) -> subprocess.CompletedProcess[str]:
