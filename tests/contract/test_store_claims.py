@@ -148,6 +148,21 @@ async def test_runs_that_are_due_at_one_moment_come_in_the_order_of_their_ids(st
     assert await claimed(store) == [run.id for run in runs]
 
 
+async def test_a_run_is_due_when_it_is_written_whenever_it_was_made(store: Store, clock: HandClock) -> None:
+    made_early = [new_run(clock), new_run(clock, idempotency_key="k")]
+    first = await started(store, clock, 1)
+    await asyncio.gather(*(store.submit(StartRun(run)) for run in made_early))
+    last = await started(store, clock, 1)
+    assert await claimed(store) == [run.id for run in (*first, *made_early, *last)]
+
+
+async def test_a_run_that_is_made_for_a_later_time_is_due_then(store: Store, clock: HandClock) -> None:
+    await store.submit(StartRun(new_run(clock, created_at=clock.now() + timedelta(seconds=1))))
+    assert await claimed(store) == []
+    clock.move(seconds=1)
+    assert len(await claimed(store)) == 1
+
+
 async def test_a_run_is_claimed_by_one_worker_only(world: World, clock: HandClock) -> None:
     stores = [await world.store(), await world.store()]
     runs = await started(stores[0], clock, 60)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -17,12 +19,13 @@ from planar.clock import SYSTEM_CLOCK
 from planar.db.config import PoolConfig
 from planar.db.manager import DatabaseManager
 from planar.db.session import PlanarSession
-from planar.engine.core.model import Reason, RunStatus
+from planar.engine.core.model import Reason, Run, RunStatus
 from planar.engine.errors import StaleEpoch
 from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import (
     Cancel,
     ClaimDue,
+    Claims,
     Emit,
     Entry,
     News,
@@ -33,12 +36,13 @@ from planar.engine.store.port import (
     Slept,
     Started,
     StartRun,
+    Store,
 )
-from planar.engine.store.postgres import PostgresStore
+from planar.engine.store.postgres import PostgresStore, transaction
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.others import Life
 from planar.engine.store.postgres.takeover import end_transactions
-from planar.engine.store.postgres.telling import Audience
+from planar.engine.store.postgres.telling import Audience, Said
 from tests.contract.store_world import (
     ALL,
     HandClock,
@@ -619,7 +623,7 @@ async def test_who_died_is_asked_when_somebody_may_have(world: PostgresWorld) ->
     assert await there.dead_workers(mine, [worker]) == []
     await ask(world, "update planar.workflow_worker set beat_at = '-infinity' where id = $1", worker)
     assert await there.dead_workers(mine, [worker]) == [], "its lease was good, and nothing was heard since"
-    there._heard(Audience.EVERYBODY)
+    there._heard(Said(Audience.EVERYBODY))
     assert await there.dead_workers(mine, [worker]) == [worker]
 
 
@@ -735,18 +739,99 @@ async def test_a_run_may_be_marked_while_a_session_of_its_step_is_open(here: Pro
     assert (await steps(store, held.run))["1"].seq == 1
 
 
-async def test_what_became_due_late_is_found_within_a_second_by_looks_that_begin_where_the_last_ended(world: PostgresWorld) -> None:
+@asynccontextmanager
+async def by_the_clock(world: PostgresWorld) -> AsyncGenerator[Process]:
+    """A process with the server's time, whose looks begin where the last ended."""
     manager = DatabaseManager(world.url)
     await manager.connect()
     store = PostgresStore(manager)
     world.processes.append((manager, store))
     await store.open()
     try:
+        yield manager, store
+    finally:
+        await store.close()
+
+
+async def looked(store: Store) -> None:
+    """It has claimed what was due until now."""
+    await store.submit(StartRun(new_run(HandClock(), created_at=store.now())))
+    assert len((await claim(store, uuid7())).claims) == 1
+    assert await claimed(store) == []
+
+
+async def found_by_a_partial_look(store: Store, run: Run) -> None:
+    """*store* finds *run* without another complete look, once it hears of it."""
+    found: list[UUID] = []
+    async with asyncio.timeout(20):
+        while not found:
+            found = await claimed(store)
+    assert found == [run.id]
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look goes back by itself, and none is complete but the first."""
+    monkeypatch.setattr(transaction, "SLACK", timedelta(0))
+    monkeypatch.setattr(transaction, "COMPLETE", timedelta(hours=1))
+
+
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_what_a_session_started_a_while_ago_is_found_as_soon_as_it_is_heard_of(world: PostgresWorld, elsewhere: bool) -> None:
+    async with by_the_clock(world) as (manager, here), by_the_clock(world) as (_, there):
+        async with manager.get_session(label="step") as session:
+            # It is due when it is written.
+            late = new_run(world.clock, created_at=here.now() - timedelta(hours=1))
+            await here.submit_in(session, [StartRun(late)])
+            await looked(there if elsewhere else here)
+            await session.commit()
+        (due_at,) = [row[0] for row in await ask(world, "select due_at from planar.workflow_claim where run_id = $1", late.id)]
+        assert due_at > late.created_at + timedelta(minutes=50)
+        await found_by_a_partial_look(there if elsewhere else here, late)
+
+
+@pytest.mark.usefixtures("strict")
+async def test_what_waited_for_a_lock_with_its_batch_is_found_as_soon_as_others_hear_of_it(world: PostgresWorld) -> None:
+    async with by_the_clock(world) as (_, here), by_the_clock(world) as (_, there):
+        late = new_run(world.clock, created_at=here.now(), idempotency_key="k")
+        connection = await connect(world.url)
+        try:
+            await connection.execute("begin")
+            await connection.execute("lock table planar.workflow_claim in share mode")
+            starting = here.submit(StartRun(late))
+            async with asyncio.timeout(20):
+                while not await ask(world, "select from pg_locks where relation = 'planar.workflow_claim'::regclass and not granted"):
+                    pass
+            assert await there.submit(ClaimDue(uuid7(), 9, ALL, doubtful=True)) == Claims((), None)
+            await connection.execute("rollback")
+        finally:
+            await connection.close()
+        await starting
+        await found_by_a_partial_look(there, late)
+
+
+@pytest.mark.usefixtures("strict")
+async def test_a_look_that_was_undone_with_its_batch_is_repeated_from_where_it_began(world: PostgresWorld) -> None:
+    async with by_the_clock(world) as (_, store):
+        await looked(store)
+        due = new_run(world.clock, created_at=store.now())
+        await store.submit(StartRun(due))
+        looking, bad = store.submit(ClaimDue(uuid7(), 9, ALL)), store.submit(StartRun(new_run(world.clock, args='"\ud800"')))
+        with pytest.raises(UnicodeEncodeError):
+            await bad
+        assert [each.run.id for each in (await looking).claims] == [due.id]
+
+
+async def test_what_became_due_late_is_found_within_a_second_by_looks_that_begin_where_the_last_ended(world: PostgresWorld) -> None:
+    async with by_the_clock(world) as (_, store):
         worker = uuid7()
         await store.submit(StartRun(new_run(world.clock, created_at=store.now())))
         assert len((await claim(store, worker)).claims) == 1
-        late = new_run(world.clock, created_at=store.now() - timedelta(minutes=10))
+        late = new_run(world.clock, created_at=store.now())
         await store.submit(StartRun(late))
+        # As the transaction of another process leaves it that was open for so long.
+        await ask(world, "update planar.workflow_claim set due_at = due_at - interval '10 minutes' where run_id = $1", late.id)
         found = await claim(store, worker)
         while not found.claims:
             # Until then it says when to look again.
@@ -754,8 +839,6 @@ async def test_what_became_due_late_is_found_within_a_second_by_looks_that_begin
             assert found.next_due - store.now() <= timedelta(seconds=1)
             found = await claim(store, worker)
         assert [each.run.id for each in found.claims] == [late.id]
-    finally:
-        await store.close()
 
 
 async def test_other_processes_hear_only_of_what_concerns_them(world: PostgresWorld) -> None:

@@ -29,7 +29,10 @@ class Holder(NamedTuple):
 
 
 class StartRun(NamedTuple):
-    """A new run; with *worker_id* claimed at once by its inserter. Outcome: `Started`."""
+    """A new run, due when it is written, or when it was made if that is to come; with *worker_id* claimed at once by its inserter.
+
+    Outcome: `Started`.
+    """
 
     run: Run
     worker_id: UUID | None = None

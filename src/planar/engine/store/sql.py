@@ -133,7 +133,7 @@ class SqlEntries:
             return self._existing(execute, run)
         worker = _hex(entry.worker_id)
         epoch = 1 if worker else 0
-        execute(INSERT_CLAIM, (run_id, run.workflow, created, worker, epoch))
+        execute(INSERT_CLAIM, (run_id, run.workflow, max(created, self._stamp), worker, epoch))
         if not worker:
             news.due = True
         return Started(run.id, created=True, epoch=epoch)

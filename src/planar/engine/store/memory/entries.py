@@ -87,7 +87,7 @@ class MemoryEntries:
             return Started(earlier, created=False)
         epoch = 1 if entry.worker_id else 0
         self._db.runs[run.id] = run._replace(result=None, error=None)
-        self._db.claims[run.id] = RunClaim(run.id, run.workflow, run.created_at, entry.worker_id, epoch)
+        self._db.claims[run.id] = RunClaim(run.id, run.workflow, max(run.created_at, self._db.clock.now()), entry.worker_id, epoch)
         news.due = news.due or entry.worker_id is None
         return Started(run.id, created=True, epoch=epoch)
 

@@ -103,7 +103,7 @@ def _starts(parameters: _Parameters, *, wide: bool) -> list[str]:
 )""",
         """claim as (
     insert into planar.workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason)
-    select id, function_name, created_at, case when claimed then $2 end, claimed::int, 'ready'
+    select id, function_name, greatest(created_at, $1), case when claimed then $2 end, claimed::int, 'ready'
     from begun where id in (select id from run)
 )""",
     ]

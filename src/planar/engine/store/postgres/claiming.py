@@ -1,8 +1,9 @@
 """Which runs are due, and whose are they now? Looked for where they are to be expected, and every second everywhere.
 
 While somebody keeps an old snapshot open, what was claimed long ago still stands in the index of what is due, and a look from its
-beginning reads all of it. Runs are claimed in the order of their times, so most looks begin where the last one ended. What came into
-being late, with a time before that, is found by the next complete look, which is asked for as if something were due then.
+beginning reads all of it. A run is due when it is written, and runs are claimed in the order of their times, so most looks begin where
+the last one ended. What took long to be committed, with a time before that, is found by the next complete look, which is asked for as if
+something were due then.
 
 Who only fears that something may be due asks one question first, and locks and writes nothing if the answer is no: a process that hears
 of others all the time, or has many runs asleep, costs the server hardly anything.
@@ -20,7 +21,7 @@ from planar.engine.store.port import ClaimDue, ClaimRun, Claims, Standing
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.looking import load_runs
 from planar.engine.store.postgres.rows import pack, unpack, uuid
-from planar.engine.store.postgres.transaction import COMPLETE, EVER, Transaction
+from planar.engine.store.postgres.transaction import EVER, Transaction
 from planar.errors import InternalError
 
 
@@ -38,7 +39,8 @@ async def claim_due(transaction: Transaction, entry: ClaimDue) -> Claims:
     # With room to spare every known run is taken: what is still due belongs to workflows that nobody here knows.
     left = await fetch(sql.UNKNOWN_NAMES, now, names) if len(rows) < entry.limit and since is EVER else ()
     upcoming = await fetch(sql.NEXT_DUE, now, names)
-    return Claims(claims, _next_look(now, since, upcoming[0][0] if upcoming else None), frozenset(unpack(row[0]) for row in left))
+    due = upcoming[0][0] if upcoming else None
+    return Claims(claims, _next_look(transaction, moment, since, due), frozenset(unpack(row[0]) for row in left))
 
 
 async def find_nothing_due(transaction: Transaction, entry: ClaimDue) -> Claims | None:
@@ -49,12 +51,12 @@ async def find_nothing_due(transaction: Transaction, entry: ClaimDue) -> Claims 
     if due is not None and due <= now:
         return None
     transaction.looks.note(moment, since, now)
-    return Claims((), _next_look(now, since, due), frozenset(map(unpack, unknown or ())))
+    return Claims((), _next_look(transaction, moment, since, due), frozenset(map(unpack, unknown or ())))
 
 
-def _next_look(now: datetime, since: datetime, due: datetime | None) -> datetime | None:
-    """When to look again, in a look from *since* on that found a run which is due later."""
-    complete = None if since is EVER else now + COMPLETE
+def _next_look(transaction: Transaction, moment: float, since: datetime, due: datetime | None) -> datetime | None:
+    """When to look again, in a look at *moment* from *since* on that found a run which is due later."""
+    complete = None if since is EVER else transaction.now + transaction.looks.until_complete(moment)
     return min((moment for moment in (due, complete) if moment is not None), default=None)
 
 

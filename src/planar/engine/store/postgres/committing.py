@@ -22,7 +22,7 @@ from planar.engine.store.postgres.entries import apply
 from planar.engine.store.postgres.heart import Heart
 from planar.engine.store.postgres.locks import LaneEntry, locks_of
 from planar.engine.store.postgres.single import granted, single
-from planar.engine.store.postgres.transaction import Looks, Transaction
+from planar.engine.store.postgres.transaction import EVER, Looks, Transaction
 from planar.engine.store.postgres.whole import Answer, Whole, as_whole, note_news, read_answer, statement_of
 from planar.engine.store.postgres.windows import earlier_start
 from planar.errors import InternalError
@@ -42,6 +42,8 @@ class Written(NamedTuple):
 
     outcomes: list[Any]
     news: News
+    since: datetime | None = None
+    """When it was written, which is long before it was committed if somebody had locked what it needs, or the server was slow."""
 
 
 class _Lost(Exception):
@@ -136,7 +138,7 @@ class Committer:
         note_news(batch, answer, news)
         if answer.old_starts or answer.again:
             await self._complete(answer, entries[: batch.length], news)
-        return Written(answer.outcomes, news)
+        return Written(answer.outcomes, news, now)
 
     async def _ask_whole(self, connection: Connection, number: int, statement: str, parameters: Sequence[Any]) -> str | None:
         try:
@@ -206,9 +208,11 @@ class Committer:
             news, now = News(), self._now()
             await connection.fetch(sql.LOCK, *locks_of(entries), self._lane, number, now)
             outcomes = await apply(Transaction(connection.fetch, now, news, self._looks, in_session=False), entries)
-            written.append(Written(outcomes, news))
+            written.append(Written(outcomes, news, now))
             await connection.execute("commit")
         except Exception as error:
+            # What a look in it noted is not so, as far as is known.
+            self._looks.go_back(EVER)
             if is_lost(error) or connection.is_closed():
                 self._drop(connection)
                 raise _Lost from error

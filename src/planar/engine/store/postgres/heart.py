@@ -47,8 +47,13 @@ class ServerTime:
         return datetime.fromtimestamp(SYSTEM_CLOCK.monotonic() + self._offset, UTC)
 
     def learn(self, asked: float, told: datetime, answered: float) -> None:
-        """The server said *told* between two moments of the monotonic clock."""
-        self._offset = told.timestamp() - (asked + answered) / 2
+        """The server said *told* between two moments of the monotonic clock.
+
+        What was believed stays, if it can be true: an answer that was long on its way knows no better, and a time that went to and fro
+        would put off what was due a moment ago.
+        """
+        least, most = told.timestamp() - answered, told.timestamp() - asked
+        self._offset = (least + most) / 2 if self._offset is None else min(max(self._offset, least), most)
 
 
 class Heart:

@@ -19,7 +19,7 @@ LARGEST_BATCH = 1000
 WORTH_HALVING = 16
 
 Item = tuple[LaneEntry, "asyncio.Future[Any]"]
-Publish = Callable[[Sequence[LaneEntry], Sequence[Any], News], None]
+Publish = Callable[[Sequence[LaneEntry], Written], None]
 
 
 class Lane:
@@ -27,7 +27,7 @@ class Lane:
 
     Args:
         committer: who writes.
-        publish: called after each commit with its entries, their outcomes and its news.
+        publish: called after each commit with its entries, and what became of the first of them.
     """
 
     def __init__(self, committer: Committer, publish: Publish) -> None:
@@ -95,7 +95,7 @@ class Lane:
             written = Written([error], News())
         for (_, future), outcome in zip(batch, written.outcomes, strict=False):
             _resolve(future, outcome)
-        self._publish(entries, written.outcomes, written.news)
+        self._publish(entries, written)
         return len(written.outcomes)
 
 

@@ -31,7 +31,7 @@ run as (
 ),
 claim as (
     insert into planar.workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason)
-    select id, $6, $13, $2, 1, 'ready' from run
+    select id, $6, greatest($13, $1), $2, 1, 'ready' from run
 )
 insert into planar.workflow_batch (lane, number, answer, written_at)
 select $3, $4, case when exists (select from run) then '' else '[[1],[],[],[]]' end, $1 from fence

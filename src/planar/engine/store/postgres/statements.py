@@ -51,11 +51,12 @@ run as (
 ),
 claim as (
     insert into planar.workflow_claim (run_id, function_name, due_at, worker_id, epoch, reason)
-    select id, function_name, created_at, worker_id, case when worker_id is null then 0 else 1 end, 'ready'
+    select id, function_name, greatest(created_at, $11), worker_id, case when worker_id is null then 0 else 1 end, 'ready'
     from given where id in (select id from run)
 )
 select id from run
 """
+"""A run is due when it is written, whenever it was made: who looks for what is due begins where the last look ended."""
 EARLIER_START = """
 select id from planar.workflow_run where function_name = $1 and md5(idempotency_key) = md5($2) and idempotency_key = $2
 """
@@ -214,7 +215,7 @@ taken as (
 )
 select run_id, epoch + 1, recoveries, cancel_reason, crashed, due_at from due
 """
-"""From `planar.engine.store.postgres.claiming.Looks.since` on."""
+"""From `planar.engine.store.postgres.transaction.Looks.since` on."""
 CLAIM_OF_RUN = """
 select worker_id, due_at, waiting_for_event, recoveries, cancel_reason, crashed from planar.workflow_claim where run_id = $1 for update
 """

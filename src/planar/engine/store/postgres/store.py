@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from planar.engine.store.joining import publish_with_commit
 from planar.engine.store.lease import WorkerLease
 from planar.engine.store.port import Entry, Found, News, RegisterWorker, RetireWorker, SaveStep, Wait
 from planar.engine.store.postgres import statements as sql
-from planar.engine.store.postgres.committing import Committer
+from planar.engine.store.postgres.committing import Committer, Written
 from planar.engine.store.postgres.connection import Connector, ask, close_pool
 from planar.engine.store.postgres.entries import apply
 from planar.engine.store.postgres.heart import Heart, ServerTime
@@ -33,8 +34,8 @@ from planar.engine.store.postgres.looking import load_run, load_runs, look
 from planar.engine.store.postgres.others import Others
 from planar.engine.store.postgres.rows import STEP_COLUMNS, step_from_row, unpack, uuid
 from planar.engine.store.postgres.single import is_bare
-from planar.engine.store.postgres.telling import CHANNEL, Audience, Telling, audience_of
-from planar.engine.store.postgres.transaction import Fetch, Looks, Transaction
+from planar.engine.store.postgres.telling import CHANNEL, Audience, Said, Telling, audience_of
+from planar.engine.store.postgres.transaction import Fetch, Looks, Transaction, is_late
 from planar.errors import InternalError
 from planar.logging import get_logger
 
@@ -89,6 +90,8 @@ class PostgresStore:
         lane = Lane(Committer(connector, self.now, self._looks, heart), self._committed)
         try:
             await heart.beat()
+            # The first answer was long on its way, as the server had to prepare it: what it says of the time is vague.
+            await heart.beat()
             await telling.open()
             await lane.open()
         except BaseException:
@@ -139,22 +142,30 @@ class PostgresStore:
             async with connection.begin_nested():
                 outcomes = _none_refused(await apply(transaction, entries))
         if news:
-            publish_with_commit(session.sync_session, news, self._session_committed)
+            publish_with_commit(session.sync_session, news, partial(self._session_committed, transaction.now))
         return outcomes
 
-    def _committed(self, entries: Sequence[LaneEntry], outcomes: Sequence[Any], news: News) -> None:
+    def _committed(self, entries: Sequence[LaneEntry], written: Written) -> None:
         """The lane has committed a batch."""
+        news = written.news
         if news:
             self._publish(news)
         if self._parts is None:
             return
-        audience = audience_of(entries, outcomes, news, overdue=self._parts.heart.is_overdue())
+        audience = audience_of(entries, written.outcomes, news, overdue=self._parts.heart.is_overdue())
         if audience is not Audience.NOBODY:
-            self._parts.telling.tell(audience)
+            self._parts.telling.tell(audience, self._late(written.since, news))
 
-    def _session_committed(self, news: News) -> None:
-        # A session may have been open for long: what it started is due since then.
-        self._looks.forget()
+    def _late(self, since: datetime | None, news: News) -> datetime | None:
+        """What others are told of when it was written: *since*, if by now their looks may miss something in *news* that is due."""
+        has_due = news.due or news.next_due is not None
+        return since if since is not None and has_due and is_late(since, self.now()) else None
+
+    def _session_committed(self, since: datetime, news: News) -> None:
+        late = self._late(since, news)
+        if late is not None:
+            # The session was open for a while.
+            self._looks.go_back(late)
         keys = frozenset(news.emitted)
         if keys:
             # Nobody sees the events yet; the sweep that shows them is told when it is committed.
@@ -163,7 +174,7 @@ class PostgresStore:
         if news:
             self._publish(news)
             if self._parts is not None:
-                self._parts.telling.tell(Audience.EVERYBODY)
+                self._parts.telling.tell(Audience.EVERYBODY, late)
 
     def _sweep(self, keys: frozenset[str]) -> None:
         if self._parts is None:
@@ -174,6 +185,9 @@ class PostgresStore:
         sweeping.add_done_callback(self._sweeping.discard)
 
     def _sweep_all(self) -> None:
+        if self._parts is None:
+            # `open` does so in a moment.
+            return
         task = asyncio.ensure_future(self._sweep_left_over())
         self._sweeping.add(task)
         task.add_done_callback(self._swept_all)
@@ -195,10 +209,12 @@ class PostgresStore:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
-    def _heard(self, audience: Audience) -> None:
-        if audience is Audience.EVERYBODY:
+    def _heard(self, said: Said) -> None:
+        if said.audience is Audience.EVERYBODY:
             self._others.changed()
-        self._publish(News(foreign=True, ends_alone=audience is Audience.WAITING))
+        if said.since is not None:
+            self._looks.go_back(said.since)
+        self._publish(News(foreign=True, ends_alone=said.audience is Audience.WAITING))
 
     def _publish(self, news: News) -> None:
         for listener in list(self._listeners):

@@ -13,10 +13,15 @@ Fetch = Callable[..., Awaitable[Sequence[Any]]]
 
 
 EVER = datetime(1, 1, 1, tzinfo=UTC)
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 COMPLETE = timedelta(seconds=1)
 """How long after a complete look the next one comes, as long as there is any."""
-SLACK = timedelta(seconds=2)
-"""How much earlier than the last claimed run another may be that was written at the same time."""
+SLACK = timedelta(seconds=0.5)
+"""How much earlier than the last look ended something may be due that it did not see: it was written then, and committed afterwards.
+
+While an old snapshot is open, each look reads what was claimed in this time. What took more than half of it is said to be late, with
+the time since when it is due; so a version that shortens it misses what an older one takes for in time.
+"""
 
 
 class Looks:
@@ -30,21 +35,37 @@ class Looks:
         self._always_complete = always_complete
         self._complete_at = float("-inf")
         self._upto = EVER
+        self._late = NEVER
+        """Since when something may be due that was committed late."""
+        self._finding = NEVER
+        """The same, of what the look finds that goes on."""
 
     def since(self, moment: float) -> datetime:
         """From when on to look now, at *moment* of the monotonic clock: `EVER` in a complete look."""
+        self._finding, self._late = min(self._finding, self._late), NEVER
         is_partial = self._upto is not EVER and moment < self._complete_at + COMPLETE.total_seconds()
-        return self._upto - SLACK if is_partial else EVER
+        since = min(self._upto - SLACK, self._finding) if is_partial else EVER
+        return since if since > EVER else EVER
 
     def note(self, moment: float, since: datetime, upto: datetime) -> None:
         """In the look at *moment* from *since* on, what was due until *upto* was claimed."""
         if since is EVER:
             self._complete_at = moment
         self._upto = EVER if self._always_complete else upto
+        self._finding = NEVER
 
-    def forget(self) -> None:
-        """The next look is complete."""
-        self._upto = EVER
+    def go_back(self, since: datetime) -> None:
+        """What was due at *since* was committed just now: the next look finds it, and not one that has begun."""
+        self._late = min(self._late, since)
+
+    def until_complete(self, moment: float) -> timedelta:
+        """How long it is from *moment* to the next complete look, if there is a partial one now; a little more rather than less."""
+        return COMPLETE - timedelta(seconds=moment - self._complete_at - 0.001)
+
+
+def is_late(since: datetime, now: datetime) -> bool:
+    """Whether looks may miss what is due at *since* and committed *now*."""
+    return now - since > SLACK / 2
 
 
 class Transaction(NamedTuple):

@@ -38,7 +38,7 @@ async def write_window(transaction: Transaction, window: Window, outcomes: list[
 async def start_runs(transaction: Transaction, entries: Sequence[StartRun]) -> list[Started]:
     """Insert new runs; what became of each."""
     rows = [(*run_to_row(entry.run), entry.worker_id) for entry in entries]
-    created = {row[0] for row in await transaction.fetch(sql.START_RUNS, *_columns(rows))}
+    created = {row[0] for row in await transaction.fetch(sql.START_RUNS, *_columns(rows), transaction.now)}
     outcomes: list[Started] = []
     for entry in entries:
         if entry.run.id in created:
