@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr, field_serializer
 from sqlalchemy import inspect
 from sqlmodel import SQLModel
 
-from planar.engine.codec import CallCodec
+from planar.engine.codec import CallCodec, rendering
 from planar.engine.errors import ArgumentNotStorable, CallNotRestorable, ResultNotStorable
 from tests.unit.engine.codec_shapes import (
     Animal,
@@ -47,6 +47,72 @@ def test_an_infinite_number_is_refused_where_the_model_would_write_null(hint: An
     value: Any = Measured(maybe=number)
     with pytest.raises(ArgumentNotStorable, match=r"\.maybe: (inf|-inf|nan) .*ser_json_inf_nan='strings'"):
         CallCodec(returning(hint)).dump_call(([value] if hint == list[Measured] else value,), {})
+
+
+class Priced(BaseModel):
+    price: float
+    note: str | None = None
+
+
+class Order(BaseModel):
+    lines: list[Priced]
+
+
+LOST = Priced(price=math.nan)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "place"),
+    [
+        (Priced, LOST, r"at \.price: nan"),
+        (Priced | None, LOST, r"at \.price: nan"),
+        (list[Priced], [Priced(price=1), LOST], r"at \[1\]\.price: nan"),
+        (Order, Order(lines=[Priced(price=1), LOST]), r"at \.lines\[1\]\.price: nan"),
+    ],
+)
+def test_a_number_that_would_be_lost_is_refused_wherever_it_is(hint: Any, value: Any, place: str) -> None:
+    codec = CallCodec(returning(hint))
+    for args, kwargs in (((value,), {}), ((), {"value": value})):
+        with pytest.raises(ArgumentNotStorable, match=f"`value` .*{place}"):
+            codec.dump_call(args, kwargs)
+    with pytest.raises(ResultNotStorable, match=place):
+        codec.roundtrip_result(value)
+
+
+@pytest.mark.parametrize("note", [None, "null and void"])
+def test_a_null_that_is_meant_is_stored(note: str | None) -> None:
+    order = Order(lines=[Priced(price=1.5, note=note)])
+    assert survives(Order, order)
+    assert survives(list[Order], [order])
+    assert CallCodec(returning(Order)).dump_call((), {"value": order})[1] == f'{{"value":{stored(Order, order)}}}'
+
+
+def test_a_model_whose_text_has_no_null_is_written_without_a_further_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(*given: Any) -> bool:
+        raise AssertionError("it was looked at")
+
+    monkeypatch.setattr(rendering, "_look", look)
+    order = Order(lines=[Priced(price=1.5, note="a")])
+    for hint, value in ((Order, order), (Order | None, order), (list[Order], [order])):
+        assert survives(hint, value)
+        assert CallCodec(returning(hint)).dump_call((), {"value": value})[0] == "[]"
+
+
+def test_a_subclass_that_was_made_later_is_refused_as_one_that_was_there() -> None:
+    class Line(BaseModel):
+        price: float
+
+    class Lines(BaseModel):
+        lines: list[Line]
+
+    codec = CallCodec(returning(Lines))
+    assert codec.dump_call((Lines(lines=[Line(price=1)]),), {})[0] == '[{"lines":[{"price":1.0}]}]'
+
+    class Reduced(Line):
+        by: float
+
+    with pytest.raises(ArgumentNotStorable, match="Reduced stands where Line"):
+        codec.dump_call((Lines(lines=[Reduced(price=1, by=2)]),), {})
 
 
 def test_an_infinite_number_survives_where_the_model_writes_it_as_text() -> None:

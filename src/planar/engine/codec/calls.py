@@ -7,7 +7,7 @@ a call of a certain shape is bound, and what pydantic needs to restore it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -25,6 +25,8 @@ from planar.engine.errors import ArgumentNotStorable, CallNotRestorable, ResultN
 
 _SHAPES_KEPT = 128
 """A function with free keyword arguments can be called in any number of ways; so many are kept."""
+_NULL = "null"
+"""What stands in the text of a value that is light, if anything of it is lost; often it is a None, and nothing is."""
 _LONG = 4000
 """From so many characters a number may be too long to be read again."""
 
@@ -52,10 +54,8 @@ class CallCodec:
         """
         shape = self._shape(len(args), tuple(kwargs))
         try:
-            args_text = text_of(_dumped(args, shape.forms)) if args else "[]"
-            if not kwargs:
-                return args_text, "{}"
-            return args_text, text_of(dict(zip(kwargs, _dumped(kwargs.values(), shape.keyword_forms), strict=True)))
+            args_text = _text(args, shape.forms) if args else "[]"
+            return args_text, _text(kwargs.values(), shape.keyword_forms, tuple(kwargs)) if kwargs else "{}"
         except Exception as error:  # a user's serializer can fail in any way
             raise self._blamed(shape, args, kwargs) or error from None
 
@@ -82,7 +82,9 @@ class CallCodec:
         """
         form = self._result
         try:
-            text = text_of(value if type(value) in form.exact else form.dump(value))
+            text = text_of(value if type(value) in form.exact or form.light(value) else form.dump(value))
+            if _NULL in text:
+                _refuse_lost((value,), (form,))
             if type(value) in form.same and len(text) < _LONG:
                 return text, value
             return text, form.reader.read(text)
@@ -185,5 +187,29 @@ class CallCodec:
         return None
 
 
-def _dumped(values: Iterable[Any], forms: tuple[Form, ...]) -> list[Any]:
-    return [value if type(value) in form.exact else form.dump(value) for value, form in zip(values, forms, strict=True)]
+def _text(values: Collection[Any], forms: tuple[Form, ...], names: tuple[str, ...] | None = None) -> str:
+    """The text of *values*, each by its form: a list, or with *names* an object.
+
+    Raises:
+        Exception: a value has no stored form, or a user's serializer failed.
+    """
+    stored: list[Any] = []
+    any_light = False
+    for value, form in zip(values, forms, strict=True):
+        if type(value) in form.exact:
+            stored.append(value)
+        elif form.light(value):
+            stored.append(value)
+            any_light = True
+        else:
+            stored.append(form.dump(value))
+    text = text_of(stored if names is None else dict(zip(names, stored, strict=True)))
+    if any_light and _NULL in text:
+        _refuse_lost(values, forms)
+    return text
+
+
+def _refuse_lost(values: Collection[Any], forms: tuple[Form, ...]) -> None:
+    for value, form in zip(values, forms, strict=True):
+        if form.light(value):
+            form.dump(value)

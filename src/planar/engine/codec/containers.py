@@ -51,10 +51,15 @@ def list_form(hint: Any, item: Form, *, family: type[Any] = list, convert: Calla
     def fits(value: Any) -> bool:
         return isinstance(value, family) and not isinstance(value, str | bytes) and all(map(item.fits, value))
 
+    def is_light(value: Any) -> bool:
+        return type(value) is list and all(map(item.light, cast("list[Any]", value)))
+
     load, tagged = list[item.load], list[item.tagged] if item.names_classes else None
     if family is Sequence and item.hint in (str, Any):
         load = load | str  # a text is a sequence of texts
-    return _converted(Form(hint, load, dump, fits, _LIST, tagged), convert)
+    form = _converted(Form(hint, load, dump, fits, _LIST, tagged), convert)
+    form.light = is_light
+    return form
 
 
 def _converted(form: Form, convert: Callable[[Any], Any] | None) -> Form:

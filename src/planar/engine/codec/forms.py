@@ -48,12 +48,17 @@ class Reader:
         return self._wrapped.validate_json(text, by_alias=False, by_name=True)
 
 
+def _never(_: Any) -> bool:
+    return False
+
+
 @dataclass(slots=True, eq=False)
 class Form:
     """How the values of ``hint`` are written and restored.
 
     ``dump`` gives the stored form of any value, raising NotStorable; values of exactly one of the types ``exact`` are their own
-    stored form, those of ``same`` also come back identical. ``fits``: whether a value belongs to the annotation. ``kinds``: the
+    stored form, those of ``same`` also come back identical. A value that is ``light`` is its own stored form unless the text of it
+    says null somewhere: then ``dump`` tells. ``fits``: whether a value belongs to the annotation. ``kinds``: the
     kinds of JSON value that a stored form can be; ``reads`` adds those that ``load`` takes although they are not written.
     """
 
@@ -66,6 +71,7 @@ class Form:
     exact: frozenset[type[Any]] = NO_TYPES
     same: frozenset[type[Any]] = NO_TYPES
     reads: frozenset[str] = frozenset()
+    light: Callable[[Any], bool] = _never
     reader: Reader = field(init=False)
 
     def __post_init__(self) -> None:

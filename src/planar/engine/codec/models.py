@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, PlainValidator
@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, PlainValidator
 from planar.engine.codec.forms import NO_TYPES, Form
 from planar.engine.codec.names import Names, derived, parametrized
 from planar.engine.codec.nominal import FormOf, nominal_form
-from planar.engine.codec.rendering import written
-from planar.engine.codec.survey import is_table, survey_of
+from planar.engine.codec.rendering import has_subclasses, written
+from planar.engine.codec.survey import Survey, is_table, survey_of
 from planar.engine.codec.values import plain
 
 _OBJECT = frozenset({"dict"})
@@ -32,7 +32,8 @@ def model_form(cls: type[BaseModel], names: Names, form_of: FormOf) -> Form:
 
     kinds = _ANY_JSON if getattr(hint, "__pydantic_root_model__", False) else _OBJECT
     inner = Form(hint, load, written, is_exact, kinds)
-    exact = frozenset({hint}) if survey_of(hint).harmless and not generic["parameters"] else NO_TYPES
+    survey = survey_of(hint)
+    exact = frozenset({hint}) if survey.harmless and not generic["parameters"] else NO_TYPES
 
     def concrete(value: Any) -> type[Any]:
         kind = cast("type[BaseModel]", type(value))
@@ -44,7 +45,16 @@ def model_form(cls: type[BaseModel], names: Names, form_of: FormOf) -> Form:
     form = nominal_form(hint, family, inner, names, form_of, concrete if is_generic else type, exact=exact)
     if family is not hint:
         form.fits = is_exact
+    if survey.light and not generic["parameters"]:
+        form.light = _light(hint, survey)
     return form
+
+
+def _light(hint: type[BaseModel], survey: Survey) -> Callable[[Any], bool]:
+    def is_light(value: Any) -> bool:
+        return type(value) is hint and not has_subclasses(survey)
+
+    return is_light
 
 
 def _parametrized(value: BaseModel) -> type[BaseModel]:

@@ -48,18 +48,19 @@ def render(model: Any) -> Any:
     dumped = to_jsonable_python(dumped, inf_nan_mode="strings")
     if survey.secrets and _MASK in text_of(dumped):
         raise NotStorable("it holds a secret, which is never written to the journal: read it inside the step that needs it")
-    if _has_subclasses(survey):
+    if has_subclasses(survey):
         _check_classes(model, dumped)
     return dumped
 
 
 def _needs_care(model: Any, survey: Survey) -> bool:
-    if survey.secrets or survey.tables or survey.infinite or _has_subclasses(survey):
+    if survey.secrets or survey.tables or survey.infinite or has_subclasses(survey):
         return True
     return bool(survey.watched) and _look(model)
 
 
-def _has_subclasses(survey: Survey) -> bool:
+def has_subclasses(survey: Survey) -> bool:
+    """Whether an instance may hold, where a class is annotated, one of a subclass."""
     return any(_is_extended(cls) for cls in survey.classes)
 
 

@@ -24,13 +24,15 @@ _WATCHED_FAMILIES = (TypeVar, ForwardRef, str)
 class Survey:
     """``watched``: the fields that can reach a float, a set or anything at all. ``classes``: the models and dataclasses that
     are reached. ``secrets``, ``tables``: whether a secret or a database row is reached. ``infinite``: the class writes
-    infinite numbers by itself, as texts or in a way of its own."""
+    infinite numbers by itself, as texts or in a way of its own. ``light``: what it can lose are infinite numbers, which it
+    writes as null, and the fields of subclasses; nothing else."""
 
     watched: tuple[str, ...]
     classes: frozenset[type[Any]]
     secrets: bool
     tables: bool
     infinite: bool
+    light: bool
 
     @property
     def harmless(self) -> bool:
@@ -65,13 +67,11 @@ def _survey(cls: type[Any]) -> Survey:
     config: dict[str, Any] = getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
     watched = tuple(name for name, leaves in _leaves_by_field(cls).items() if any(_is_watched(leaf) for leaf in leaves))
     leaves = [leaf for kind in (cls, *reached) for found in _leaves_by_field(kind).values() for leaf in found]
-    return Survey(
-        watched=watched,
-        classes=frozenset(reached),
-        secrets=any(_is_secret(leaf) for leaf in leaves),
-        tables=is_table(cls) or any(is_table(kind) for kind in reached),
-        infinite=config.get("ser_json_inf_nan", "null") != "null",
-    )
+    secrets = any(_is_secret(leaf) for leaf in leaves)
+    tables = is_table(cls) or any(is_table(kind) for kind in reached)
+    infinite = config.get("ser_json_inf_nan", "null") != "null"
+    light = not (secrets or tables or infinite) and all(leaf is float for leaf in leaves if _is_watched_itself(leaf))
+    return Survey(watched, frozenset(reached), secrets, tables, infinite, light)
 
 
 def _reach(cls: type[Any]) -> set[type[Any]]:

@@ -43,6 +43,7 @@ def optional_form(form: Form) -> Form:
         Optional[form.tagged] if form.names_classes else None,  # noqa: UP045
         form.exact | _NONE,
         form.same | _NONE,
+        light=form.light,
     )
 
 
