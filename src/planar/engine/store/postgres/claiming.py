@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from planar.clock import SYSTEM_CLOCK
 from planar.engine.core.model import Claim, Run
 from planar.engine.store.port import ClaimDue, ClaimRun, Claims, Standing
 from planar.engine.store.postgres import statements as sql
@@ -29,35 +28,34 @@ async def claim_due(transaction: Transaction, entry: ClaimDue) -> Claims:
     """The runs that are due become the worker's."""
     now, fetch = transaction.now, transaction.fetch
     names = [pack(name) for name in sorted(entry.names)]
-    moment = SYSTEM_CLOCK.monotonic()
-    since = transaction.looks.since(moment)
+    since = transaction.looks.since(transaction.moment)
     rows = await fetch(sql.CLAIM_DUE, now, names, entry.limit, entry.worker_id, since) if names else ()
     rows = sorted(rows, key=lambda row: (row[5], row[0]))
-    transaction.looks.note(moment, since, rows[-1][5] if len(rows) == entry.limit else now)
+    transaction.looks.note(transaction.moment, since, rows[-1][5] if len(rows) == entry.limit else now)
     runs = await load_runs(fetch, [uuid(row[0]) for row in rows]) if rows else {}
     claims = tuple(_claim(row, runs) for row in rows)
     # With room to spare every known run is taken: what is still due belongs to workflows that nobody here knows.
     left = await fetch(sql.UNKNOWN_NAMES, now, names) if len(rows) < entry.limit and since is EVER else ()
     upcoming = await fetch(sql.NEXT_DUE, now, names)
     due = upcoming[0][0] if upcoming else None
-    return Claims(claims, _next_look(transaction, moment, since, due), frozenset(unpack(row[0]) for row in left))
+    return Claims(claims, _next_look(transaction, since, due), frozenset(unpack(row[0]) for row in left))
 
 
 async def find_nothing_due(transaction: Transaction, entry: ClaimDue) -> Claims | None:
     """The outcome of *entry* if nothing is due; None if something may be."""
-    now, moment = transaction.now, SYSTEM_CLOCK.monotonic()
-    since = transaction.looks.since(moment)
+    now = transaction.now
+    since = transaction.looks.since(transaction.moment)
     ((due, unknown),) = await transaction.fetch(sql.LOOK_FOR_DUE, now, [pack(name) for name in sorted(entry.names)], since, since is EVER)
     if due is not None and due <= now:
         return None
-    transaction.looks.note(moment, since, now)
-    return Claims((), _next_look(transaction, moment, since, due), frozenset(map(unpack, unknown or ())))
+    transaction.looks.note(transaction.moment, since, now)
+    return Claims((), _next_look(transaction, since, due), frozenset(map(unpack, unknown or ())))
 
 
-def _next_look(transaction: Transaction, moment: float, since: datetime, due: datetime | None) -> datetime | None:
-    """When to look again, in a look at *moment* from *since* on that found a run which is due later."""
-    complete = None if since is EVER else transaction.now + transaction.looks.until_complete(moment)
-    return min((moment for moment in (due, complete) if moment is not None), default=None)
+def _next_look(transaction: Transaction, since: datetime, due: datetime | None) -> datetime | None:
+    """When to look again, in a look from *since* on that found a run which is due later."""
+    complete = None if since is EVER else transaction.now + transaction.looks.until_complete(transaction.moment)
+    return min((time for time in (due, complete) if time is not None), default=None)
 
 
 def _claim(row: Any, runs: dict[UUID, Run]) -> Claim:

@@ -179,7 +179,7 @@ class Committer:
         async def fetch(query: str, *args: Any) -> Sequence[Any]:
             return await self._ask(connection, query, *args)
 
-        return Transaction(fetch, self._now(), News(), self._looks, in_session=False)
+        return Transaction(fetch, self._now(), SYSTEM_CLOCK.monotonic(), News(), self._looks, in_session=False)
 
     async def _ask(self, connection: Connection, query: str, *args: Any) -> Sequence[Any]:
         """The rows of *query*, which changes nothing."""
@@ -205,14 +205,15 @@ class Committer:
         """One attempt; the last of *written* is what the one before was about to commit when its connection was lost."""
         try:
             await connection.execute("begin")
-            news, now = News(), self._now()
+            news, now, moment = News(), self._now(), SYSTEM_CLOCK.monotonic()
             await connection.fetch(sql.LOCK, *locks_of(entries), self._lane, number, now)
-            outcomes = await apply(Transaction(connection.fetch, now, news, self._looks, in_session=False), entries)
+            outcomes = await apply(Transaction(connection.fetch, now, moment, news, self._looks, in_session=False), entries)
             written.append(Written(outcomes, news, now))
             await connection.execute("commit")
         except Exception as error:
-            # What a look in it noted is not so, as far as is known.
-            self._looks.go_back(EVER)
+            if any(isinstance(entry, ClaimDue) for entry in entries):
+                # What its look noted is not so, as far as is known.
+                self._looks.go_back(EVER)
             if is_lost(error) or connection.is_closed():
                 self._drop(connection)
                 raise _Lost from error

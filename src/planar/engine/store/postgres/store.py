@@ -134,7 +134,7 @@ class PostgresStore:
         self._open()
         news = News()
         connection = await session.connection()
-        transaction = Transaction(_driver(connection), self.now(), news, self._looks, in_session=True)
+        transaction = Transaction(_driver(connection), self.now(), SYSTEM_CLOCK.monotonic(), news, self._looks, in_session=True)
         await _lock_in_session(transaction.fetch, entries, self._idle_milliseconds)
         if _is_bare_record(entries):
             outcomes = _none_refused(await apply(transaction, entries))

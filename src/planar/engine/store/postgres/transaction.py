@@ -73,6 +73,8 @@ class Transaction(NamedTuple):
 
     fetch: Fetch
     now: datetime
+    moment: float
+    """Of the monotonic clock, at *now*."""
     news: News
     looks: Looks
     in_session: bool
