@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from pydantic import BaseModel, SecretStr, field_serializer
+from pydantic import BaseModel, ConfigDict, Secret, SecretStr, field_serializer
 from sqlalchemy import inspect
 from sqlmodel import SQLModel
+from typing_extensions import TypedDict
 
-from planar.engine.codec import CallCodec, rendering
+from planar.engine.codec import CallCodec, models, rendering
 from planar.engine.errors import ArgumentNotStorable, CallNotRestorable, ResultNotStorable
 from tests.unit.engine.codec_shapes import (
     Animal,
@@ -98,6 +103,111 @@ def test_a_model_whose_text_has_no_null_is_written_without_a_further_look(monkey
         assert CallCodec(returning(hint)).dump_call((), {"value": value})[0] == "[]"
 
 
+def test_a_model_without_numbers_is_written_without_a_further_look_whatever_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Note(BaseModel):
+        text: str | None = None
+
+    class Notes(BaseModel):
+        notes: list[Note]
+
+    def dump(*given: Any) -> bool:
+        raise AssertionError("it was looked at")
+
+    monkeypatch.setattr(models, "written", dump)
+    notes = Notes(notes=[Note()])
+    assert survives(Notes, notes)
+    assert survives(list[Notes], [notes, notes])
+    assert CallCodec(returning(Notes)).dump_call((notes,), {})[0] == '[{"notes":[{"text":null}]}]'
+
+
+class Pair(NamedTuple):
+    tags: set[str]
+    value: float = 1.0
+
+
+class Tagged(TypedDict):
+    tags: set[str]
+    value: float
+
+
+@dataclass
+class Loose:
+    tags: list[str]
+    value: float
+
+
+class OfPair(BaseModel):
+    held: Pair
+
+
+class OfTagged(BaseModel):
+    held: Tagged
+
+
+class OfLoose(BaseModel):
+    held: Loose
+    number: float = 1.0
+
+
+class OfQueue(BaseModel):
+    held: deque[float]
+
+
+class OfAnything(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    number: float = 1.0
+
+
+TAGS = [f"tag {number}" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda tags: OfPair(held=Pair(tags)),
+        lambda tags: OfTagged(held=Tagged(tags=tags, value=1.0)),
+        lambda tags: OfLoose(held=Loose(tags, 1.0)),
+        lambda tags: OfAnything(held=tags),
+    ],
+    ids=["named tuple", "typed dictionary", "dataclass", "extra"],
+)
+def test_a_set_is_in_order_wherever_a_model_holds_it(make: Callable[[set[str]], BaseModel]) -> None:
+    holder = make(set(TAGS))
+    assert re.findall(r"tag \d+", stored(type(holder), holder)) == sorted(TAGS)
+
+
+@pytest.mark.parametrize(
+    ("holder", "place"),
+    [
+        (OfPair(held=Pair(set(), math.nan)), r"at \.held\[1\]: nan"),
+        (OfTagged(held=Tagged(tags=set(), value=math.nan)), r"at \.held\['value'\]: nan"),
+        (OfLoose(held=Loose([], math.nan)), r"at \.held\.value: nan"),
+        (OfQueue(held=deque([1.0, math.nan])), r"at \.held\[1\]: nan"),
+        (OfAnything.model_validate({"held": math.nan}), r"at \['held'\]: nan"),
+    ],
+    ids=["named tuple", "typed dictionary", "dataclass", "deque", "extra"],
+)
+def test_a_number_that_would_be_lost_is_found_wherever_a_model_holds_it(holder: BaseModel, place: str) -> None:
+    with pytest.raises(ArgumentNotStorable, match=place):
+        CallCodec(returning(type(holder))).dump_call((holder,), {})
+
+
+def test_a_result_that_contains_itself_says_so() -> None:
+    class Node(BaseModel):
+        inner: list[Any] = []
+        size: float = 1.0
+
+    class Tree(BaseModel):
+        inner: list[Tree] = []
+        size: float = 1.0
+
+    for kind in (Node, Tree):
+        value = kind()
+        value.inner.append(value)
+        with pytest.raises(ResultNotStorable, match="contains itself"):
+            through(kind, value)
+
+
 def test_a_subclass_that_was_made_later_is_refused_as_one_that_was_there() -> None:
     class Line(BaseModel):
         price: float
@@ -124,7 +234,14 @@ def test_sets_in_models_are_written_in_order() -> None:
     assert survives(Measured, Measured(tags={8, 0}))
 
 
-@pytest.mark.parametrize("value", [Guarded(key=SecretStr("x")), SecretStr("x"), [SecretStr("x")], {"a": Guarded(key=SecretStr("x"))}])
+class Sealed(BaseModel):
+    key: Secret[str]
+    limit: Secret[float] | None = None
+
+
+@pytest.mark.parametrize(
+    "value", [Sealed(key=Secret("x")), Guarded(key=SecretStr("x")), SecretStr("x"), [SecretStr("x")], {"a": Guarded(key=SecretStr("x"))}]
+)
 @pytest.mark.parametrize("is_annotated", [True, False])
 def test_a_secret_is_never_written(value: Any, is_annotated: bool) -> None:
     codec = CallCodec(returning(type(value) if is_annotated else Any))

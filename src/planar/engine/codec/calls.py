@@ -26,7 +26,7 @@ from planar.engine.errors import ArgumentNotStorable, CallNotRestorable, ResultN
 _SHAPES_KEPT = 128
 """A function with free keyword arguments can be called in any number of ways; so many are kept."""
 _NULL = "null"
-"""What stands in the text of a value that is light, if anything of it is lost; often it is a None, and nothing is."""
+"""What stands in the text of a value that is light, if a number of it is lost; often it is a None, and none is."""
 _LONG = 4000
 """From so many characters a number may be too long to be read again."""
 
@@ -82,9 +82,7 @@ class CallCodec:
         """
         form = self._result
         try:
-            text = text_of(value if type(value) in form.exact or form.light(value) else form.dump(value))
-            if _NULL in text:
-                _refuse_lost((value,), (form,))
+            text = _result_text(value, form)
             if type(value) in form.same and len(text) < _LONG:
                 return text, value
             return text, form.reader.read(text)
@@ -194,22 +192,33 @@ def _text(values: Collection[Any], forms: tuple[Form, ...], names: tuple[str, ..
         Exception: a value has no stored form, or a user's serializer failed.
     """
     stored: list[Any] = []
-    any_light = False
+    doubtful: list[tuple[Any, Form]] = []
     for value, form in zip(values, forms, strict=True):
         if type(value) in form.exact:
             stored.append(value)
         elif form.light(value):
             stored.append(value)
-            any_light = True
+            if form.may_lose:
+                doubtful.append((value, form))
         else:
             stored.append(form.dump(value))
     text = text_of(stored if names is None else dict(zip(names, stored, strict=True)))
-    if any_light and _NULL in text:
-        _refuse_lost(values, forms)
+    if doubtful and _NULL in text:
+        for value, form in doubtful:
+            form.dump(value)
     return text
 
 
-def _refuse_lost(values: Collection[Any], forms: tuple[Form, ...]) -> None:
-    for value, form in zip(values, forms, strict=True):
-        if form.light(value):
-            form.dump(value)
+def _result_text(value: Any, form: Form) -> str:
+    if type(value) in form.exact:
+        return text_of(value)
+    if not form.light(value):
+        return text_of(form.dump(value))
+    try:
+        text = text_of(value)
+    except Exception:
+        form.dump(value)  # it may say better what is wrong
+        raise
+    if form.may_lose and _NULL in text:
+        form.dump(value)
+    return text

@@ -52,13 +52,18 @@ def list_form(hint: Any, item: Form, *, family: type[Any] = list, convert: Calla
         return isinstance(value, family) and not isinstance(value, str | bytes) and all(map(item.fits, value))
 
     def is_light(value: Any) -> bool:
-        return type(value) is list and all(map(item.light, cast("list[Any]", value)))
+        if type(value) is not list:
+            return False
+        values = cast("list[Any]", value)
+        kinds = set(map(type, values))
+        # Of models of one class one is like the other.
+        return all(map(item.light, values[:1] if len(kinds) == 1 and list not in kinds else values))
 
     load, tagged = list[item.load], list[item.tagged] if item.names_classes else None
     if family is Sequence and item.hint in (str, Any):
         load = load | str  # a text is a sequence of texts
     form = _converted(Form(hint, load, dump, fits, _LIST, tagged), convert)
-    form.light = is_light
+    form.light, form.may_lose = is_light, item.may_lose
     return form
 
 

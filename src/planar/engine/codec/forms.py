@@ -57,8 +57,9 @@ class Form:
     """How the values of ``hint`` are written and restored.
 
     ``dump`` gives the stored form of any value, raising NotStorable; values of exactly one of the types ``exact`` are their own
-    stored form, those of ``same`` also come back identical. A value that is ``light`` is its own stored form unless the text of it
-    says null somewhere: then ``dump`` tells. ``fits``: whether a value belongs to the annotation. ``kinds``: the
+    stored form, those of ``same`` also come back identical. A value that is ``light``, which its class decides (that
+    of each element in a list), is its own stored form too; but if it ``may_lose`` something and its text says null somewhere, ``dump``
+    has to be asked whether it does. ``fits``: whether a value belongs to the annotation. ``kinds``: the
     kinds of JSON value that a stored form can be; ``reads`` adds those that ``load`` takes although they are not written.
     """
 
@@ -72,6 +73,7 @@ class Form:
     same: frozenset[type[Any]] = NO_TYPES
     reads: frozenset[str] = frozenset()
     light: Callable[[Any], bool] = _never
+    may_lose: bool = False
     reader: Reader = field(init=False)
 
     def __post_init__(self) -> None:

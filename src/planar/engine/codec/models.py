@@ -46,7 +46,7 @@ def model_form(cls: type[BaseModel], names: Names, form_of: FormOf) -> Form:
     if family is not hint:
         form.fits = is_exact
     if survey.light and not generic["parameters"]:
-        form.light = _light(hint, survey)
+        form.light, form.may_lose = _light(hint, survey), bool(survey.watched)
     return form
 
 

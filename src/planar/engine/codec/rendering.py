@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from planar.engine.codec.stored import NotStorable, ordered, text_of
-from planar.engine.codec.survey import Survey, is_table, survey_of
+from planar.engine.codec.survey import EXTRA, Survey, is_table, survey_of
 
 _MASK = "**********"
 
@@ -87,7 +88,7 @@ def _look(value: Any, owner: type[Any] | None = None) -> bool:
     if isinstance(value, Mapping):
         entries = cast("Mapping[Any, Any]", value)
         return _look_at_all(entries.values(), entries.keys(), owner)
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | deque):
         items = cast("list[Any]", value)
         return _look_at_all(items, range(len(items)), owner)
     if isinstance(value, set | frozenset):
@@ -104,7 +105,7 @@ def _look_at_fields(value: Any, owner: type[Any] | None, names: tuple[str, ...])
         try:
             has_sets |= _look(getattr(value, name, None), owner)
         except NotStorable as error:
-            raise error.inside_field(name) from None
+            raise (error if name == EXTRA else error.inside_field(name)) from None
     return has_sets
 
 

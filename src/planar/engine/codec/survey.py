@@ -7,25 +7,35 @@ and are written without a further look.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, MutableSet, Sequence, Set
+from collections.abc import Iterator, MutableSet, Set
 from dataclasses import dataclass
-from typing import Annotated, Any, ForwardRef, Literal, TypeVar, cast, get_args, get_origin
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel
+from pydantic import AnyUrl, BaseModel, EmailStr, HttpUrl
 
-_WATCHED: tuple[Any, ...] = (Any, object, float, set, frozenset, Set, MutableSet, list, tuple, dict, Sequence, Mapping)
-"""What a field must be looked at for: numbers that JSON has no word for, sets, which have no order, and what may hold either."""
+_CLOSED: frozenset[Any] = frozenset(
+    {None, type(None), ..., bool, int, str, bytes, date, datetime, time, timedelta, Decimal, UUID, AnyUrl, HttpUrl, EmailStr}
+)
+_CLOSED_FAMILIES = (Enum, PurePath)
+"""What holds nothing but itself. Everything else is watched: numbers that JSON has no word for, sets, which have no order, and what
+may hold either."""
 
-_WATCHED_FAMILIES = (TypeVar, ForwardRef, str)
+EXTRA = "__pydantic_extra__"
+"""The attribute in which a model keeps what it did not declare."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
     """``watched``: the fields that can reach a float, a set or anything at all. ``classes``: the models and dataclasses that
     are reached. ``secrets``, ``tables``: whether a secret or a database row is reached. ``infinite``: the class writes
-    infinite numbers by itself, as texts or in a way of its own. ``light``: what it can lose are infinite numbers, which it
-    writes as null, and the fields of subclasses; nothing else."""
+    infinite numbers by itself, as texts or in a way of its own. ``light``: where its fields hold what is annotated, and its
+    serializers are pydantic's, all that it can lose are infinite numbers, which it writes as null, and the fields of subclasses."""
 
     watched: tuple[str, ...]
     classes: frozenset[type[Any]]
@@ -70,7 +80,9 @@ def _survey(cls: type[Any]) -> Survey:
     secrets = any(_is_secret(leaf) for leaf in leaves)
     tables = is_table(cls) or any(is_table(kind) for kind in reached)
     infinite = config.get("ser_json_inf_nan", "null") != "null"
-    light = not (secrets or tables or infinite) and all(leaf is float for leaf in leaves if _is_watched_itself(leaf))
+    # The values in a dataclass are not checked: anything may stand there.
+    closed = all(map(is_model, reached)) and all(leaf is float for leaf in leaves if not _has_fields(leaf) and _is_watched_itself(leaf))
+    light = closed and not (secrets or tables or infinite)
     return Survey(watched, frozenset(reached), secrets, tables, infinite, light)
 
 
@@ -87,15 +99,17 @@ def _reach(cls: type[Any]) -> set[type[Any]]:
 
 
 def _is_watched(leaf: Any) -> bool:
-    if _has_fields(leaf):
-        return any(
-            _is_watched_itself(found) for kind in (leaf, *_reach(leaf)) for leaves in _leaves_by_field(kind).values() for found in leaves
-        )
-    return _is_watched_itself(leaf)
+    if not _has_fields(leaf):
+        return _is_watched_itself(leaf)
+    found = (inner for kind in (leaf, *_reach(leaf)) for leaves in _leaves_by_field(kind).values() for inner in leaves)
+    return any(_is_watched_itself(inner) for inner in found if not _has_fields(inner))
 
 
 def _is_watched_itself(leaf: Any) -> bool:
-    return leaf in _WATCHED or isinstance(leaf, _WATCHED_FAMILIES)
+    try:
+        return leaf not in _CLOSED and not (isinstance(leaf, type) and issubclass(leaf, _CLOSED_FAMILIES))
+    except TypeError:
+        return True  # it cannot be looked up
 
 
 def _is_secret(leaf: Any) -> bool:
@@ -109,8 +123,14 @@ def _has_fields(leaf: Any) -> bool:
 def _leaves_by_field(cls: type[Any]) -> dict[str, list[Any]]:
     fields: dict[str, Any] | None = getattr(cls, "__pydantic_fields__", None)
     if fields is not None:
-        return {name: list(_leaves(field.annotation)) for name, field in fields.items()}
+        found = {name: list(_leaves(field.annotation)) for name, field in fields.items()}
+        config: dict[str, Any] = getattr(cls, "model_config", {})
+        return found | {EXTRA: [Any]} if config.get("extra") == "allow" else found
     return {field.name: list(_leaves(field.type)) for field in dataclasses.fields(cls)}
+
+
+_TOLD = (set, frozenset, Set, MutableSet)
+"""Containers that are leaves themselves."""
 
 
 def _leaves(hint: Any, seen: tuple[Any, ...] = ()) -> Iterator[Any]:
@@ -122,7 +142,7 @@ def _leaves(hint: Any, seen: tuple[Any, ...] = ()) -> Iterator[Any]:
         yield from _leaves(inner, (*seen, hint))
         return
     origin, args = get_origin(hint), get_args(hint)
-    if origin in (set, frozenset, Set, MutableSet):
+    if origin in _TOLD or _is_secret(origin):
         yield origin
     if not args:
         yield hint

@@ -44,6 +44,7 @@ def optional_form(form: Form) -> Form:
         form.exact | _NONE,
         form.same | _NONE,
         light=form.light,
+        may_lose=form.may_lose,
     )
 
 
