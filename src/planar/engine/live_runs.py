@@ -92,6 +92,8 @@ class LiveRuns:
         Returns:
             Those whose history cannot be read, and why. They are set aside.
         """
+        # While the histories are loaded this worker may be taken for dead, and hear of it: then they are others' claims.
+        term = self.parts.lease.term
         fresh = [claim for claim in claims if not self._resume(claim)]
         if not fresh:
             return {}
@@ -105,7 +107,7 @@ class LiveRuns:
                 if claim.run.id in unreadable:
                     self._unheld.set_aside(claim, unreadable[claim.run.id])
                 else:
-                    self.begin(claim, records[claim.run.id])
+                    self.begin(claim, records[claim.run.id], term)
                 begun += 1
         except (Exception, asyncio.CancelledError) as error:
             # They are this worker's, and nobody executes them.
@@ -139,8 +141,14 @@ class LiveRuns:
         else:
             self._lookout.note_room()
 
-    def begin(self, claim: Claim, records: list[StepRecord]) -> LiveRun | None:
-        """Execute a run from its record; None if that is not for this worker to do."""
+    def begin(self, claim: Claim, records: list[StepRecord], term: int | None = None) -> LiveRun | None:
+        """Execute a run from its record; None if that is not for this worker to do.
+
+        Args:
+            claim: how this worker holds the run.
+            records: its history.
+            term: that of the worker's lease in which it was claimed; the present one if it is not given.
+        """
         definition = self.parts.registry.find(claim.run.workflow)
         if definition is None:
             # Known when it was claimed, and not any more: it waits for somebody who knows it.
@@ -151,7 +159,7 @@ class LiveRuns:
         if claim.recoveries > self.config.max_recoveries:
             self._unheld.give_up(claim)
             return None
-        live = LiveRun(self.parts, claim, definition, records)
+        live = LiveRun(self.parts, claim, definition, records, self.parts.lease.term if term is None else term)
         previous = self._live.get(live.id)
         self._live[live.id] = live
         if records:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from planar.clock import SYSTEM_CLOCK
 from planar.engine.execution.run import LiveRun
 from planar.engine.store.lease import WorkerLease
-from planar.workflows import step, workflow
-from tests.integration.engine.conftest import Opener
+from planar.workflows import step, wait_for_event, workflow
+from tests.integration.engine.conftest import Opener, client, until_status
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +42,12 @@ async def failing(name: str) -> str:
 
 @workflow()
 async def beginning(name: str) -> str:
+    return await begin(name)
+
+
+@workflow()
+async def beginning_later(name: str) -> str:
+    await wait_for_event("go")
     return await begin(name)
 
 
@@ -81,6 +88,29 @@ async def test_a_run_that_was_taken_over_meanwhile_begins_nothing_more_here(open
         assert begun == []
         lease.renew(SYSTEM_CLOCK.monotonic() + 60)
         assert await asyncio.wait_for(beginning.wait_for_completion(run.id), 10) == "one"
+        assert begun == ["one"]
+
+
+async def test_a_run_whose_worker_was_taken_for_dead_while_its_history_was_loaded_begins_nothing_here(
+    open_app: Opener, waiting: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(beginning_later, max_parked_runs=0) as app:
+        lease, store = app.worker._lease, client().store
+        load_steps = store.load_steps
+        run = await beginning_later.start("one")
+        await until_status(run.id, "suspended")
+
+        async def load_while_it_is_lost(run_ids: Any) -> Any:
+            monkeypatch.setattr(store, "load_steps", load_steps)
+            lease.lose()
+            lease.renew(SYSTEM_CLOCK.monotonic() + 60)
+            return await load_steps(run_ids)
+
+        monkeypatch.setattr(store, "load_steps", load_while_it_is_lost)
+        await client().emit(client().new_event("go", "{}"))
+        # Nobody has taken it, so it is given back, and claimed again.
+        assert await asyncio.wait_for(beginning_later.wait_for_completion(run.id), 10) == "one"
+        assert waiting.is_set()
         assert begun == ["one"]
 
 

@@ -30,14 +30,6 @@ def test_the_first_look_is_complete_and_then_one_in_a_second() -> None:
     assert looks.since(LONG) is EVER
 
 
-def test_a_partial_look_is_followed_by_a_complete_one_when_that_is_due() -> None:
-    looks = looked()
-    looks.note(0.9, looks.since(0.9), NOON)
-    until = looks.until_complete(0.9)
-    assert timedelta(seconds=0.1) < until < timedelta(seconds=0.11)
-    assert looks.since(0.9 + until.total_seconds()) is EVER
-
-
 def test_a_look_goes_back_once_to_what_was_committed_late() -> None:
     looks = looked()
     looks.go_back(NOON - 9 * SECOND)

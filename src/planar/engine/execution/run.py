@@ -44,14 +44,14 @@ _STEP_NOTICES = {
 class LiveRun:
     """One run in this worker, from claim to end, hand-over or eviction."""
 
-    def __init__(self, parts: Parts, claim: Claim, definition: Definition, records: Iterable[StepRecord]) -> None:
+    def __init__(self, parts: Parts, claim: Claim, definition: Definition, records: Iterable[StepRecord], term: int) -> None:
         self.parts = parts
         self.run = claim.run
         self.id: UUID = claim.run.id
         self.definition = definition
         self.holder = Holder(self.run.id, parts.worker_id, claim.epoch)
         """The fence of what this run writes."""
-        self._term = parts.lease.term
+        self._term = term
         """That of the worker's lease in which the run was claimed."""
         self.journal = Journal(records)
         self.task: asyncio.Task[None] | None = None

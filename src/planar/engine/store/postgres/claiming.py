@@ -20,7 +20,7 @@ from planar.engine.store.port import ClaimDue, ClaimRun, Claims, Standing
 from planar.engine.store.postgres import statements as sql
 from planar.engine.store.postgres.looking import load_runs
 from planar.engine.store.postgres.rows import pack, unpack, uuid
-from planar.engine.store.postgres.transaction import EVER, Transaction
+from planar.engine.store.postgres.transaction import COMPLETE, EVER, Transaction
 from planar.errors import InternalError
 
 
@@ -54,7 +54,7 @@ async def find_nothing_due(transaction: Transaction, entry: ClaimDue) -> Claims 
 
 def _next_look(transaction: Transaction, since: datetime, due: datetime | None) -> datetime | None:
     """When to look again, in a look from *since* on that found a run which is due later."""
-    complete = None if since is EVER else transaction.now + transaction.looks.until_complete(transaction.moment)
+    complete = None if since is EVER else transaction.now + COMPLETE
     return min((time for time in (due, complete) if time is not None), default=None)
 
 

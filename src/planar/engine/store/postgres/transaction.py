@@ -15,7 +15,7 @@ Fetch = Callable[..., Awaitable[Sequence[Any]]]
 EVER = datetime(1, 1, 1, tzinfo=UTC)
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 COMPLETE = timedelta(seconds=1)
-"""How long after a complete look the next one comes, as long as there is any."""
+"""How long after a complete look the next one is complete, too; and how long after any look the next one comes, unless it was complete."""
 SLACK = timedelta(seconds=0.5)
 """How much earlier than the last look ended something may be due that it did not see: it was written then, and committed afterwards.
 
@@ -57,10 +57,6 @@ class Looks:
     def go_back(self, since: datetime) -> None:
         """What was due at *since* was committed just now: the next look finds it, and not one that has begun."""
         self._late = min(self._late, since)
-
-    def until_complete(self, moment: float) -> timedelta:
-        """How long it is from *moment* to the next complete look, if there is a partial one now; a little more rather than less."""
-        return COMPLETE - timedelta(seconds=moment - self._complete_at - 0.001)
 
 
 def is_late(since: datetime, now: datetime) -> bool:
